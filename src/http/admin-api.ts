@@ -1,0 +1,76 @@
+/** What the REST face needs of a node besides keys: its views of the cluster, its storage, its long work. */
+
+export interface AdminApi {
+  /** `ready`, or why not. */
+  readiness(): { readonly isReady: boolean; readonly checks: Readonly<Record<string, string>> };
+  cluster(): ClusterSummary;
+  nodes(): readonly NodeSummary[];
+  ring(): {
+    readonly layoutVersion: number;
+    readonly q: number;
+    readonly partitions: readonly RingPartition[];
+  };
+  /** Preference list of one key. */
+  route(
+    bucket: string,
+    key: Uint8Array,
+  ): {
+    readonly partition: number;
+    readonly owners: readonly string[];
+    readonly fallbacks: readonly string[];
+  };
+  layout(): Readonly<Record<string, unknown>>;
+  hints(): readonly {
+    readonly node: string;
+    readonly count: number;
+    readonly bytes: number;
+    readonly oldest: string;
+  }[];
+  storage(): Readonly<Record<string, unknown>>;
+  jobs(): readonly Job[];
+  job(id: string): Job | undefined;
+  /** Starts long work and returns its job at once. */
+  start(kind: "repair" | "flush" | "compact" | "scrub" | "drain"): Job;
+  /** OpenMetrics text. */
+  metrics(): string;
+}
+
+export interface ClusterSummary {
+  readonly name: string;
+  readonly id: string;
+  readonly layoutVersion: number;
+  readonly q: number;
+  readonly n: number;
+  readonly nodes: { readonly up: number; readonly suspect: number; readonly down: number };
+  readonly partitions: { readonly serving: number; readonly syncing: number };
+}
+
+export interface NodeSummary {
+  readonly id: string;
+  readonly address: string;
+  readonly peerAddress: string;
+  readonly zone: { readonly dc: string; readonly rack: string; readonly host: string };
+  readonly weight: number;
+  readonly state: "up" | "syncing" | "suspect" | "down" | "leaving" | "left";
+  readonly phi: number;
+  readonly incarnation: number;
+  readonly partitions: number;
+  readonly keys: number;
+  readonly bytes: number;
+  readonly hintsFor: number;
+}
+
+export interface RingPartition {
+  readonly partition: number;
+  readonly owners: readonly string[];
+  readonly state: string;
+}
+
+export interface Job {
+  readonly id: string;
+  readonly kind: string;
+  readonly state: "running" | "done" | "failed";
+  /** 0..1. */
+  readonly progress: number;
+  readonly detail: string;
+}
