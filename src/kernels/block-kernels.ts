@@ -226,10 +226,8 @@ export class BlockCursor {
 
   /** Moves to the next entry; false at the end. */
   next(): boolean {
-    if (this.nextOffset >= this.entriesEnd) {
-      this.isValid = false;
-      return false;
-    }
+    this.isValid = false;
+    if (this.nextOffset >= this.entriesEnd) return false;
     this.readHeader(this.nextOffset);
     if (this.shared > this.keyLength) throw damaged("shared length", this.entryOffset);
     this.exact = false;
@@ -373,7 +371,7 @@ function isSuffixBefore(block: Uint8Array, key: Uint8Array, cursor: BlockCursor)
 }
 
 /** Ends a search on the entry just read, whose first `shared` bytes are those of the target. */
-function standOnFound(key: Uint8Array, exact: boolean, cursor: BlockCursor): boolean {
+export function standOnFound(key: Uint8Array, exact: boolean, cursor: BlockCursor): boolean {
   const { shared } = cursor;
   if (shared > cursor.keyBytes.length) cursor.keyBytes = withRoom(cursor.keyBytes, shared);
   copyRange(cursor.keyBytes, 0, key, 0, shared);

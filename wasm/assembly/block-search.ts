@@ -2,16 +2,13 @@
  * The block search: finds the first entry >= the key at KEY in a block, the algorithm of `searchBlock`
  * in `src/kernels/block-kernels.ts` step for step.
  *
- * RESULT, all i32 unless noted:
- *   0 shared · 4 suffix start · 8 suffix length · 12 kind · 16 value start · 20 value end · 24 sequence f64
+ * The answer is the place of the entry; RESULT is 1 where its key is the very one, else 0.
  */
 
 import { KEY, RESULT } from "./memory-map";
 
-const DAMAGED: i32 = -1;
-const NOT_FOUND: i32 = 0;
-const FOUND_AFTER: i32 = 1;
-const FOUND_EXACT: i32 = 2;
+const NOT_FOUND: i32 = -1;
+const DAMAGED: i32 = -2;
 
 let entriesEnd: usize = 0;
 let isDamaged: bool = false;
@@ -19,8 +16,6 @@ let varintEnd: usize = 0;
 let shared: u32 = 0;
 let unshared: u32 = 0;
 let valueLength: u32 = 0;
-let kind: u32 = 0;
-let sequence: u64 = 0;
 let suffix: usize = 0;
 
 function damaged(): u64 {
@@ -54,14 +49,14 @@ function readHeader(at: usize): bool {
   unshared = readLength(varintEnd);
   valueLength = readLength(varintEnd);
   if (isDamaged || varintEnd >= entriesEnd) return false;
-  kind = load<u8>(varintEnd);
-  sequence = readVarint(varintEnd + 1);
+  readVarint(varintEnd + 1); // behind the kind: the sequence
   suffix = varintEnd;
   return !isDamaged && (unshared as u64) + valueLength <= entriesEnd - suffix;
 }
 
-/** Compares the entry just read with the key from byte `from` on; `matched` is left in `matchedBytes`. */
 let matchedBytes: u32 = 0;
+
+/** Compares the entry just read with the key from byte `from` on; leaves their common length in `matchedBytes`. */
 function compareSuffix(from: u32, keyLength: u32): i32 {
   const limit = min(keyLength, from + unshared);
   let index = from;
@@ -75,16 +70,6 @@ function compareSuffix(from: u32, keyLength: u32): i32 {
   return (((from + unshared) as i32) - keyLength) as i32;
 }
 
-function report(): void {
-  store<u32>(RESULT, shared);
-  store<u32>(RESULT, suffix as u32, 4);
-  store<u32>(RESULT, unshared, 8);
-  store<u32>(RESULT, kind, 12);
-  store<u32>(RESULT, (suffix + unshared) as u32, 16);
-  store<u32>(RESULT, (suffix + unshared + valueLength) as u32, 20);
-  store<f64>(RESULT, sequence as f64, 24);
-}
-
 function scan(at: usize, keyLength: u32): i32 {
   let matched: u32 = 0;
   let previousLength: u32 = 0;
@@ -95,8 +80,8 @@ function scan(at: usize, keyLength: u32): i32 {
       const order = compareSuffix(shared, keyLength);
       matched = matchedBytes;
       if (order >= 0) {
-        report();
-        return order == 0 ? FOUND_EXACT : FOUND_AFTER;
+        store<u32>(RESULT, (order == 0) as u32);
+        return at as i32;
       }
     }
     at = suffix + unshared + valueLength;
@@ -104,7 +89,7 @@ function scan(at: usize, keyLength: u32): i32 {
   return NOT_FOUND;
 }
 
-/** Searches the block in [start, end) for the key of `keyLength` bytes at KEY. */
+/** Where in [start, end) the first entry >= the key of `keyLength` bytes at KEY is; NOT_FOUND or DAMAGED. */
 export function searchBlock(start: usize, end: usize, keyLength: u32): i32 {
   isDamaged = false;
   if (end - start < 4) return DAMAGED;
