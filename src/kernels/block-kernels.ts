@@ -33,9 +33,6 @@ export const RESTART_INTERVAL = 16;
 /** What an entry needs besides key and value, at most: lengths of 5 + 5 + 5 bytes, kind, sequence of 8. */
 const ENTRY_OVERHEAD_BYTES_MAX = 24;
 
-/** The fields before the suffix, at least one byte each. */
-const HEADER_BYTES_MIN = 5;
-
 /** From this length on, a view and a bulk copy cost less than a byte loop. */
 const BULK_COPY_BYTES = 64;
 
@@ -242,29 +239,32 @@ export class BlockCursor {
     return this.start + offset;
   }
 
-  /** Reads the lengths of the entry at `at` and finds where its parts are. */
+  /**
+   * Reads the lengths of the entry at `at`, inside the entries, and finds where its parts are. A header that
+   * runs past the entries is stopped by the restart list (8 bytes at least, the last one a zero) and
+   * then refused with its length, so one comparison does for all fields.
+   */
   readHeader(at: number): void {
     const { bytes, entriesEnd } = this;
-    if (entriesEnd - at < HEADER_BYTES_MIN) throw damaged("entry", at);
     this.entryOffset = at;
     let shared = bytes[at++]!;
     if (shared >= 128) {
-      shared = this.longVarint(at - 1, 4);
+      shared = this.longVarint(at - 1);
       at = this.varintEnd;
     }
     let unshared = bytes[at++]!;
     if (unshared >= 128) {
-      unshared = this.longVarint(at - 1, 3);
+      unshared = this.longVarint(at - 1);
       at = this.varintEnd;
     }
     let valueLength = bytes[at++]!;
     if (valueLength >= 128) {
-      valueLength = this.longVarint(at - 1, 2);
+      valueLength = this.longVarint(at - 1);
       at = this.varintEnd;
     }
     this.kind = bytes[at++]!;
     this.sequenceOffset = at;
-    while (bytes[at++]! >= 128) if (at >= entriesEnd) throw damaged("sequence", at);
+    while (bytes[at++]! >= 128);
     if (unshared + valueLength > entriesEnd - at) throw damaged("entry length", this.entryOffset);
     this.shared = shared;
     this.unshared = unshared;
@@ -281,14 +281,14 @@ export class BlockCursor {
     copyRange(this.keyBytes, shared, this.bytes, suffixStart, suffixStart + unshared);
     this.keyLength = keyLength;
     this.sequence = this.bytes[this.sequenceOffset]!;
-    if (this.sequence >= 128) this.sequence = this.longVarint(this.sequenceOffset, 0);
+    if (this.sequence >= 128) this.sequence = this.longVarint(this.sequenceOffset);
     this.isValid = true;
   }
 
-  /** The varint at `at`, behind which at least `bytesDue` bytes of the entries must follow. */
-  private longVarint(at: number, bytesDue: number): number {
+  /** The varint at `at`, which must end inside the entries. */
+  private longVarint(at: number): number {
     const { bytes } = this;
-    const limit = Math.min(at + 8, this.entriesEnd - bytesDue);
+    const limit = Math.min(at + 8, this.entriesEnd);
     let value = 0;
     let scale = 1;
     while (at < limit) {

@@ -47,6 +47,19 @@ function surrounded(block: Uint8Array, margin: number, filler: number): Uint8Arr
   return bytes;
 }
 
+/** `bytes`, failing the test at every single-byte read outside [start, end). */
+function guarded(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  return new Proxy(bytes, {
+    get(target, name) {
+      const index = Number(name);
+      if (Number.isInteger(index) && (index < start || index >= end))
+        throw new Error(`Read at ${index}, outside ${start} to ${end}`);
+      const member: unknown = Reflect.get(target, name, target);
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+}
+
 /** What the cursor stands on, as one string. */
 function at(cursor: BlockCursor): string {
   const key = hex(cursor.keyBytes.subarray(0, cursor.keyLength));
@@ -274,6 +287,51 @@ describe("a damaged block", () => {
       if (outcomes[0]!.includes("Cannot read block")) refused++;
     }
     expect(refused).toBeGreaterThan(1000);
+  });
+
+  test("is never read outside its range", () => {
+    const prng = new Prng("guarded");
+    for (let round = 0; round < 1000; round++) {
+      const entries = randomEntries(prng, prng.between(1, 20));
+      const block = damage(prng, build(entries));
+      // Restart offsets that point at the very end, and bytes that say "more follows" all the way.
+      if (round % 4 === 0) block.fill(0x80, Math.max(0, block.length - 4 - prng.below(12)), -4);
+      const [start, end] = [16, 16 + block.length];
+      const bytes = guarded(surrounded(block, 16, 0xff), start, end);
+      outcome(bytes, start, end, prng.pick(entries).key);
+    }
+  });
+
+  test("is refused for each thing that can be wrong with it", () => {
+    const a = "00 01 00 00 05 61";
+    const blocks: readonly (readonly [what: string, bytes: string])[] = [
+      ["a varint that runs into the restart list", "80 ffffffff 01000000"],
+      ["a value one byte longer than the entries", "00 01 01 00 05 61 00000000 01000000"],
+      ["a first entry that shares", "01 01 00 00 05 61 00000000 01000000"],
+      ["an entry that shares more than there is", `${a} 02 01 00 00 05 62 00000000 01000000`],
+      ["a restart that shares", `${a} 01 01 00 00 05 62 00000000 06000000 02000000`],
+      ["a restart outside the entries", `${a} 06000000 01000000`],
+      ["a sequence above 2^53", "00 01 00 00 ffffffffffffff7f 61 00000000 01000000"],
+      ["a sequence of nine bytes", "00 01 00 00 808080808080808000 61 00000000 01000000"],
+      ["entries without a restart", `${a} 00000000`],
+      ["more restarts than bytes", `${a} 00000000 03000000`],
+      ["no room for the count", "000000"],
+    ];
+    const cursor = new BlockCursor();
+    for (const [what, text] of blocks) {
+      const block = Uint8Array.fromHex(text.replaceAll(" ", ""));
+      const bytes = guarded(surrounded(block, 8, 0xff), 8, 8 + block.length);
+      const searches = () => {
+        for (const target of ["a", "zz"])
+          searchBlock(bytes, 8, 8 + block.length, utf8(target), cursor);
+      };
+      expect(searches, what).toThrow(DecodeError);
+      const walk = () => {
+        for (let is = cursor.seekToFirst(bytes, 8, 8 + block.length); is; is = cursor.next());
+      };
+      // A walk does not use the restart list.
+      if (!what.startsWith("a restart")) expect(walk, what).toThrow(DecodeError);
+    }
   });
 
   test("is refused at every truncation", () => {
