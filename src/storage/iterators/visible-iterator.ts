@@ -1,0 +1,88 @@
+/**
+ * What a reader may see of a run: no deleted entries, nothing newer than its snapshot.
+ *
+ * The bound only hides: it cannot bring back an older version that the run does not hold. So over a merge it is right only where
+ * every run below holds nothing above the bound, or holds it as a key's only version.
+ */
+import { EMPTY_BYTES } from "../../base/bytes.ts";
+import { DELETE_ENTRY, type EntryIterator, type EntryKind, PUT_ENTRY } from "./entry-iterator.ts";
+
+export class VisibleIterator implements EntryIterator {
+  isValid = false;
+  keyBytes: Uint8Array = EMPTY_BYTES;
+  keyStart = 0;
+  keyEnd = 0;
+  kind: EntryKind = PUT_ENTRY;
+  sequence = 0;
+  valueBytes: Uint8Array = EMPTY_BYTES;
+  valueStart = 0;
+  valueEnd = 0;
+  private readonly source: EntryIterator;
+  private readonly sequenceMax: number;
+
+  /** @param sequenceMax entries with a higher sequence are hidden */
+  constructor(source: EntryIterator, sequenceMax: number = Number.MAX_SAFE_INTEGER) {
+    this.source = source;
+    this.sequenceMax = sequenceMax;
+  }
+
+  seekToFirst(): void {
+    this.source.seekToFirst();
+    this.settleForward();
+  }
+
+  seekToLast(): void {
+    this.source.seekToLast();
+    this.settleBackward();
+  }
+
+  seek(key: Uint8Array): void {
+    this.source.seek(key);
+    this.settleForward();
+  }
+
+  seekBefore(key: Uint8Array): void {
+    this.source.seekBefore(key);
+    this.settleBackward();
+  }
+
+  next(): void {
+    this.source.next();
+    this.settleForward();
+  }
+
+  previous(): void {
+    this.source.previous();
+    this.settleBackward();
+  }
+
+  private settleForward(): void {
+    const { source } = this;
+    while (source.isValid && this.isHidden()) source.next();
+    this.take();
+  }
+
+  private settleBackward(): void {
+    const { source } = this;
+    while (source.isValid && this.isHidden()) source.previous();
+    this.take();
+  }
+
+  private isHidden(): boolean {
+    return this.source.kind === DELETE_ENTRY || this.source.sequence > this.sequenceMax;
+  }
+
+  private take(): void {
+    const { source } = this;
+    this.isValid = source.isValid;
+    if (!source.isValid) return;
+    this.keyBytes = source.keyBytes;
+    this.keyStart = source.keyStart;
+    this.keyEnd = source.keyEnd;
+    this.kind = source.kind;
+    this.sequence = source.sequence;
+    this.valueBytes = source.valueBytes;
+    this.valueStart = source.valueStart;
+    this.valueEnd = source.valueEnd;
+  }
+}
