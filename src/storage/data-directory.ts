@@ -1,0 +1,184 @@
+/**
+ * Whose data directory this is and who has it open: LOCK and IDENTITY (C19, C20, C21).
+ *
+ *   IDENTITY = one line of JSON, newline, CRC-32 of that line in eight hex digits, newline
+ *
+ * - One process at a time: LOCK is held from `open` to `close`; the second gets `data-dir-in-use` and touches nothing.
+ * - `generation` grows at every start and is on disk before anything is sent or minted. `incarnation` grows when the last
+ *   stop was not a clean one: whatever this node may have forgotten, it never mints a dot under the old name again (D6, R12).
+ * - Data files without IDENTITY, an unknown newer format, or a damaged IDENTITY are refused and nothing is changed.
+ */
+import { hex, utf8, utf8Text } from "../base/bytes.ts";
+import { HutchError, messageOf } from "../base/errors.ts";
+import { crc32 } from "../kernels/kernels.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Disk, DiskLock } from "../ports/disk.ts";
+import type { Random } from "../ports/random.ts";
+import {
+  CURRENT_FILE,
+  IDENTITY_FILE,
+  LOCK_FILE,
+  parseFileName,
+  temporaryName,
+} from "./file-names.ts";
+import { readWholeFile } from "./log/log-scan.ts";
+
+/** Frozen; readers accept this and the one before. */
+export const DIRECTORY_FORMAT = 1;
+
+export interface Identity {
+  readonly format: number;
+  /** 16 bytes. */
+  readonly clusterId: Uint8Array;
+  /** 16 bytes; key of the MAC of context and session tokens. */
+  readonly clusterSecret: Uint8Array;
+  /** 8 bytes. */
+  readonly nodeId: Uint8Array;
+  /** Partitions of the ring, fixed at creation. */
+  readonly q: number;
+  readonly generation: number;
+  readonly incarnation: number;
+  readonly isClean: boolean;
+}
+
+export class DataDirectory {
+  identity: Identity;
+  /** The last stop was a clean one, or there was none. */
+  readonly wasClean: boolean;
+  private readonly disk: Disk;
+  private readonly lock: DiskLock;
+
+  private constructor(disk: Disk, lock: DiskLock, identity: Identity, wasClean: boolean) {
+    this.disk = disk;
+    this.lock = lock;
+    this.identity = identity;
+    this.wasClean = wasClean;
+  }
+
+  /** Takes the lock, reads or creates the identity, and records this start. `q` counts only at creation. */
+  static open(disk: Disk, clock: Clock, random: Random, note: string, q: number): DataDirectory {
+    const lock = takeLock(disk, `${note}, started ${clock.wallMs()}\n`);
+    try {
+      const before = readIdentity(disk) ?? createIdentity(disk, random, q);
+      const started: Identity = {
+        ...before,
+        generation: Math.max(before.generation + 1, Math.floor(clock.wallMs() / 1000)),
+        incarnation: before.isClean ? before.incarnation : before.incarnation + 1,
+        isClean: false,
+      };
+      writeIdentity(disk, started);
+      return new DataDirectory(disk, lock, started, before.isClean);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  /** Call last, after everything is on disk. */
+  closeClean(): void {
+    this.identity = { ...this.identity, isClean: true };
+    writeIdentity(this.disk, this.identity);
+    this.lock.release();
+  }
+
+  /** Lets go without saying that all is well. */
+  release(): void {
+    this.lock.release();
+  }
+}
+
+function takeLock(disk: Disk, note: string): DiskLock {
+  try {
+    return disk.lock(LOCK_FILE, note);
+  } catch (cause) {
+    if ((cause as { kind?: string }).kind !== "locked") throw cause;
+    throw new HutchError(
+      "data-dir-in-use",
+      `Cannot open the data directory: another process has it (${messageOf(cause)})`,
+      { cause },
+    );
+  }
+}
+
+function createIdentity(disk: Disk, random: Random, q: number): Identity {
+  const data = disk
+    .list("")
+    .find((name) => name === CURRENT_FILE || parseFileName(name) !== undefined);
+  if (data !== undefined) throw refused(`it has data ("${data}") and no ${IDENTITY_FILE}`);
+  return {
+    format: DIRECTORY_FORMAT,
+    clusterId: random.bytes(16),
+    clusterSecret: random.bytes(16),
+    nodeId: random.bytes(8),
+    q,
+    generation: 0,
+    incarnation: 1,
+    isClean: true,
+  };
+}
+
+function refused(reason: string): HutchError {
+  return new HutchError("data-refused", `Cannot open the data directory: ${reason}`, {
+    data: { file: IDENTITY_FILE },
+  });
+}
+
+/** The identity on disk, `undefined` when there is none. Changes nothing. */
+export function readIdentity(disk: Disk): Identity | undefined {
+  if (disk.sizeOf(IDENTITY_FILE) < 0) return undefined;
+  const [line = "", checksum] = (utf8Text(readWholeFile(disk, IDENTITY_FILE)) ?? "").split("\n");
+  if (checksum !== checksumText(line))
+    throw refused(`the checksum of ${IDENTITY_FILE} does not match`);
+  const stored = JSON.parse(line) as Record<string, unknown>; // whole by its checksum; fields are checked below
+  const format = Number(stored["format"]);
+  if (!(format >= 1 && format <= DIRECTORY_FORMAT))
+    throw refused(
+      `its format ${format} is newer than this program's ${DIRECTORY_FORMAT}; nothing was changed`,
+    );
+  return {
+    format,
+    clusterId: bytesField(stored, "clusterId", 16),
+    clusterSecret: bytesField(stored, "clusterSecret", 16),
+    nodeId: bytesField(stored, "nodeId", 8),
+    q: integerField(stored, "q"),
+    generation: integerField(stored, "generation"),
+    incarnation: integerField(stored, "incarnation"),
+    isClean: stored["isClean"] === true,
+  };
+}
+
+function bytesField(stored: Record<string, unknown>, name: string, length: number): Uint8Array {
+  const text = stored[name];
+  if (typeof text !== "string" || !/^[0-9a-f]*$/.test(text) || text.length !== length * 2)
+    throw refused(`${IDENTITY_FILE} has no ${name}`);
+  return Uint8Array.fromHex(text);
+}
+
+function integerField(stored: Record<string, unknown>, name: string): number {
+  const value = stored[name];
+  if (typeof value !== "number" || !Number.isSafeInteger(value))
+    throw refused(`${IDENTITY_FILE} has no ${name}`);
+  return value;
+}
+
+const checksumText = (line: string): string => crc32(utf8(line)).toString(16).padStart(8, "0");
+
+function writeIdentity(disk: Disk, identity: Identity): void {
+  const line = JSON.stringify({
+    ...identity,
+    clusterId: hex(identity.clusterId),
+    clusterSecret: hex(identity.clusterSecret),
+    nodeId: hex(identity.nodeId),
+  });
+  const temporary = temporaryName(IDENTITY_FILE);
+  if (disk.sizeOf(temporary) >= 0) disk.unlink(temporary);
+  const file = disk.create(temporary);
+  try {
+    file.append(utf8(`${line}\n${checksumText(line)}\n`));
+    file.syncNow();
+  } finally {
+    file.close();
+  }
+  disk.rename(temporary, IDENTITY_FILE);
+  disk.syncDirectory("");
+}

@@ -1,0 +1,123 @@
+/**
+ * Turns frozen memtables into level-0 tables, oldest first, one at a time.
+ *
+ *   worker writes and syncs the table -> manifest edit (table in, segment out) -> view swap -> segment unlinked (C9)
+ *
+ * A full disk is waited out: memtable and segment stay. Any other failure stops the store (row 86).
+ */
+import { HutchError, messageOf } from "../base/errors.ts";
+import { DiskError } from "../ports/disk.ts";
+import { fileName } from "./file-names.ts";
+import type { FlushJob } from "./memory/flush-memtable.ts";
+import type { StoreParts } from "./store-parts.ts";
+import type { Table } from "./table/table.ts";
+import type { TableMetadata } from "./table/table-metadata.ts";
+import type { FrozenMemtable } from "./write-path.ts";
+
+const RETRY_MS = 1000;
+
+export class Flusher {
+  private readonly parts: StoreParts;
+  private readonly onFlushed: () => void;
+  private queue: FrozenMemtable[] = [];
+  private running: Promise<void> | undefined;
+  private isStopped = false;
+  flushCount = 0;
+  flushedBytes = 0;
+
+  constructor(parts: StoreParts, onFlushed: () => void) {
+    this.parts = parts;
+    this.onFlushed = onFlushed;
+  }
+
+  get queueLength(): number {
+    return this.queue.length;
+  }
+
+  add(frozen: FrozenMemtable): void {
+    this.queue.push(frozen);
+    if (this.isStopped) return;
+    this.running ??= this.run();
+  }
+
+  /** Settles when all that is frozen now is in tables, or the flusher was stopped. */
+  async drained(): Promise<void> {
+    while (this.running !== undefined) await this.running;
+  }
+
+  /** Lets the flush in flight end; what is still frozen is replayed from the log at the next start. */
+  async stop(): Promise<void> {
+    this.isStopped = true;
+    await this.drained();
+  }
+
+  private async run(): Promise<void> {
+    try {
+      while (this.queue.length > 0 && !this.isStopped) await this.flushFirst();
+    } catch (error) {
+      this.parts.fail(toFailure(error));
+    } finally {
+      this.running = undefined;
+    }
+  }
+
+  private async flushFirst(): Promise<void> {
+    const { clock, logger } = this.parts.ports;
+    try {
+      await this.flush(this.queue[0]!);
+      this.queue.shift();
+      this.onFlushed();
+    } catch (error) {
+      if (
+        !(error instanceof DiskError) ||
+        (error.kind !== "no-space" && error.kind !== "too-many-files")
+      )
+        throw error;
+      logger.warn("flush_postponed", { reason: messageOf(error) });
+      await clock.sleep(RETRY_MS);
+    }
+  }
+
+  private async flush(frozen: FrozenMemtable): Promise<void> {
+    const { ports, options, manifest } = this.parts;
+    const { memtable } = frozen;
+    const metadata = await ports.workers.run<FlushJob, TableMetadata | undefined>("flush", {
+      memory: memtable.bytes.buffer as SharedArrayBuffer, // made by Memtable
+      usedWords: memtable.usedWords,
+      tableId: manifest.reserveFileIds(1),
+      blockBytes: options.blockBytes,
+    });
+    const table = metadata === undefined ? undefined : this.parts.openTable(metadata);
+    await frozen.registered;
+    await manifest.append(
+      () => ({
+        added: metadata === undefined ? [] : [{ level: 0, table: metadata }],
+        removedWalIds: [memtable.walId],
+        flushedSequence: frozen.lastSequence,
+      }),
+      () => this.install(frozen, table),
+    );
+    this.flushCount++;
+    this.flushedBytes += metadata?.fileBytes ?? 0;
+    ports.disk.unlink(fileName("wal", memtable.walId));
+  }
+
+  private install(frozen: FrozenMemtable, table: Table | undefined): void {
+    const { views } = this.parts;
+    const { current } = views;
+    views.swap({
+      ...current,
+      frozen: current.frozen.filter((memtable) => memtable !== frozen.memtable),
+      levels: this.parts.levelsOf(table === undefined ? [] : [table]),
+    });
+  }
+}
+
+export function toFailure(error: unknown): HutchError {
+  if (error instanceof HutchError && error.code !== "data-corrupt") return error;
+  return new HutchError(
+    "io-error",
+    `Cannot keep the store going: ${messageOf(error)}; the node stops`,
+    { cause: error },
+  );
+}

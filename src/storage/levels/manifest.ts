@@ -1,0 +1,216 @@
+/**
+ * The manifest: a log of edits, and CURRENT, which names it (C8).
+ *
+ *   CURRENT = name of the manifest, newline, CRC-32 of the name in eight hex digits, newline
+ *
+ * An edit is installed in memory only after its record is synced, and files it removes are unlinked only after that. A manifest is
+ * rewritten at every start and when it has grown past `MANIFEST_BYTES_MAX`: the new one is written whole and synced, CURRENT is
+ * replaced by rename, the directory is synced, and only then is the old one unlinked.
+ */
+import { utf8, utf8Text } from "../../base/bytes.ts";
+import { ByteWriter } from "../../base/byte-writer.ts";
+import { HutchError, messageOf } from "../../base/errors.ts";
+import { crc32 } from "../../kernels/kernels.ts";
+import type { Disk, DiskFile } from "../../ports/disk.ts";
+import { CURRENT_FILE, fileName, parseFileName, temporaryName } from "../file-names.ts";
+import {
+  beginRecord,
+  encodeLogHeader,
+  endRecord,
+  LOG_FORMAT,
+  LOG_KINDS,
+  RECORD_TYPES,
+} from "../log/log-format.ts";
+import type { LogOwner } from "../log/log-format.ts";
+import { readWholeFile, scanLog } from "../log/log-scan.ts";
+import type { LogScan } from "../log/log-scan.ts";
+import { belongsTo } from "../log/log-owner.ts";
+import { applyEdit, decodeEdit, EMPTY_STATE, encodeEdit, snapshotEdit } from "./manifest-edit.ts";
+import type { ManifestEdit, ManifestState } from "./manifest-edit.ts";
+
+/** Rewritten when larger: about 5,000 edits. */
+export const MANIFEST_BYTES_MAX = 1024 * 1024;
+
+export interface LoadedManifest {
+  readonly state: ManifestState;
+  /** Bytes of a last edit that did not reach the disk whole; nothing was done on the strength of it. */
+  readonly tornBytes: number;
+}
+
+function refused(file: string, reason: string): HutchError {
+  return new HutchError(
+    "data-refused",
+    `Cannot open the store: "${file}": ${reason}; "hutch repair" rebuilds the manifest from the tables`,
+    { data: { file } },
+  );
+}
+
+/** The state that CURRENT leads to; `undefined` in a directory that has no CURRENT. Changes nothing. */
+export function loadManifest(disk: Disk, owner: LogOwner): LoadedManifest | undefined {
+  if (disk.sizeOf(CURRENT_FILE) < 0) return undefined;
+  const name = readCurrent(disk);
+  const parsed = parseFileName(name);
+  if (parsed === undefined || parsed.kind !== "manifest")
+    throw refused(CURRENT_FILE, `it names "${name}"`);
+  if (disk.sizeOf(name) < 0) throw refused(name, "CURRENT names it and it is not there");
+  const scan = scanLog(name, readWholeFile(disk, name));
+  if (typeof scan.header === "string") throw refused(name, scan.header);
+  if (scan.header.format > LOG_FORMAT)
+    throw refused(name, `format ${scan.header.format} is newer than this program's ${LOG_FORMAT}`);
+  const foreign = belongsTo(scan.header, LOG_KINDS.manifest, parsed.id, owner);
+  if (foreign !== "") throw refused(name, foreign);
+  return { state: replay(name, scan), tornBytes: scan.bytes.length - scan.soundEnd };
+}
+
+function readCurrent(disk: Disk): string {
+  const text = utf8Text(readWholeFile(disk, CURRENT_FILE)) ?? "";
+  const [name = "", checksum = "", rest] = text.split("\n");
+  if (rest !== "" || checksum !== checksumText(name))
+    throw refused(CURRENT_FILE, "its checksum does not match");
+  return name;
+}
+
+const checksumText = (name: string): string => crc32(utf8(name)).toString(16).padStart(8, "0");
+
+function replay(name: string, scan: LogScan): ManifestState {
+  let state = EMPTY_STATE;
+  let sequence = 1;
+  for (const record of scan.records) {
+    if (record.sequence !== sequence || record.type !== RECORD_TYPES.edit)
+      throw refused(name, `edit ${sequence} is missing at offset ${record.payloadStart}`);
+    try {
+      state = applyEdit(state, decodeEdit(scan.bytes, record.payloadStart, record.end));
+    } catch (error) {
+      throw refused(name, `edit ${sequence}: ${messageOf(error)}`);
+    }
+    sequence++;
+  }
+  if (scan.records.length === 0) throw refused(name, "it has no sound edit");
+  if (scan.provenSequence >= sequence)
+    throw refused(name, `it is damaged at offset ${scan.soundEnd}`);
+  return state;
+}
+
+export class Manifest {
+  state: ManifestState;
+  private readonly disk: Disk;
+  private readonly owner: LogOwner;
+  private readonly random: () => number;
+  private file: DiskFile;
+  private salt: number;
+  private bytes: number;
+  private sequence: number;
+  private tail: Promise<void> = Promise.resolve();
+
+  /** Writes `state` as a new manifest and makes CURRENT name it. */
+  constructor(disk: Disk, owner: LogOwner, state: ManifestState, random: () => number) {
+    this.disk = disk;
+    this.owner = owner;
+    this.random = random;
+    const created = this.writeNew(state);
+    this.state = created.state;
+    this.file = created.file;
+    this.salt = created.salt;
+    this.bytes = created.bytes;
+    this.sequence = 2;
+  }
+
+  /** Takes `count` file numbers; none of them is ever handed out again. */
+  reserveFileIds(count: number): number {
+    const first = this.state.nextFileId;
+    this.state = { ...this.state, nextFileId: first + count };
+    return first;
+  }
+
+  /**
+   * Makes an edit durable, then calls `install` and lets the next edit follow. `makeEdit` runs when it is this edit's turn.
+   * Rejects when the disk refuses; then the manifest must not be used any more (C15) unless the error is `no-space`, which leaves it as it was.
+   */
+  append(makeEdit: () => ManifestEdit, install: () => void): Promise<void> {
+    const turn = this.tail.then(() => this.appendNow(makeEdit(), install));
+    this.tail = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async close(): Promise<void> {
+    await this.tail;
+    this.file.close();
+  }
+
+  private async appendNow(edit: ManifestEdit, install: () => void): Promise<void> {
+    const next = applyEdit(this.state, edit);
+    const writer = new ByteWriter(512);
+    const start = beginRecord(writer);
+    encodeEdit(writer, { ...edit, nextFileId: this.state.nextFileId });
+    endRecord(writer, start, RECORD_TYPES.edit, this.salt, this.sequence, this.sequence - 1);
+    try {
+      this.file.append(writer.view());
+    } catch (error) {
+      this.file.truncate(this.bytes);
+      throw error;
+    }
+    await this.file.sync();
+    this.bytes += writer.length;
+    this.sequence++;
+    this.state = { ...next, nextFileId: Math.max(next.nextFileId, this.state.nextFileId) };
+    install();
+    if (this.bytes > MANIFEST_BYTES_MAX) this.rewrite();
+  }
+
+  private rewrite(): void {
+    this.file.close();
+    const created = this.writeNew(this.state);
+    this.state = created.state;
+    this.file = created.file;
+    this.salt = created.salt;
+    this.bytes = created.bytes;
+    this.sequence = 2;
+  }
+
+  private writeNew(before: ManifestState): {
+    state: ManifestState;
+    file: DiskFile;
+    salt: number;
+    bytes: number;
+  } {
+    const id = before.nextFileId;
+    const state = { ...before, nextFileId: id + 1 };
+    const name = fileName("manifest", id);
+    const salt = this.random();
+    const writer = new ByteWriter(4096);
+    writer.raw(encodeLogHeader("manifest", id, this.owner, 1, 0, salt));
+    const start = beginRecord(writer);
+    encodeEdit(writer, snapshotEdit(state));
+    endRecord(writer, start, RECORD_TYPES.edit, salt, 1, 0);
+    this.removeLeftover(name);
+    const file = this.disk.create(name);
+    file.append(writer.view());
+    file.syncNow();
+    this.disk.syncDirectory("");
+    switchCurrent(this.disk, name);
+    for (const other of this.disk.list("")) {
+      const parsed = parseFileName(other);
+      if (parsed?.kind === "manifest" && other !== name) this.disk.unlink(other);
+    }
+    return { state, file, salt, bytes: writer.length };
+  }
+
+  /** A start that was cut short may have used this number for a file that nothing refers to. */
+  private removeLeftover(name: string): void {
+    if (this.disk.sizeOf(name) >= 0) this.disk.unlink(name);
+  }
+}
+
+function switchCurrent(disk: Disk, name: string): void {
+  const temporary = temporaryName(CURRENT_FILE);
+  if (disk.sizeOf(temporary) >= 0) disk.unlink(temporary);
+  const file = disk.create(temporary);
+  try {
+    file.append(utf8(`${name}\n${checksumText(name)}\n`));
+    file.syncNow();
+  } finally {
+    file.close();
+  }
+  disk.rename(temporary, CURRENT_FILE);
+  disk.syncDirectory("");
+}

@@ -1,0 +1,450 @@
+/**
+ * One node's storage: an LSM tree of opaque keys and values. This file is the facade and the only import for other folders.
+ *
+ *   apply -> log (group commit) + memtable -> flush -> level 0 -> compaction -> levels 1..6
+ *   get   -> memtables -> level 0, newest first -> one table a level
+ *
+ * Promises:
+ * - an applied batch is visible at once, all of it or nothing, and durable when its promise settles (by the fsync mode);
+ * - after a crash, exactly a prefix of the applied batches is there, and it includes every one whose promise had settled;
+ * - a byte that changed on disk is reported, never returned, and never taken for an absent key;
+ * - a disk that fails a sync stops the store for good (`failure`); a full disk refuses writes and recovers by itself.
+ */
+import { HutchError, CorruptionError } from "../base/errors.ts";
+import type { Timer } from "../ports/clock.ts";
+import { Admission } from "./admission.ts";
+import { Compactor } from "./compaction/compactor.ts";
+import { fileName } from "./file-names.ts";
+import { Flusher } from "./flusher.ts";
+import { levelBytes } from "./levels/levels.ts";
+import type { Manifest } from "./levels/manifest.ts";
+import type { LogOwner } from "./log/log-format.ts";
+import type { StoreOptions } from "./options.ts";
+import type { ScrubResult } from "./quarantine.ts";
+import { Quarantine } from "./quarantine.ts";
+import type { StoreRead } from "./read-path.ts";
+import { ReadPath } from "./read-path.ts";
+import { recover, removeOrphans } from "./recovery.ts";
+import { Snapshot } from "./snapshot.ts";
+import { SpaceGuard } from "./space-guard.ts";
+import type { StoreParts } from "./store-parts.ts";
+import type { StorePorts } from "./store-ports.ts";
+import { ViewOwner } from "./store-view.ts";
+import { BlockCache } from "./table/block-cache.ts";
+import type { ReadMode } from "./table/table.ts";
+import { Table } from "./table/table.ts";
+import type { TableMetadata } from "./table/table-metadata.ts";
+import { WritePath } from "./write-path.ts";
+import type { WriteBatch } from "./write-batch.ts";
+
+export { WriteBatch } from "./write-batch.ts";
+export { DEFAULT_STORE_OPTIONS } from "./options.ts";
+export { Snapshot } from "./snapshot.ts";
+export type { FsyncMode, RetentionParameters, StoreOptions } from "./options.ts";
+export type { EntryIterator } from "./iterators/entry-iterator.ts";
+export type { LostRange } from "./levels/levels.ts";
+export type { ScrubResult } from "./quarantine.ts";
+export type { StorePorts } from "./store-ports.ts";
+export type { StoreRead } from "./read-path.ts";
+
+/** Whose files these are, and how the last process left them (`data-directory.ts`). */
+export interface StoreOwner extends LogOwner {
+  readonly wasClean: boolean;
+}
+
+/** Plain data; bytes and counts. */
+export interface StoreStats {
+  /** Entries in tables and memtables: an upper bound of the number of keys. */
+  readonly entryCount: number;
+  readonly tableBytes: number;
+  readonly levels: readonly {
+    readonly tables: number;
+    readonly bytes: number;
+    readonly entries: number;
+  }[];
+  readonly memtableBytes: number;
+  readonly memtableEntries: number;
+  readonly frozenMemtables: number;
+  readonly walSegments: number;
+  readonly walBytes: number;
+  readonly walSyncs: number;
+  readonly lastSequence: number;
+  readonly durableSequence: number;
+  readonly flushes: number;
+  readonly flushedBytes: number;
+  readonly compactions: number;
+  readonly compactionBytesRead: number;
+  readonly compactionBytesWritten: number;
+  readonly isCompacting: boolean;
+  readonly quarantinedTables: number;
+  readonly lostRanges: number;
+  readonly mappedTables: number;
+  readonly pinnedViews: number;
+  readonly delayedWrites: number;
+  readonly refusedWrites: number;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+  readonly space: "ok" | "low" | "exhausted";
+}
+
+export class Store {
+  private readonly ports: StorePorts;
+  private readonly options: StoreOptions;
+  private readonly manifest: Manifest;
+  private readonly views: ViewOwner;
+  private readonly writePath: WritePath;
+  private readonly reader = new ReadPath();
+  private readonly admission: Admission;
+  private readonly space: SpaceGuard;
+  private readonly flusher: Flusher;
+  private readonly compactor: Compactor;
+  private readonly quarantine: Quarantine;
+  private readonly cache: BlockCache;
+  private readonly parts: StoreParts;
+  private readMode: ReadMode;
+  private exclusive: Promise<unknown> = Promise.resolve();
+  private failureListeners: ((error: HutchError) => void)[] = [];
+  private ageTimer: Timer | undefined;
+  private scrubTimer: Timer | undefined;
+  private isClosing = false;
+  /** Set once, when the disk could not be trusted any more. */
+  failure: HutchError | undefined;
+
+  private constructor(
+    ports: StorePorts,
+    options: StoreOptions,
+    owner: StoreOwner,
+    manifest: Manifest,
+    lastSequence: number,
+  ) {
+    this.ports = ports;
+    this.options = options;
+    this.manifest = manifest;
+    this.cache = new BlockCache(options.blockCacheBytes);
+    this.readMode = owner.wasClean ? options.readMode : "read";
+    this.admission = new Admission(ports.clock, options);
+    this.space = new SpaceGuard(ports.disk, ports.clock, options, (state) =>
+      this.spaceChanged(state),
+    );
+    this.writePath = new WritePath(
+      {
+        ports,
+        options,
+        owner,
+        manifest,
+        onFrozen: (frozen) => this.flusher.add(frozen),
+        onFailure: (error) => this.fail(error),
+        onDiskFull: () => this.space.check(),
+      },
+      lastSequence,
+    );
+    this.views = new ViewOwner(ports.disk, {
+      active: this.writePath.firstMemtable(),
+      frozen: [],
+      levels: manifest.state.levels.tables.map(() => []),
+      lostRanges: manifest.state.levels.lostRanges,
+    });
+    this.writePath.attach(this.views);
+    this.parts = this.makeParts();
+    this.flusher = new Flusher(this.parts, () => this.afterFlush());
+    this.quarantine = new Quarantine(this.parts, (file) =>
+      ports.logger.error("table_damaged", { file }),
+    );
+    this.compactor = new Compactor(
+      this.parts,
+      (file) => this.quarantine.replace(file),
+      () => this.admission.wake(),
+    );
+  }
+
+  /**
+   * Opens the store in the data directory of `ports.disk`, which the caller has locked (`DataDirectory`).
+   * Throws `data-refused` with nothing changed where files are damaged, foreign or newer than this program.
+   */
+  static async open(ports: StorePorts, options: StoreOptions, owner: StoreOwner): Promise<Store> {
+    const recovered = await recover(ports, options, owner, owner.wasClean);
+    if (recovered.droppedBytes > 0)
+      ports.logger.warn("wal_tail_truncated", { bytes: recovered.droppedBytes });
+    const store = new Store(ports, options, owner, recovered.manifest, recovered.lastSequence);
+    await store.writePath.registered;
+    await store.openTables();
+    removeOrphans(ports.disk, recovered.manifest.state);
+    store.startTimers();
+    store.compactor.kick();
+    if (!owner.wasClean) void store.verifyAll();
+    return store;
+  }
+
+  /** Back-pressure; see `admission.ts`. Ask before reading what the write depends on, and again after waiting. */
+  admit(purpose: "put" | "delete" = "put"): Promise<void> | undefined {
+    this.refuseStopped();
+    return this.admission.admit(
+      {
+        level0Count: this.views.current.levels[0]!.length,
+        frozenCount: this.views.current.frozen.length,
+        isMemtableFull: this.writePath.isMemtableFull,
+        space: this.space.state,
+      },
+      purpose,
+    );
+  }
+
+  /**
+   * The newest value of `key`, `undefined` when there is none. Throws `CorruptionError` where the truth cannot be read.
+   * The value is a view, valid until the caller's next `await`.
+   */
+  get(key: Uint8Array): StoreRead | undefined {
+    try {
+      return this.reader.get(this.views.current, key, Number.MAX_SAFE_INTEGER);
+    } catch (error) {
+      this.reportDamage(error);
+      throw error;
+    }
+  }
+
+  /**
+   * Adds a batch: visible when this returns, durable when the promise settles. Rejects with `disk-full` (nothing of it stays visible)
+   * or `write-indeterminate` (the store has stopped).
+   */
+  apply(batch: WriteBatch): Promise<void> {
+    this.refuseStopped();
+    return this.writePath.apply(batch);
+  }
+
+  /** `undefined` when all up to `sequence` is durable, else a promise for it; a reader awaits it before it shows the value to anybody. */
+  whenDurable(sequence: number): Promise<void> | undefined {
+    return this.writePath.log.whenDurable(sequence);
+  }
+
+  /** Pinned and consistent; the caller closes it. */
+  snapshot(): Snapshot {
+    return new Snapshot(this.views, this.writePath.lastSequence);
+  }
+
+  /** Damage that a scan met: takes the table out of service. Harmless for other errors. */
+  reportDamage(error: unknown): void {
+    if (error instanceof CorruptionError && error.file !== "")
+      void this.supervise(this.quarantine.replace(error.file));
+  }
+
+  /** Everything applied so far into tables. */
+  async flush(): Promise<void> {
+    this.refuseStopped();
+    if (this.views.current.active.entryCount > 0) this.writePath.freeze(0, 0);
+    await this.flusher.drained();
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  /** Everything in tables into one level. */
+  async compact(): Promise<void> {
+    await this.flush();
+    await this.compactor.compactAll();
+  }
+
+  /** Reads every table from the disk again (C24). */
+  scrub(): Promise<ScrubResult> {
+    this.refuseStopped();
+    return this.quarantine.scrub(this.options.scrubBytesPerSecond);
+  }
+
+  onFailure(listener: (error: HutchError) => void): void {
+    this.failureListeners.push(listener);
+  }
+
+  /** Writes and syncs what is pending, ends the background work, closes all files. True when nothing was left undone. */
+  async close(): Promise<boolean> {
+    this.isClosing = true;
+    this.ageTimer?.cancel();
+    this.scrubTimer?.cancel();
+    this.space.stop();
+    this.admission.wake();
+    this.quarantine.stop();
+    await this.compactor.stop();
+    await this.flusher.stop();
+    await this.exclusive.catch(() => undefined);
+    await this.writePath.log.close();
+    await this.manifest.close();
+    this.views.closeAll();
+    return this.failure === undefined;
+  }
+
+  stats(): StoreStats {
+    const { current } = this.views;
+    const levels = this.manifest.state.levels.tables.map((tables) => ({
+      tables: tables.length,
+      bytes: levelBytes(tables),
+      entries: tables.reduce((sum, table) => sum + table.entryCount - table.deletionCount, 0),
+    }));
+    const memtables = [current.active, ...current.frozen];
+    const memtableEntries = memtables.reduce((sum, table) => sum + table.keyCount, 0);
+    return {
+      entryCount: memtableEntries + levels.reduce((sum, level) => sum + level.entries, 0),
+      tableBytes: levels.reduce((sum, level) => sum + level.bytes, 0),
+      levels,
+      memtableBytes: memtables.reduce((sum, table) => sum + table.heapBytes, 0),
+      memtableEntries,
+      frozenMemtables: current.frozen.length,
+      walSegments: this.manifest.state.walIds.length,
+      walBytes: this.writePath.log.currentBytes,
+      walSyncs: this.writePath.log.syncCount,
+      lastSequence: this.writePath.lastSequence,
+      durableSequence: this.writePath.log.durableSequence,
+      flushes: this.flusher.flushCount,
+      flushedBytes: this.flusher.flushedBytes,
+      compactions: this.compactor.compactionCount,
+      compactionBytesRead: this.compactor.bytesRead,
+      compactionBytesWritten: this.compactor.bytesWritten,
+      isCompacting: this.compactor.isRunning,
+      quarantinedTables: this.quarantine.quarantinedCount,
+      lostRanges: current.lostRanges.length,
+      mappedTables: current.levels.flat().filter((table) => table.isMapped).length,
+      pinnedViews: this.views.pinnedCount,
+      delayedWrites: this.admission.delayedCount,
+      refusedWrites: this.admission.refusedCount,
+      freeBytes: this.space.freeBytes,
+      totalBytes: this.space.totalBytes,
+      space: this.space.state,
+    };
+  }
+
+  private makeParts(): StoreParts {
+    const { ports, options, manifest, views } = this;
+    return {
+      ports,
+      options,
+      manifest,
+      views,
+      openTable: (metadata) => this.openTable(metadata, this.options.readMode),
+      levelsOf: (opened) => this.levelsOf(opened),
+      fail: (error) => this.fail(error),
+      exclusively: (work) => this.exclusively(work),
+    };
+  }
+
+  private openTable(metadata: TableMetadata, mode: ReadMode): Table {
+    return Table.open(this.ports.disk, metadata, {
+      mode,
+      cache: this.cache,
+      compression: this.ports.compression,
+    });
+  }
+
+  private levelsOf(opened: readonly Table[]): readonly (readonly Table[])[] {
+    const byId = new Map(
+      this.views.current.levels.flat().map((table) => [table.metadata.id, table]),
+    );
+    for (const table of opened) byId.set(table.metadata.id, table);
+    return this.manifest.state.levels.tables.map((tables) =>
+      tables.flatMap((metadata) => byId.get(metadata.id) ?? []),
+    );
+  }
+
+  /** At start: what does not open is quarantined before anything is served. */
+  private async openTables(): Promise<void> {
+    const opened: Table[] = [];
+    const damaged: string[] = [];
+    for (const metadata of this.manifest.state.levels.tables.flat()) {
+      try {
+        opened.push(this.openTable(metadata, this.readMode));
+      } catch (error) {
+        if (!(error instanceof CorruptionError)) throw error;
+        this.ports.logger.error("table_not_opened", { file: error.file, reason: error.message });
+        damaged.push(fileName("table", metadata.id));
+      }
+    }
+    this.views.swap({ ...this.views.current, levels: this.levelsOf(opened) });
+    for (const file of damaged) await this.quarantine.replace(file);
+  }
+
+  /** After an unclean stop: tables are read, not mapped, until each has been verified (C12g). */
+  private async verifyAll(): Promise<void> {
+    await this.supervise(this.quarantine.scrub(this.options.compactionBytesPerSecond));
+  }
+
+  private exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.exclusive.then(work, work);
+    this.exclusive = turn.catch(() => undefined);
+    return turn;
+  }
+
+  private afterFlush(): void {
+    this.admission.wake();
+    this.compactor.kick();
+  }
+
+  private spaceChanged(state: SpaceGuard["state"]): void {
+    this.ports.logger.warn("disk_space", {
+      state,
+      freeBytes: this.space.freeBytes,
+      totalBytes: this.space.totalBytes,
+    });
+  }
+
+  private startTimers(): void {
+    this.space.start();
+    this.checkAge();
+    this.scheduleScrub();
+  }
+
+  /** A memtable that is old enough is flushed even when it is small, so that no log segment lives for ever. */
+  private checkAge(): void {
+    const { active } = this.views.current;
+    const age = this.ports.clock.monoMs() - active.createdMs;
+    if (active.entryCount > 0 && age >= this.options.memtableAgeMs && this.failure === undefined)
+      this.freezeOld();
+    this.ageTimer = this.ports.clock.after(Math.max(100, this.options.memtableAgeMs / 4), () =>
+      this.checkAge(),
+    );
+  }
+
+  private freezeOld(): void {
+    try {
+      this.writePath.freeze(0, 0);
+    } catch (error) {
+      if (!(error instanceof HutchError)) throw error;
+    }
+  }
+
+  private scheduleScrub(): void {
+    this.scrubTimer = this.ports.clock.after(this.options.scrubIntervalMs, () => {
+      void this.supervise(this.quarantine.scrub(this.options.scrubBytesPerSecond));
+      this.scheduleScrub();
+    });
+  }
+
+  /** Background work whose failure stops the store instead of going unheard. */
+  private async supervise(work: Promise<unknown>): Promise<void> {
+    try {
+      await work;
+    } catch (error) {
+      if (this.isClosing) return;
+      this.fail(
+        error instanceof HutchError
+          ? error
+          : new HutchError("io-error", `Cannot keep the store going: ${String(error)}`, {
+              cause: error,
+            }),
+      );
+    }
+  }
+
+  private refuseStopped(): void {
+    if (this.failure !== undefined)
+      throw new HutchError("unavailable", `Cannot use the store: ${this.failure.message}`, {
+        retry: "safe",
+        cause: this.failure,
+      });
+    if (this.isClosing)
+      throw new HutchError("shutting-down", "Cannot use the store: it is closing", {
+        retry: "safe",
+      });
+  }
+
+  private fail(error: HutchError): void {
+    if (this.failure !== undefined) return;
+    this.failure = error;
+    this.ports.logger.error("store_failed", { code: error.code, reason: error.message });
+    this.admission.wake();
+    for (const listener of this.failureListeners) listener(error);
+  }
+}
