@@ -45,7 +45,7 @@ export class TableFile {
       );
     const opened = TableFile.openPath(disk, path, metadata.id);
     if (opened.footer.checksum === metadata.checksum) return opened;
-    opened.file.close();
+    opened.close();
     throw new CorruptionError(
       `Cannot open table "${path}": checksum ${opened.footer.checksum}, expected ${metadata.checksum}`,
       path,
@@ -68,7 +68,7 @@ export class TableFile {
         );
       return new TableFile(file, footer, bytes);
     } catch (thrown) {
-      file.close();
+      closeQuietly(file);
       throw thrown;
     }
   }
@@ -78,7 +78,7 @@ export class TableFile {
   }
 
   close(): void {
-    this.file.close();
+    closeQuietly(this.file);
   }
 
   /** The `length` bytes of the section at `offset`, trailer included, verified. */
@@ -166,6 +166,15 @@ export function readBytes(file: DiskFile, offset: number, length: number): Uint8
     file.path,
     offset,
   );
+}
+
+/** The file was only read: whatever closing it fails with says nothing about the data, and must not hide what does. */
+function closeQuietly(file: DiskFile): void {
+  try {
+    file.close();
+  } catch (thrown) {
+    if (!(thrown instanceof DiskError)) throw thrown;
+  }
 }
 
 /** Runs a disk call; a file that is gone or a sector that cannot be read is corruption of the table (row 84). */
