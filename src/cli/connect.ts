@@ -1,0 +1,39 @@
+/** The client of the commands that talk to a node, and the `BUCKET/KEY` they take. */
+
+import { HutchError } from "../base/errors.ts";
+import { Client } from "../client/client.ts";
+import { formatAddress } from "../config/knob-kinds.ts";
+import { configFrom } from "./knob-options.ts";
+
+/** Addresses in `--url`; more would be a list to load from elsewhere. */
+const URLS_MAX = 64;
+
+/** A client for `--url`, else `HUTCH_URL`, else where the configuration says that a node here listens. */
+export function connect(options: Readonly<Record<string, unknown>>): Client {
+  return new Client({
+    urls: urlsFrom(options),
+    send: fetch,
+    newIdempotencyKey: () => crypto.randomUUID(),
+  });
+}
+
+function urlsFrom(options: Readonly<Record<string, unknown>>): string[] {
+  const given = options["url"] ?? process.env["HUTCH_URL"];
+  if (typeof given !== "string" || given === "")
+    return [`http://${formatAddress(configFrom({ config: options["config"] }).config.listen)}`];
+  const urls = given.split(",").map((url) => url.trim());
+  const isUsable = urls.every((url) => URL.canParse(url) && /^https?:\/\//.test(url));
+  if (isUsable && urls.length <= URLS_MAX) return urls;
+  throw new HutchError(
+    "bad-config",
+    `Cannot use --url "${given}": not http:// addresses separated by commas`,
+  );
+}
+
+/** Splits at the first slash; keys may hold more of them. */
+export function splitAddress(address: string): { readonly bucket: string; readonly key: string } {
+  const slash = address.indexOf("/");
+  if (slash > 0 && slash < address.length - 1)
+    return { bucket: address.slice(0, slash), key: address.slice(slash + 1) };
+  throw new HutchError("usage", `Cannot use "${address}": not of the form BUCKET/KEY`);
+}

@@ -1,0 +1,264 @@
+/**
+ * The commands and their options, and how the program ends: whatever a command throws becomes lines on standard error
+ * and the exit code of `exit-codes.ts`. Commands are loaded when they run, so `hutch get` never loads the store.
+ */
+
+import { Command, CommanderError, Option } from "commander";
+import { EXIT, exitCodeOf } from "./exit-codes.ts";
+import { addKnobOptions } from "./knob-options.ts";
+import { complain, styled } from "./terminal.ts";
+
+const CONFIG_OPTION = "configuration file, TOML or JSON (also HUTCH_CONFIG)";
+
+/** Runs the program and sets the exit code; returns when the command is done. */
+export async function run(args: readonly string[]): Promise<void> {
+  try {
+    await buildProgram().parseAsync([...args], { from: "user" });
+  } catch (error) {
+    process.exitCode = exitAfter(error);
+  }
+}
+
+function exitAfter(thrown: unknown): number {
+  // Commander has printed the error and the usage already; its own exit code 0 means that help or a version was asked for.
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  complain(thrown);
+  return exitCodeOf(thrown);
+}
+
+/** All commands; exported so that a test can check every help text. */
+export function buildProgram(): Command {
+  const program = new Command("hutch")
+    .description("A leaderless, replicated key-value store with a plain REST interface.")
+    .helpCommand("help [command]", "show the help of a command")
+    .configureHelp({
+      styleTitle: (text) => styled("bold", text),
+      styleCommandText: (text) => styled("cyan", text),
+      styleOptionText: (text) => styled("cyan", text),
+    })
+    .showHelpAfterError("(add --help for everything this command takes)")
+    .exitOverride();
+  addNodeCommands(program);
+  addKeyCommands(program);
+  addTransferCommands(program);
+  addFileCommands(program);
+  program.addHelpText(
+    "after",
+    examples(
+      "hutch serve",
+      "hutch put demo/hello world",
+      "hutch get demo/hello",
+      "hutch help serve",
+    ),
+  );
+  return program;
+}
+
+function examples(...lines: readonly string[]): string {
+  return ["", "Examples:", ...lines.map((line) => `  ${line}`)].join("\n");
+}
+
+function addNodeCommands(program: Command): void {
+  const serve = program
+    .command("serve")
+    .summary("run one node")
+    .description("Runs one node in the foreground. Alone, without seeds, it is a cluster of one.")
+    .option("--config <FILE>", CONFIG_OPTION)
+    .addHelpText(
+      "after",
+      examples(
+        "hutch serve",
+        "hutch serve --listen 127.0.0.1:8001 --data-dir /var/lib/hutch",
+        "hutch serve --fsync always --memtable-bytes 16MiB",
+      ),
+    )
+    .action(async (options) => (await import("./serve.ts")).serve(options));
+  addKnobOptions(serve);
+
+  const cluster = program
+    .command("cluster")
+    .summary("run a local cluster")
+    .description(
+      "Starts nodes as child processes and stays in the foreground; Ctrl-C stops them cleanly.",
+    )
+    .option("--nodes <NUMBER>", "how many; this release runs one", "1")
+    .option("--base-port <PORT>", "port of the first node for clients", "7001")
+    .option("--peer-base-port <PORT>", "port of the first node for other nodes", "7101")
+    .option("--data-dir <DIR>", "where the data live; they survive a restart", ".hutch")
+    .option("--fresh", "delete the data of earlier runs first")
+    .option("--racks <NUMBER>", "spread the nodes over this many racks", "3")
+    .option("--config <FILE>", CONFIG_OPTION)
+    .addHelpText("after", examples("hutch cluster", "hutch cluster --fresh --base-port 8001"))
+    .action(async (options) => (await import("./cluster.ts")).runCluster(options));
+  addKnobOptions(cluster, ["nodeId", "listen", "peer", "dataDir", "seeds", "rack"]);
+}
+
+/** What every command that talks to a node takes. */
+function clientCommand(program: Command, usage: string, summary: string): Command {
+  return program
+    .command(usage)
+    .summary(summary)
+    .option("--url <URLS>", "node to ask; several, with commas, are tried in turn (also HUTCH_URL)")
+    .option("--config <FILE>", `${CONFIG_OPTION}; its listen is the default for --url`);
+}
+
+function addKeyCommands(program: Command): void {
+  const consistency = () =>
+    new Option("--consistency <LEVEL>", "ONE, QUORUM, ALL, or counts such as r=2 or w=2");
+  const context = () =>
+    new Option("--context <TOKEN>", "causal context of the read that this follows");
+  const json = () => new Option("--json", "print JSON");
+
+  clientCommand(program, "get <BUCKET/KEY>", "print the value of a key")
+    .description(
+      "Prints the value of a key as it is; several concurrent values (siblings) as a table, with exit code 0.",
+    )
+    .addOption(consistency())
+    .addOption(json())
+    .addHelpText(
+      "after",
+      examples("hutch get demo/hello", "hutch get demo/hello --json | jq .context"),
+    )
+    .action(async (address, options) => (await import("./keys.ts")).getKey(address, options));
+
+  clientCommand(program, "put <BUCKET/KEY> [VALUE]", "write a key")
+    .description("Writes a key: VALUE, or the content of --file, or standard input.")
+    .option("--file <FILE>", "take the value from a file")
+    .option("--ttl <TIME>", "forget it after this time: 60s, 5m, 2h, 7d, or keep")
+    .option("--content-type <TYPE>", "media type to store with it")
+    .addOption(consistency())
+    .addOption(context())
+    .addOption(json())
+    .addHelpText(
+      "after",
+      examples(
+        "hutch put demo/hello world",
+        "hutch put demo/photo --file cat.jpg --content-type image/jpeg",
+        "date | hutch put demo/now --ttl 60s",
+      ),
+    )
+    .action(async (address, value, options) =>
+      (await import("./keys.ts")).putKey(address, value, options),
+    );
+
+  clientCommand(program, "delete <BUCKET/KEY>", "delete a key")
+    .description("Deletes a key. A key that is not there is fine.")
+    .addOption(consistency())
+    .addOption(context())
+    .addOption(json())
+    .addHelpText("after", examples("hutch delete demo/hello"))
+    .action(async (address, options) => (await import("./keys.ts")).deleteKey(address, options));
+
+  clientCommand(program, "list <BUCKET>", "list keys in byte order")
+    .description("Lists the keys of a bucket in byte order.")
+    .option("--prefix <TEXT>", "only keys that start with it")
+    .option("--delimiter <TEXT>", "show what follows it as one folder")
+    .option("--limit <NUMBER>", "at most so many keys", "1000")
+    .option("--reverse", "from the last key to the first")
+    .option("--values", "with their values")
+    .addOption(json())
+    .addHelpText(
+      "after",
+      examples("hutch list demo --prefix user/ --delimiter /", "hutch list demo --values --json"),
+    )
+    .action(async (bucket, options) => (await import("./keys.ts")).listKeys(bucket, options));
+}
+
+function addTransferCommands(program: Command): void {
+  const format = () =>
+    new Option("--format <FORMAT>", "by the name of the file unless given").choices([
+      "ndjson",
+      "csv",
+    ]);
+  clientCommand(program, "import <BUCKET> <FILE>", "load a file into a bucket")
+    .description(
+      "Loads NDJSON or CSV into a bucket. Interrupted, it goes on where it was when started again: the position is kept in FILE.hutch-progress.",
+    )
+    .addOption(format())
+    .addOption(
+      new Option("--mode <MODE>", "merge: exported lines; write: lines with key and value")
+        .choices(["auto", "merge", "write"])
+        .default("auto"),
+    )
+    .option("--from-line <NUMBER>", "start at this line instead, counting from 1")
+    .addHelpText(
+      "after",
+      examples(
+        "hutch import cities cities.ndjson",
+        "hutch import people people.csv --from-line 5000",
+      ),
+    )
+    .action(async (bucket, file, options) =>
+      (await import("./import.ts")).importFile(bucket, file, options),
+    );
+
+  clientCommand(program, "export <BUCKET> <FILE>", "write a bucket to a file")
+    .description(
+      "Writes a bucket to a file: NDJSON with the causal history of each key, or CSV with keys and values. Interrupted, NDJSON goes on where the file ends.",
+    )
+    .addOption(format())
+    .option("--fresh", "overwrite the file instead of going on")
+    .addHelpText(
+      "after",
+      examples("hutch export cities cities.ndjson", "hutch export people people.csv"),
+    )
+    .action(async (bucket, file, options) =>
+      (await import("./export.ts")).exportFile(bucket, file, options),
+    );
+}
+
+function addFileCommands(program: Command): void {
+  const inspect = program
+    .command("inspect")
+    .summary("show what is in a file of a data directory")
+    .description(
+      "Shows what is in a file of a data directory, and whether it is sound. Changes nothing.",
+    );
+  for (const [kind, what] of [
+    ["wal", "a segment of the write-ahead log"],
+    ["sstable", "a table"],
+    ["manifest", "a manifest"],
+  ] as const)
+    inspect
+      .command(`${kind} <FILE>`)
+      .description(`Shows ${what}.`)
+      .option("--json", "print JSON")
+      .addHelpText("after", examples(`hutch inspect ${kind} .hutch/n1/FILE`))
+      .action(async (file, options) =>
+        (await import("./inspect.ts")).inspectFile(kind, file, options),
+      );
+
+  const config = program
+    .command("config")
+    .summary("show the configuration")
+    .description("Shows the configuration.");
+  const print = config
+    .command("print")
+    .description(
+      "Prints every knob with its value, as a configuration file that would give the same.",
+    )
+    .option("--origin", "say where each value comes from")
+    .option("--json", "print JSON")
+    .option("--config <FILE>", CONFIG_OPTION)
+    .addHelpText(
+      "after",
+      examples("hutch config print --origin", "hutch config print --config hutch.toml --json"),
+    )
+    .action(async (options) => (await import("./config-print.ts")).printConfig(options));
+  addKnobOptions(print);
+
+  program
+    .command("repair")
+    .summary("repair a damaged data directory")
+    .description("Repairs the data directory of a stopped node as far as its files allow.")
+    .requiredOption("--data-dir <DIR>", "the data directory")
+    .option("--accept-loss", "go on where acknowledged writes may be lost by it")
+    .option("--json", "print JSON")
+    .addHelpText("after", examples("hutch repair --data-dir .hutch/n1"))
+    .action(async (options) => (await import("./repair.ts")).repair(options));
+
+  program
+    .command("version")
+    .description("Prints the version of the program and of Bun.")
+    .action(async () => (await import("./version.ts")).printVersion());
+}

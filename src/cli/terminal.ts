@@ -1,0 +1,61 @@
+/** What the program says and how: answers on standard output, everything else on standard error, colours for people only. */
+
+import { styleText } from "node:util";
+import { HutchError, messageOf } from "../base/errors.ts";
+
+export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
+
+function isColourful(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY === true && (process.env["NO_COLOR"] ?? "") === "";
+}
+
+/** `text` in `style` where standard output is a terminal and `NO_COLOR` is not set. */
+export function styled(
+  style: Style,
+  text: string,
+  stream: NodeJS.WriteStream = process.stdout,
+): string {
+  return isColourful(stream) ? styleText(style, text, { validateStream: false }) : text;
+}
+
+/** One line of the answer. */
+export function print(line = ""): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** One line for the person at the terminal; not part of the answer. */
+export function note(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Says what failed, one line per error, with what to try where there is something. */
+export function complain(thrown: unknown): void {
+  const label = styled("red", "hutch:", process.stderr);
+  for (const line of messageOf(thrown).split("\n")) note(`${label} ${line}`);
+  const advice = adviceFor(thrown);
+  if (advice !== "") note(`${styled("dim", "try:", process.stderr)} ${advice}`);
+}
+
+function adviceFor(thrown: unknown): string {
+  if (!(thrown instanceof HutchError)) return "";
+  switch (thrown.code) {
+    case "node-unreachable":
+      return "start a node with `hutch serve`, or name a running one with --url or HUTCH_URL";
+    case "port-in-use":
+      return "stop the other program, or choose another address with --listen";
+    case "data-dir-in-use":
+      return "stop the other process, or choose another directory with --data-dir";
+    case "bad-config":
+      return "`hutch config print --origin` shows every knob and where its value comes from";
+    default:
+      return "";
+  }
+}
+
+/** Text from a stranger on one line of a terminal: control characters are shown, not obeyed. */
+export function visible(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, (character) => {
+    const code = character.charCodeAt(0).toString(16).padStart(2, "0");
+    return character === "\n" ? "\\n" : character === "\t" ? "\\t" : `\\x${code}`;
+  });
+}
