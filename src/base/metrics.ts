@@ -131,24 +131,28 @@ interface Gauge {
   readonly read: () => number;
 }
 
-/** The metrics of one node. Names carry their unit (`_seconds`, `_bytes`); the registry adds `hutch_`. */
+/** The metrics of one node. Names begin with `hutch_`; the registry adds `_total` to counters and `_seconds` to histograms. */
 export class Metrics {
   readonly #counters: Family<Counter>[] = [];
   readonly #histograms: Family<Histogram>[] = [];
   readonly #gauges: Gauge[] = [];
   readonly #names = new Set<string>();
 
-  /** `counter("requests", "Requests answered", "method").of("GET").add()`. */
+  /** `counter("hutch_requests", "Requests answered", "method").of("GET").add()`. */
   counter(name: string, help: string, ...labelNames: readonly string[]): Family<Counter> {
     const family = new Family(this.#claim(name), help, labelNames, () => new Counter());
     this.#counters.push(family);
     return family;
   }
 
-  /** Durations; the name ends in `_seconds`. */
+  /** Durations; `hutch_read` is shown as `hutch_read_seconds`. */
   histogram(name: string, help: string, ...labelNames: readonly string[]): Family<Histogram> {
-    assert(name.endsWith("_seconds"), `"${name}" ends in _seconds`);
-    const family = new Family(this.#claim(name), help, labelNames, () => new Histogram());
+    const family = new Family(
+      this.#claim(`${name}_seconds`),
+      help,
+      labelNames,
+      () => new Histogram(),
+    );
     this.#histograms.push(family);
     return family;
   }
@@ -177,9 +181,10 @@ export class Metrics {
   }
 
   #claim(name: string): string {
+    assert(name.startsWith("hutch_"), `metric "${name}" begins with hutch_`);
     assert(!this.#names.has(name), `metric "${name}" is defined once`);
     this.#names.add(name);
-    return `hutch_${name}`;
+    return name;
   }
 }
 

@@ -30,9 +30,9 @@ describe("Histogram", () => {
 describe("Metrics", () => {
   test("prints OpenMetrics text", () => {
     const metrics = new Metrics();
-    metrics.gauge("keys", "Keys stored", () => 3);
-    metrics.counter("requests", "Requests answered", "method").of("GET").add(2);
-    metrics.histogram("request_seconds", "Time to answer").of().record(0.1);
+    metrics.gauge("hutch_keys", "Keys stored", () => 3);
+    metrics.counter("hutch_requests", "Requests answered", "method").of("GET").add(2);
+    metrics.histogram("hutch_request", "Time to answer").of().record(0.1);
     const text = metrics.text();
     expect(text).toStartWith(
       "# TYPE hutch_keys gauge\n# HELP hutch_keys Keys stored\nhutch_keys 3\n",
@@ -48,7 +48,7 @@ describe("Metrics", () => {
 
   test("Q21: whatever labels come, the number of series stays bounded", () => {
     const metrics = new Metrics();
-    const family = metrics.counter("requests", "Requests answered", "path");
+    const family = metrics.counter("hutch_requests", "Requests answered", "path");
     for (let i = 0; i < 100_000; i++) family.of(`/${i}`).add();
     expect([...family.entries()]).toHaveLength(SERIES_MAX + 1);
     expect(family.of("other").value).toBe(100_000 - SERIES_MAX);
@@ -56,7 +56,7 @@ describe("Metrics", () => {
 
   test("escapes label values", () => {
     const metrics = new Metrics();
-    metrics.counter("odd", "Odd", "label").of('a"b\\c\nd').add();
+    metrics.counter("hutch_odd", "Odd", "label").of('a"b\\c\nd').add();
     expect(metrics.text()).toContain('{label="a\\"b\\\\c\\nd"}');
   });
 });
