@@ -48,8 +48,15 @@ export interface SimDiskOptions {
   readonly clock?: Clock;
   readonly image?: DiskImage;
   readonly faults?: DiskFaults;
+}
+
+/** What the process on the machine lends to its disk. */
+export interface SimDiskHost {
+  readonly clock: Clock;
   /** Called with each call, for traces. */
-  readonly onCall?: (call: DiskCall) => void;
+  readonly onCall: (call: DiskCall) => void;
+  /** Called once, when this life ends. */
+  readonly onDeath: () => void;
 }
 
 export class SimDisk implements Disk {
@@ -60,14 +67,15 @@ export class SimDisk implements Disk {
   /** Every call of this life, in order. */
   readonly calls: DiskCall[] = [];
   callCount = 0;
-  private readonly options: SimDiskOptions;
+  private clock: Clock | undefined;
+  private host: SimDiskHost | undefined;
   private readonly locks = new Set<string>();
   private openFiles = 0;
   private deathReason = "";
   private crashAt = Infinity;
 
   constructor(options: SimDiskOptions = {}) {
-    this.options = options;
+    this.clock = options.clock;
     this.prng = options.prng ?? new Prng(`disk/${options.seed ?? 0}`);
     this.image = options.image ?? new DiskImage();
     this.faults = options.faults ?? new DiskFaults();
@@ -175,26 +183,19 @@ export class SimDisk implements Disk {
   /** kill -9: what was written stays in the page cache, and pending. Returns the next life's disk. */
   kill(): SimDisk {
     this.die("the process was killed");
-    return this.nextLife(this.image, this.options.clock);
+    return this.nextLife(this.image);
   }
 
   /** Returns the next life's disk, on what survived. */
   powerLoss(profile: PowerLossProfile = "strict", prng: Prng = this.prng): SimDisk {
     this.die("the power went");
-    return this.nextLife(losePower(this.image, prng, profile), this.options.clock);
+    return this.nextLife(losePower(this.image, prng, profile));
   }
 
-  /** The disk for a process that starts on `image` with a clock of its own; the device and its faults stay the same. */
-  nextLife(image: DiskImage, clock: Clock | undefined): SimDisk {
-    this.faults.clearPlanned();
-    const prng = this.prng.fork(`life/${this.prng.u32()}`);
-    return new SimDisk({
-      ...this.options,
-      prng,
-      image,
-      faults: this.faults,
-      ...(clock === undefined ? {} : { clock }),
-    });
+  /** Tells the disk of a new life whose it is. */
+  attach(host: SimDiskHost): void {
+    this.host = host;
+    this.clock = host.clock;
   }
 
   /** A twin on a copy of the image, without the faults: branches of one state, old snapshots. This life goes on. */
@@ -204,7 +205,10 @@ export class SimDisk implements Disk {
 
   /** Ends this life. Returns what to throw. */
   die(reason: string): SimCrash {
-    if (!this.isDead) this.deathReason = reason;
+    if (!this.isDead) {
+      this.deathReason = reason;
+      this.host?.onDeath();
+    }
     return new SimCrash(this.deathReason);
   }
 
@@ -215,7 +219,7 @@ export class SimDisk implements Disk {
     this.callCount++;
     if (this.calls.length < CALLS_KEPT_MAX) this.calls.push(call);
     if (this.callCount >= this.crashAt) throw this.die(`the power went at call ${this.callCount}`);
-    this.options.onCall?.(call);
+    this.host?.onCall(call);
     if (this.faults.isReadOnly && changesSomething(kind)) throw failure("read-only", kind, path);
     return this.faults.meet(kind);
   }
@@ -230,7 +234,7 @@ export class SimDisk implements Disk {
     const { syncDelayMs } = this.faults;
     if (syncDelayMs === "never") await new Promise<never>(() => undefined);
     else if (syncDelayMs.max > 0) {
-      const { clock } = this.options;
+      const { clock } = this;
       assert(clock !== undefined, "a disk with slow syncs has a clock");
       const spread = syncDelayMs.max - syncDelayMs.min;
       await clock.sleep(syncDelayMs.min + this.prng.float() * spread);
@@ -240,6 +244,14 @@ export class SimDisk implements Disk {
 
   closed(): void {
     this.openFiles--;
+  }
+
+  /** The device and its lasting faults stay the same; what was planned for the old life is over. */
+  private nextLife(image: DiskImage): SimDisk {
+    this.faults.clearPlanned();
+    const prng = this.prng.fork(`life/${this.prng.u32()}`);
+    const options = { prng, image, faults: this.faults };
+    return new SimDisk(this.clock === undefined ? options : { ...options, clock: this.clock });
   }
 
   private requireLife(): void {

@@ -1,0 +1,50 @@
+/**
+ * The entry of a worker: runs jobs, one at a time, on its own disk handle and clock.
+ *
+ * The handler is installed before anything is awaited: messages that come while the job table loads must not be lost.
+ */
+import { assert } from "../base/assert.ts";
+import { describeError } from "../ports/job-failure.ts";
+import type { JobEnvironment, JobTable } from "../ports/workers.ts";
+import { BunClock } from "./clock.ts";
+import { BunDisk } from "./disk.ts";
+import type { WorkerInit, WorkerJob, WorkerReply, WorkerRequest } from "./worker-protocol.ts";
+
+declare const self: Worker;
+
+interface Ready {
+  readonly environment: JobEnvironment;
+  readonly table: JobTable;
+}
+
+let ready: Promise<Ready> | undefined;
+
+self.onmessage = ({ data }: MessageEvent<WorkerRequest>): void => {
+  if (data.type === "init") {
+    ready = prepare(data);
+    // The first job reports it; until then nobody listens.
+    ready.catch(() => undefined);
+  } else {
+    void answer(data).then((reply) => postMessage(reply));
+  }
+};
+
+async function prepare({ root, jobsModule, jobsExport }: WorkerInit): Promise<Ready> {
+  const module = (await import(jobsModule)) as Readonly<Record<string, JobTable>>;
+  const table = module[jobsExport];
+  assert(table !== undefined, `the module of jobs exports "${jobsExport}"`);
+  return { table, environment: { disk: new BunDisk(root), clock: new BunClock() } };
+}
+
+async function answer({ kind, job }: WorkerJob): Promise<WorkerReply> {
+  try {
+    assert(ready !== undefined, "a worker is told what it is before it gets a job");
+    const { table, environment } = await ready;
+    const entry = table[kind];
+    assert(entry !== undefined, `there are jobs of kind "${kind}"`);
+    // The caller knows the types of its kind (ports/workers.ts).
+    return { isDone: true, result: await entry.run(environment, job as never) };
+  } catch (thrown) {
+    return { isDone: false, failure: describeError(thrown) };
+  }
+}

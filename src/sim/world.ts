@@ -1,0 +1,193 @@
+/**
+ * Simulated machines under one scheduler, all from one seed.
+ *
+ *   const world = new SimWorld(7, { jobs: storageJobs });
+ *   const node = world.node("a");
+ *   const store = world.runUntil(Store.open(node.disk, ...));
+ *   node.powerLoss();                       // its ports are dead now: timers, jobs and syncs of that life never come back
+ *   node.restart();                         // new ports, on what the disk still holds
+ *
+ * Each node draws from streams of its own: a node more, or a fault more, does not shift the others.
+ */
+import { assert } from "../base/assert.ts";
+import type { Prng } from "../base/prng.ts";
+import type { LogFields, Logger } from "../ports/logger.ts";
+import type { JobTable } from "../ports/workers.ts";
+import { SimClock, type SimClockOptions } from "./clock.ts";
+import { SimDisk } from "./disk.ts";
+import { SimRandom } from "./random.ts";
+import { SimProcess, SimScheduler } from "./scheduler.ts";
+import type { PowerLossProfile } from "./disk-power-loss.ts";
+import { SimWorkers } from "./workers.ts";
+
+/** The last lines are kept, older ones dropped. */
+const LOG_LINES_MAX = 10_000;
+const CLOCK_OFFSET_MS_MAX = 50;
+const CLOCK_DRIFT_PPM_MAX = 100;
+
+export interface SimWorldOptions {
+  /** What workers can run. */
+  readonly jobs?: JobTable;
+  readonly jobDelayMsMax?: number;
+}
+
+export interface SimLogLine {
+  readonly timeMs: number;
+  readonly node: string;
+  readonly level: keyof Logger;
+  readonly event: string;
+  readonly fields: LogFields;
+}
+
+export class SimWorld {
+  readonly scheduler: SimScheduler;
+  readonly options: SimWorldOptions;
+  readonly log: SimLogLine[] = [];
+  private readonly nodes = new Map<string, SimNode>();
+
+  constructor(seed: number | string, options: SimWorldOptions = {}) {
+    this.scheduler = new SimScheduler(seed);
+    this.options = options;
+  }
+
+  /** The machine called `name`, made and started on first use. */
+  node(name: string, clock?: SimClockOptions): SimNode {
+    const node = this.nodes.get(name) ?? new SimNode(this, name, clock);
+    this.nodes.set(name, node);
+    return node;
+  }
+
+  /** Lets `forMs` of virtual time pass. */
+  run(forMs: number): void {
+    this.scheduler.run(this.scheduler.nowMs() + forMs);
+  }
+
+  /** Runs until `promise` settles and returns its value. */
+  runUntil<T>(promise: Promise<T>, limitMs?: number): T {
+    return this.scheduler.runUntil(promise, limitMs);
+  }
+
+  note(line: SimLogLine): void {
+    if (this.log.length >= LOG_LINES_MAX) this.log.shift();
+    this.log.push(line);
+  }
+}
+
+/** One life of a node: everything that dies with its process. */
+interface Life {
+  readonly process: SimProcess;
+  readonly clock: SimClock;
+  readonly random: SimRandom;
+  readonly disk: SimDisk;
+  readonly workers: SimWorkers;
+  readonly logger: Logger;
+}
+
+/** A machine: it outlives the processes on it, and the ports are those of the current one. */
+export class SimNode {
+  readonly name: string;
+  /** How many processes this machine has started. */
+  epoch = 0;
+  private readonly world: SimWorld;
+  private readonly prng: Prng;
+  private readonly clockOptions: SimClockOptions;
+  private life: Life;
+  /** What the next process will find; set while none runs. */
+  private nextDisk: SimDisk | undefined;
+
+  constructor(world: SimWorld, name: string, clock?: SimClockOptions) {
+    this.world = world;
+    this.name = name;
+    this.prng = world.scheduler.prng.fork(`node/${name}`);
+    this.clockOptions = clock ?? drawnClock(this.prng.fork("clock"));
+    this.life = this.start(new SimDisk({ prng: this.prng.fork("disk") }));
+  }
+
+  get clock(): SimClock {
+    return this.life.clock;
+  }
+
+  get random(): SimRandom {
+    return this.life.random;
+  }
+
+  get disk(): SimDisk {
+    return this.life.disk;
+  }
+
+  get workers(): SimWorkers {
+    return this.life.workers;
+  }
+
+  get logger(): Logger {
+    return this.life.logger;
+  }
+
+  /** False as well when a disk call has killed the process (`disk.crashAtCall`, a bad sector under a map). */
+  get isUp(): boolean {
+    return this.life.process.isAlive;
+  }
+
+  /** kill -9: memory is gone, the page cache is not. */
+  crash(): void {
+    this.nextDisk = this.disk.kill();
+  }
+
+  /** The machine loses power. */
+  powerLoss(profile: PowerLossProfile = "strict"): void {
+    this.nextDisk = this.disk.powerLoss(profile);
+  }
+
+  /** Starts a new process on what the disk holds. */
+  restart(): void {
+    assert(
+      !this.isUp && this.nextDisk !== undefined,
+      "a node restarts after a crash or a power loss",
+    );
+    this.life = this.start(this.nextDisk);
+    this.nextDisk = undefined;
+  }
+
+  private start(disk: SimDisk): Life {
+    this.epoch++;
+    const { scheduler, options } = this.world;
+    const process = new SimProcess(`${this.name}#${this.epoch}`);
+    const prng = this.prng.fork(`life/${this.epoch}`);
+    const clock = new SimClock(scheduler, process, this.clockOptions);
+    disk.attach({
+      clock,
+      onCall: ({ kind, path }) => scheduler.noteCall(process, `${kind} ${path}`),
+      onDeath: () => {
+        process.isAlive = false;
+      },
+    });
+    const workers = new SimWorkers({
+      disk,
+      clock,
+      jobs: options.jobs ?? {},
+      prng: prng.fork("workers"),
+      delayMsMax: options.jobDelayMsMax ?? 1,
+    });
+    const logger = this.loggerOf(process);
+    return { process, clock, random: new SimRandom(prng.fork("random")), disk, workers, logger };
+  }
+
+  private loggerOf(process: SimProcess): Logger {
+    const { world, name: node } = this;
+    const line =
+      (level: keyof Logger) =>
+      (event: string, fields: LogFields = {}): void => {
+        if (!process.isAlive) return;
+        world.scheduler.noteCall(process, `log ${level} ${event} ${JSON.stringify(fields)}`);
+        world.note({ timeMs: world.scheduler.nowMs(), node, level, event, fields });
+      };
+    return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
+  }
+}
+
+function drawnClock(prng: Prng): SimClockOptions {
+  return {
+    offsetMs: prng.between(-CLOCK_OFFSET_MS_MAX, CLOCK_OFFSET_MS_MAX),
+    driftPpm: prng.between(-CLOCK_DRIFT_PPM_MAX, CLOCK_DRIFT_PPM_MAX),
+  };
+}
