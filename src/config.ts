@@ -70,7 +70,7 @@ export const KNOBS = {
   preset: knob("node", choice("local", "lan", "wan"), "lan",
     "Starting point for timings between nodes: local (one machine, quick drills), lan (one site), wan (several sites). Any knob set by itself wins over it."),
   nodeId: knob("node", label("ID"), "n1",
-    "Name of this node, unique in its cluster. Kept in the data directory at the first start; a directory with another name is refused."),
+    "Name of this node, unique in its cluster; what X-Node and /v1/cluster/nodes show."),
   cluster: knob("node", label("NAME"), "hutch",
     "Name of the cluster. Nodes with different names never talk to each other."),
   listen: knob("node", address(), loopback(7001),
@@ -172,8 +172,8 @@ export const KNOBS = {
 
   logLevel: knob("logging", choice("debug", "info", "warn", "error"), "info",
     "The least important kind of line that is logged."),
-  logFormat: knob("logging", choice("auto", "pretty", "json"), "auto",
-    "One line for people or one JSON object for machines. auto: pretty on a terminal, json elsewhere."),
+  logFormat: knob("logging", choice("auto", "human", "json"), "auto",
+    "One line for people or one JSON object for machines. auto: human on a terminal, json elsewhere."),
 } as const satisfies Record<string, AnyKnob>;
 
 export type KnobKey = keyof typeof KNOBS;
