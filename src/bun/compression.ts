@@ -8,7 +8,7 @@ import type { Compression } from "../storage/table/compression.ts";
 
 const LEVEL = 1;
 const FRAME_MAGIC = 0xfd2fb528;
-/** Magic, descriptor, and eight bytes of content size at most one window byte later. */
+/** Magic, descriptor, and at least one byte more. */
 const HEADER_BYTES_MIN = 6;
 
 export const zstdCompression: Compression = {

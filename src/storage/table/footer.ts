@@ -13,9 +13,8 @@
  * counts include the trailers. The whole-file checksum is the CRC-32 of all section checksums (four bytes each, in file order)
  * followed by the footer's bytes [0, 56); the footer checksum is the CRC-32 of its bytes [0, 60).
  */
-import { readU32 } from "../../base/byte-reader.ts";
 import { equalBytes, utf8 } from "../../base/bytes.ts";
-import { ByteReader } from "../../base/byte-reader.ts";
+import { ByteReader, readU32 } from "../../base/byte-reader.ts";
 import { ByteWriter } from "../../base/byte-writer.ts";
 import { CorruptionError, HutchError } from "../../base/errors.ts";
 import { crc32 } from "../../kernels/kernels.ts";

@@ -20,7 +20,13 @@ import { type Disk, DiskError, type DiskFile } from "../../ports/disk.ts";
 import { fileName, temporaryName } from "../file-names.ts";
 import { DELETE_ENTRY, type EntryKind } from "../iterators/entry-iterator.ts";
 import { BlockIndexWriter } from "./block-index.ts";
-import { type Compression, compressContent, UNCOMPRESSED, ZSTD } from "./compression.ts";
+import {
+  BLOCK_BYTES_MAX,
+  type Compression,
+  compressContent,
+  UNCOMPRESSED,
+  ZSTD,
+} from "./compression.ts";
 import { encodeFooter, FOOTER_BYTES } from "./footer.ts";
 import { sectionChecksum, tableSalt, TRAILER_BYTES } from "./section.ts";
 import type { TableMetadata } from "./table-metadata.ts";
@@ -50,6 +56,8 @@ export const TABLE_WRITER_DEFAULTS: TableWriterOptions = {
 const APPEND_BYTES = 256 * 1024;
 /** Synced every so often, so that the last sync is short and does not hold up the log on the same file system. */
 const SYNC_BYTES = 8 * 1024 * 1024;
+/** Key and value; leaves room for what a block adds to its only entry. */
+const ENTRY_BYTES_MAX = BLOCK_BYTES_MAX - 64;
 const PROPERTIES_BYTES_ESTIMATE = 128;
 const HASH_WORDS = 4;
 
@@ -107,7 +115,7 @@ export class TableWriter {
     return this.appendedBytes + this.output.length;
   }
 
-  /** Adds an entry; keys ascend strictly. Bytes are copied. */
+  /** Adds an entry of up to 32 MiB; keys ascend strictly. Bytes are copied. Throws `DiskError`. */
   add(
     keyBytes: Uint8Array,
     keyStart: number,
@@ -120,6 +128,7 @@ export class TableWriter {
   ): void {
     this.expectAscending(keyBytes, keyStart, keyEnd);
     const entryBytes = keyEnd - keyStart + (valueEnd - valueStart);
+    assert(entryBytes <= ENTRY_BYTES_MAX, "an entry fits into a block");
     if (this.block.count > 0 && this.block.sizeBytes + entryBytes > this.options.blockBytes)
       this.endBlock();
     if (this.block.count === 0)
