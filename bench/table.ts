@@ -46,7 +46,7 @@ function write(id: number, isCompressed: boolean): TableMetadata {
   const value = new Uint8Array(VALUE_BYTES).fill(97);
   for (let index = 0; index < ENTRY_COUNT; index++) {
     const key = keyOf(index * 2);
-    const noiseAt = (index * 17) % (noise.length - VALUE_BYTES);
+    const noiseAt = (index * 61) % (noise.length - VALUE_BYTES);
     value.set(noise.subarray(noiseAt, noiseAt + VALUE_BYTES / 2));
     writer.add(key, 0, key.length, PUT_ENTRY, index, value, 0, VALUE_BYTES);
   }
