@@ -92,15 +92,22 @@ export type PendingName =
       readonly entry: Entry;
     };
 
+/** Enough to cover any torn tail; more would only cost time. */
+const FREED_BYTES_MAX = 65_536;
+const FREED_FILES_MAX = 8;
+
 export class DiskImage {
   readonly visible: Names;
   readonly durable: Names;
   pending: PendingName[] = [];
+  /** Content of files that were removed for good, the last few: what a new file's blocks may still hold. */
+  readonly freed: Uint8Array[];
 
   /** All of `names` is durable. */
-  constructor(names: Names = new Map()) {
+  constructor(names: Names = new Map(), freed: readonly Uint8Array[] = []) {
     this.visible = new Map(names);
     this.durable = new Map(names);
+    this.freed = [...freed];
   }
 
   perform(operation: PendingName): void {
@@ -111,10 +118,18 @@ export class DiskImage {
   syncDirectory(directory: string): void {
     const stay: PendingName[] = [];
     for (const operation of this.pending) {
-      if (touches(operation, directory)) applyName(this.durable, operation);
+      if (touches(operation, directory)) this.makeDurable(operation);
       else stay.push(operation);
     }
     this.pending = stay;
+  }
+
+  private makeDurable(operation: PendingName): void {
+    const gone = operation.kind === "rename" ? this.durable.get(operation.target) : operation.entry;
+    applyName(this.durable, operation);
+    if (operation.kind === "link" || gone === undefined || gone === "directory") return;
+    this.freed.push(gone.durable.slice(0, FREED_BYTES_MAX));
+    if (this.freed.length > FREED_FILES_MAX) this.freed.shift();
   }
 
   /** Bytes of all files that have a name. */
@@ -134,7 +149,7 @@ export class DiskImage {
       twins.set(entry, known);
       return known;
     };
-    const image = new DiskImage();
+    const image = new DiskImage(new Map(), this.freed);
     for (const [path, entry] of this.visible) image.visible.set(path, twin(entry));
     for (const [path, entry] of this.durable) image.durable.set(path, twin(entry));
     image.pending = this.pending.map((operation) => ({

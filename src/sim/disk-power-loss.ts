@@ -35,8 +35,6 @@ const FATES = {
 } satisfies Record<PowerLossProfile, readonly Fate[]>;
 
 const SECTOR_BYTES = [512, 4096] as const;
-/** Enough to cover any torn tail; more would only cost time. */
-const STALE_BYTES_MAX = 65536;
 const SURVIVAL_CHANCES = [0.1, 0.5, 0.9] as const;
 
 interface Loss {
@@ -55,7 +53,7 @@ export function losePower(image: DiskImage, prng: Prng, profile: PowerLossProfil
   for (const [path, entry] of names) {
     after.set(path, survivorOf(entry, survivors, chance.fork(`file/${path}`), loss));
   }
-  return new DiskImage(after);
+  return new DiskImage(after, image.freed);
 }
 
 function survivingNames(image: DiskImage, prng: Prng, profile: PowerLossProfile): Names {
@@ -176,9 +174,7 @@ function fillFrom(target: Uint8Array, stale: Uint8Array, prng: Prng): void {
 }
 
 /** The bytes of some file on the disk, taken as what lay in the sectors before. */
+/** What lay on the disk where a new file grew: a file that was removed before. Blocks of a living file are never given away. */
 function staleBytes(image: DiskImage, prng: Prng): Uint8Array {
-  const files = [...image.durable.values()].filter((entry) => entry !== "directory");
-  return files.length === 0
-    ? new Uint8Array(0)
-    : prng.pick(files).durable.slice(0, STALE_BYTES_MAX);
+  return image.freed.length === 0 ? new Uint8Array(0) : prng.pick(image.freed);
 }

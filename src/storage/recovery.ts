@@ -137,7 +137,10 @@ function refuseMissingTables(disk: Disk, state: ManifestState): void {
   }
 }
 
-/** A segment that the manifest does not list is a leftover of this very directory, or it does not belong here (row 79). */
+/**
+ * A segment that the manifest does not list is a leftover, unless it is somebody else's or a copy of one that is listed (row 79). A file that was
+ * made right before a power loss may hold stale bytes of a segment that had been removed: a leftover too.
+ */
 function refuseStraySegments(disk: Disk, state: ManifestState, owner: LogOwner): void {
   for (const name of disk.list("")) {
     const parsed = parseFileName(name);

@@ -129,7 +129,7 @@ export class WritePath {
 
   private nextSegment(): LogSegment {
     try {
-      return this.newSegment(this.log.durableSequence);
+      return this.newSegment(this.log.syncedSequence);
     } catch (cause) {
       if (!(cause instanceof DiskError)) throw cause;
       this.context.onDiskFull();
@@ -144,14 +144,14 @@ export class WritePath {
     }
   }
 
-  private newSegment(durableSequence: number): LogSegment {
+  private newSegment(syncedSequence: number): LogSegment {
     const { ports, owner, manifest } = this.context;
     const id = manifest.reserveFileIds(1);
     const segment = createSegment(ports.disk, {
       id,
       salt: ports.random.u32(),
       owner,
-      durableSequence,
+      durableSequence: syncedSequence,
       register: async () => {
         await ports.workers.run("sync-directory", {});
         await manifest.append(

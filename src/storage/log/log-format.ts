@@ -3,7 +3,7 @@
  *
  *   file    = header record*
  *   header  = magic 8 | format u8 | kind u8 | checksum u8 | 0 u8 | file id u64 | cluster id 16 | node id 8
- *             | start sequence u64 | durable sequence u64 | salt u32 | masked crc u32                  = 72 bytes
+ *             | start sequence u64 | durable sequence u64 | salt u32 | masked crc u32                  = 68 bytes
  *   record  = masked crc u32 | payload length u32 | type u8 | salt u32
  *             | sequence u64 | durable sequence u64 | payload                                          = 29 + length bytes
  *
@@ -20,7 +20,7 @@ import { ByteReader, readU32 } from "../../base/byte-reader.ts";
 import { ByteWriter } from "../../base/byte-writer.ts";
 import { crc32 } from "../../kernels/kernels.ts";
 
-export const LOG_HEADER_BYTES = 72;
+export const LOG_HEADER_BYTES = 68;
 export const RECORD_HEADER_BYTES = 29;
 /** Frozen. */
 export const LOG_FORMAT = 1;

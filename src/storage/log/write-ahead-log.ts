@@ -66,6 +66,8 @@ class CommitGroup {
 export class WriteAheadLog {
   /** Highest sequence that is as durable as the mode promises. */
   durableSequence: number;
+  /** Highest sequence that an fdatasync has covered; what the records prove to a reader after a crash. */
+  syncedSequence: number;
   /** Highest sequence that reached the file. */
   private writtenSequence: number;
   private readonly options: WriteAheadLogOptions;
@@ -85,6 +87,7 @@ export class WriteAheadLog {
     this.segment = segment;
     this.segmentBytes = segment.file.size();
     this.durableSequence = lastSequence;
+    this.syncedSequence = lastSequence;
     this.writtenSequence = lastSequence;
     this.options = options;
   }
@@ -108,7 +111,7 @@ export class WriteAheadLog {
       RECORD_TYPES.batch,
       this.segment.salt,
       sequence,
-      this.durableSequence,
+      this.syncedSequence,
     );
     group.lastSequence = sequence + batch.count - 1;
     this.startCommit();
@@ -181,6 +184,7 @@ export class WriteAheadLog {
     try {
       if (this.options.fsync !== "os") await this.syncAll();
       this.durableSequence = group.lastSequence;
+      if (this.options.fsync !== "os") this.syncedSequence = group.lastSequence;
       group.resolve();
     } catch (error) {
       this.fail(error, group);
@@ -241,12 +245,13 @@ export class WriteAheadLog {
 
   private async syncAll(): Promise<void> {
     const before = this.unsynced;
+    // Taken now: a rotation during the waits below continues in a segment that this group is not in.
+    const { file, registered } = this.segment;
     this.unsynced = [];
     for (const segment of before) {
       await this.syncOne(segment.file);
       segment.file.close();
     }
-    const { file, registered } = this.segment;
     await this.syncOne(file);
     await registered;
   }
@@ -315,7 +320,7 @@ export class WriteAheadLog {
       type,
       this.segment.salt,
       this.writtenSequence + 1,
-      this.durableSequence,
+      this.syncedSequence,
     );
     this.segment.file.append(writer.view());
     this.segmentBytes += writer.length;
