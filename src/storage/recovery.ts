@@ -21,8 +21,8 @@ import { CURRENT_FILE, fileName, parseFileName } from "./file-names.ts";
 import { loadManifest, Manifest } from "./levels/manifest.ts";
 import { EMPTY_STATE } from "./levels/manifest-edit.ts";
 import type { ManifestState } from "./levels/manifest-edit.ts";
-import { LOG_FORMAT, LOG_KINDS, RECORD_TYPES } from "./log/log-format.ts";
-import type { LogOwner } from "./log/log-format.ts";
+import { decodeLogHeader, LOG_FORMAT, LOG_KINDS, RECORD_TYPES } from "./log/log-format.ts";
+import type { LogHeader, LogOwner } from "./log/log-format.ts";
 import { belongsTo } from "./log/log-owner.ts";
 import { readWholeFile, scanLog } from "./log/log-scan.ts";
 import type { LogScan } from "./log/log-scan.ts";
@@ -145,11 +145,21 @@ function refuseStraySegments(disk: Disk, state: ManifestState, owner: LogOwner):
   for (const name of disk.list("")) {
     const parsed = parseFileName(name);
     if (parsed?.kind !== "wal" || state.walIds.includes(parsed.id)) continue;
-    const { header } = scanLog(name, readWholeFile(disk, name));
-    const reason =
-      typeof header === "string" ? "" : belongsTo(header, LOG_KINDS.wal, parsed.id, owner);
-    if (reason !== "") throw refused(name, reason);
+    const header = decodeLogHeader(readWholeFile(disk, name));
+    if (typeof header === "string") continue;
+    const reason = belongsTo(header, LOG_KINDS.wal, parsed.id, owner);
+    const isForeign = belongsTo(header, header.kind, header.fileId, owner) !== "";
+    if (isForeign || (reason !== "" && isCopyOfLive(disk, state, header)))
+      throw refused(name, reason);
   }
+}
+
+/** File numbers may come again after a crash, salts do not. */
+function isCopyOfLive(disk: Disk, state: ManifestState, header: LogHeader): boolean {
+  const name = fileName("wal", header.fileId);
+  if (!state.walIds.includes(header.fileId) || disk.sizeOf(name) < 0) return false;
+  const live = decodeLogHeader(readWholeFile(disk, name));
+  return typeof live !== "string" && live.salt === header.salt;
 }
 
 function firstFreeId(disk: Disk, state: ManifestState): number {
