@@ -1,0 +1,30 @@
+/** The real world for one node: the machine's clock, chance, disk and threads. */
+
+import { zstdCompression } from "../bun/compression.ts";
+import { BunClock } from "../bun/clock.ts";
+import { BunDisk } from "../bun/disk.ts";
+import "../bun/native-kernels.ts";
+import { BunRandom } from "../bun/random.ts";
+import { BunWorkers } from "../bun/workers.ts";
+import type { NodePorts } from "../node.ts";
+import type { Logger } from "../ports/logger.ts";
+import { storageJobs } from "./storage-jobs.ts";
+
+/** Makes the data directory where only its last part is missing; throws `DiskError` where it cannot be used. */
+export function createBunPorts(dataDir: string, logger: Logger): NodePorts {
+  const disk = new BunDisk(dataDir);
+  const workers = new BunWorkers({
+    root: disk.root,
+    jobs: storageJobs,
+    jobsModule: new URL("./storage-jobs.ts", import.meta.url).href,
+    jobsExport: "storageJobs",
+  });
+  return {
+    disk,
+    workers,
+    logger,
+    clock: new BunClock(),
+    random: new BunRandom(),
+    compression: zstdCompression,
+  };
+}
