@@ -1,0 +1,143 @@
+/**
+ * The REST face as one Hono application: `createApp()` puts the route table on a router and a guard before every handler.
+ *
+ * No middleware is registered on paths: a route with one handler is dispatched by Hono without a promise, and the hot path
+ * stays one call deep. What middleware would do, `serve()` does around every handler.
+ */
+import { Hono, type Context } from "hono";
+import { zValidator } from "@hono/zod-validator";
+import { HutchError } from "../base/errors.ts";
+import type { Metrics } from "../base/metrics.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { Random } from "../ports/random.ts";
+import type { AdminApi } from "./admin-api.ts";
+import { problemAnswer } from "./answers.ts";
+import { BodyReader } from "./body-reader.ts";
+import {
+  Exchange,
+  type HttpServer,
+  type HttpServices,
+  RequestIds,
+  pathEndOf,
+  pathStartOf,
+} from "./exchange.ts";
+import { Guard } from "./guard.ts";
+import { HttpCounters } from "./http-counters.ts";
+import type { KvApi } from "./kv-api.ts";
+import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "./limits.ts";
+import { type Route, pathPattern, routerPath } from "./route.ts";
+import { ROUTES } from "./routes.ts";
+import { schemaError } from "./schema-error.ts";
+
+export interface AppOptions {
+  readonly kv: KvApi;
+  readonly admin: AdminApi;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Those that differ from `DEFAULT_HTTP_LIMITS`. */
+  readonly limits?: Partial<HttpLimits>;
+  /** Host names without port that requests may come under, besides loopback: the bound host and configured names. */
+  readonly hosts?: readonly string[];
+  /** Origins whose pages may change things, besides the node's own. */
+  readonly origins?: readonly string[];
+  /** Where the REST face counts; `admin.metrics()` is expected to print it. */
+  readonly metrics?: Metrics;
+}
+
+/** The server is handed over per request, as Hono's environment. */
+export interface AppEnvironment {
+  readonly Bindings: HttpServer;
+}
+
+export type App = Hono<AppEnvironment>;
+
+/**
+ * @example
+ * const app = createApp({ kv, admin, random, clock, logger });
+ * const response = await app.fetch(new Request("http://localhost/v1/kv/demo/hello"));
+ */
+export function createApp(options: AppOptions): App {
+  const services = servicesOf(options);
+  const guard = new Guard({ hosts: options.hosts ?? [], origins: options.origins ?? [] });
+  const app: App = new Hono<AppEnvironment>({ getPath: routingPath });
+  const serve = (handle: Route["handle"]) => (context: Context) =>
+    answer(services, guard, handle, context);
+  for (const route of ROUTES) {
+    const path = routerPath(route.path);
+    if (route.query !== undefined) app.on(route.method, path, queryValidator(route.query));
+    app.on(route.method, path, serve(route.handle));
+  }
+  app.notFound(serve(noSuchRoute));
+  app.onError((error, context) => problemAnswer(exchangeOf(services, context), error));
+  return app;
+}
+
+function servicesOf(options: AppOptions): HttpServices {
+  const { kv, admin, random, clock, logger } = options;
+  const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
+  const counters = new HttpCounters(options.metrics);
+  const bodies = new BodyReader(clock, limits, counters);
+  const requestIds = new RequestIds(random);
+  return { kv, admin, random, clock, logger, limits, bodies, counters, requestIds };
+}
+
+/** The raw path: routing must not decode what the handlers decode strictly. */
+function routingPath(request: Request): string {
+  const { url } = request;
+  const start = pathStartOf(url);
+  return start < 0 ? "/" : url.slice(start, pathEndOf(url, start));
+}
+
+function exchangeOf(services: HttpServices, context: Context): Exchange {
+  // Hono types the environment as an object; without a server beneath (tests, the simulator) it is an empty one.
+  const server = context.env as HttpServer | Record<string, never> | undefined;
+  const isServer = typeof server?.timeout === "function";
+  return new Exchange(services, context.req.raw, isServer ? (server as HttpServer) : undefined);
+}
+
+/** One request through the guard and its handler; what is thrown on the way becomes a problem document. */
+function answer(
+  services: HttpServices,
+  guard: Guard,
+  handle: Route["handle"],
+  context: Context,
+): Response | Promise<Response> {
+  const exchange = exchangeOf(services, context);
+  try {
+    guard.admit(exchange);
+    const response = handle(exchange, context);
+    if (response instanceof Promise) {
+      return response.catch((thrown: unknown) => problemAnswer(exchange, thrown));
+    }
+    return response;
+  } catch (thrown) {
+    return problemAnswer(exchange, thrown);
+  }
+}
+
+function queryValidator(schema: NonNullable<Route["query"]>) {
+  return zValidator("query", schema, (result) => {
+    if (!result.success) throw schemaError("the query", result.error.issues, "bad-request");
+  });
+}
+
+const PATHS = ROUTES.map((route) => ({ ...route, pattern: pathPattern(route.path) }));
+
+/** 405 where the path is known under other methods, else 404. */
+function noSuchRoute(exchange: Exchange): never {
+  const { path, request } = exchange;
+  const methods = PATHS.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method);
+  if (methods.length === 0) {
+    throw new HutchError("no-such-route", `Cannot find "${path.slice(0, 64)}": no such route`);
+  }
+  const allowed = [
+    ...new Set(methods.flatMap((method) => (method === "GET" ? ["GET", "HEAD"] : [method]))),
+  ];
+  throw new HutchError(
+    "method-not-allowed",
+    `Cannot ${request.method} "${path.slice(0, 64)}": want ${allowed.join(", ")}`,
+    { data: { allow: allowed.join(", ") } },
+  );
+}

@@ -1,0 +1,123 @@
+/**
+ * One request on its way through the REST face: where its path and query are in the URL, its id, and what is known of its
+ * subject. And `HttpServices`, what all requests share.
+ *
+ * Everything that most requests do not need (query, header block) is looked at only when asked for.
+ */
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { Random } from "../ports/random.ts";
+import type { AdminApi } from "./admin-api.ts";
+import type { BodyReader } from "./body-reader.ts";
+import type { HttpCounters } from "./http-counters.ts";
+import type { KvApi } from "./kv-api.ts";
+import type { HttpLimits } from "./limits.ts";
+import { Query } from "./query.ts";
+
+/** What the server beneath offers per request; a test or a simulator has none. */
+export interface HttpServer {
+  /** Seconds that the connection of `request` may stay silent; 0 for ever. */
+  timeout(request: Request, seconds: number): void;
+}
+
+export interface HttpServices {
+  readonly kv: KvApi;
+  readonly admin: AdminApi;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits: HttpLimits;
+  readonly bodies: BodyReader;
+  readonly counters: HttpCounters;
+  readonly requestIds: RequestIds;
+}
+
+/** Ids that are unique in a cluster without a random number per request: 64 random bits per process, then a count. */
+export class RequestIds {
+  readonly #prefix: string;
+  #count = 0;
+
+  constructor(random: Random) {
+    this.#prefix = `${random.u32().toString(36)}${random.u32().toString(36)}-`;
+  }
+
+  next(): string {
+    return this.#prefix + (this.#count++).toString(36);
+  }
+}
+
+/**
+ * Where the path of a URL begins: behind `http://host` or `https://host`; -1 where it is not absolute (HTTP/1.0 without
+ * Host, or a Host that is no host).
+ */
+export function pathStartOf(url: string): number {
+  return url.startsWith("http") ? url.indexOf("/", 8) : -1;
+}
+
+/** Where the path ends: at the query, at a fragment, or with the URL. */
+export function pathEndOf(url: string, pathStart: number): number {
+  const query = url.indexOf("?", pathStart);
+  const fragment = url.indexOf("#", pathStart);
+  if (fragment >= 0 && (query < 0 || fragment < query)) return fragment;
+  return query < 0 ? url.length : query;
+}
+
+export class Exchange {
+  readonly services: HttpServices;
+  readonly request: Request;
+  readonly server: HttpServer | undefined;
+  readonly id: string;
+  readonly url: string;
+  readonly pathStart: number;
+  readonly pathEnd: number;
+  /** Set once they are decoded, for problem documents. */
+  bucket = "";
+  key: Uint8Array | undefined = undefined;
+  #query: Query | undefined = undefined;
+
+  constructor(services: HttpServices, request: Request, server: HttpServer | undefined) {
+    this.services = services;
+    this.request = request;
+    this.server = server;
+    this.id = services.requestIds.next();
+    this.url = request.url;
+    this.pathStart = pathStartOf(this.url);
+    this.pathEnd = pathEndOf(this.url, this.pathStart);
+  }
+
+  get path(): string {
+    return this.pathStart < 0 ? this.url : this.url.slice(this.pathStart, this.pathEnd);
+  }
+
+  get hasQuery(): boolean {
+    return this.pathEnd < this.url.length;
+  }
+
+  get query(): Query {
+    if (this.#query === undefined) {
+      const raw = this.url.charAt(this.pathEnd) === "?" ? this.url.slice(this.pathEnd + 1) : "";
+      this.#query = Query.parse(raw, this.services.limits.queryParametersMax);
+    }
+    return this.#query;
+  }
+
+  header(name: string): string | null {
+    return this.request.headers.get(name);
+  }
+
+  /** A header, or its twin in the query where the header is not there; `undefined` for neither. */
+  option(
+    name: string,
+    twin: string,
+    code: Parameters<Query["text"]>[1] = "bad-request",
+  ): string | undefined {
+    const header = this.request.headers.get(name);
+    if (header !== null) return header;
+    return this.hasQuery ? this.query.text(twin, code) : undefined;
+  }
+
+  /** The answer may take longer, or pause for longer, than the server lets a connection be silent. */
+  allowSilence(seconds: number): void {
+    this.server?.timeout(this.request, seconds);
+  }
+}

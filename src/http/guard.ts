@@ -1,0 +1,91 @@
+/**
+ * What stands before every handler (FAULTS.md Q12, Q18; rows 10, 11, 22, 57). Cheap, because every request passes.
+ *
+ * 1. A URL that is not absolute had no usable Host: 400.
+ * 2. The host must be one that this node answers to: 421. Without this a page of a foreign site could rebind its own name
+ *    to a loopback address and talk to us from a browser.
+ * 3. A request that changes something and says which page sent it (`Origin`) must come from a page of ours: 403.
+ * 4. `GET` and `DELETE` with a chunked body: 400, because nobody means it and parsers disagree about it.
+ */
+import { HutchError } from "../base/errors.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** Hosts under which a wildcard bind is asked for cannot be listed; addresses cannot be rebound, so they may pass. */
+const WILDCARD_HOSTS: readonly string[] = ["0.0.0.0", "[::]", "::"];
+const ADDRESS = /^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[[0-9a-f:.]+\])$/;
+/** Prefixes of URLs that were allowed, so that the next request costs one look-up. */
+const ALLOWED_CACHE_MAX = 64;
+
+export interface GuardOptions {
+  /** Host names without port, besides the loopback ones: the bound host and configured names. */
+  readonly hosts: readonly string[];
+  /** Origins such as `https://admin.example`, besides the node's own. */
+  readonly origins: readonly string[];
+}
+
+export class Guard {
+  readonly #hosts: ReadonlySet<string>;
+  readonly #origins: ReadonlySet<string>;
+  readonly #allowsAddresses: boolean;
+  readonly #allowed = new Set<string>();
+
+  constructor(options: GuardOptions) {
+    this.#hosts = new Set(options.hosts.map((host) => host.toLowerCase()));
+    this.#origins = new Set(options.origins);
+    this.#allowsAddresses = options.hosts.some((host) => WILDCARD_HOSTS.includes(host));
+  }
+
+  /** Throws what keeps the request out. */
+  admit(exchange: Exchange): void {
+    if (exchange.pathStart < 0) {
+      throw new HutchError("bad-request", "Cannot read the request: it has no usable Host header");
+    }
+    const origin = exchange.url.slice(0, exchange.pathStart);
+    if (!this.#allowed.has(origin)) this.#admitHost(origin);
+    const { method } = exchange.request;
+    if (method === "GET" || method === "HEAD") refuseChunks(exchange);
+    else this.#admitOrigin(exchange, origin, method);
+  }
+
+  #admitHost(origin: string): void {
+    const host = hostOf(origin);
+    if (!this.#isOurs(host)) {
+      throw new HutchError(
+        "wrong-cluster",
+        `Cannot answer for host "${host.slice(0, 64)}": this node does not have that name`,
+      );
+    }
+    if (this.#allowed.size < ALLOWED_CACHE_MAX) this.#allowed.add(origin);
+  }
+
+  #isOurs(host: string): boolean {
+    if (host === "localhost" || host.endsWith(".localhost")) return true;
+    if (host === "[::1]" || /^127\.[0-9]+\.[0-9]+\.[0-9]+$/.test(host)) return true;
+    return this.#hosts.has(host) || (this.#allowsAddresses && ADDRESS.test(host));
+  }
+
+  #admitOrigin(exchange: Exchange, ownOrigin: string, method: string): void {
+    if (method === "DELETE") refuseChunks(exchange);
+    const origin = exchange.header("origin");
+    if (origin === null || origin === ownOrigin || this.#origins.has(origin)) return;
+    throw new HutchError(
+      "forbidden",
+      `Cannot change anything for a page of "${origin.slice(0, 64)}": want the node's own`,
+    );
+  }
+}
+
+/** `http://[::1]:7001` gives `[::1]`. */
+function hostOf(origin: string): string {
+  const authority = origin.slice(origin.indexOf("//") + 2);
+  const port = /:[0-9]*$/.exec(authority);
+  return (port === null ? authority : authority.slice(0, port.index)).toLowerCase();
+}
+
+function refuseChunks(exchange: Exchange): void {
+  if (!exchange.request.headers.has("transfer-encoding")) return;
+  throw new HutchError(
+    "bad-request",
+    `Cannot take a chunked body with ${exchange.request.method}: want none`,
+  );
+}

@@ -1,0 +1,166 @@
+/**
+ * What the headers of a request, or their twins in the query, ask for. Parsed by hand because every request passes here;
+ * `header-schema.ts` says the same as a schema and a property test holds the two equal.
+ *
+ *   header               twin                 header               twin
+ *   X-Consistency        consistency          X-TTL                ttl
+ *   X-Causal-Context     context              X-Expires-At         expires-at
+ *   X-Session            session              X-Meta-<name>        meta-<name>
+ *   X-Timeout            timeout              Content-Type         content-type
+ *   If-Match             if-match             Content-Encoding     content-encoding
+ *   If-None-Match        if-none-match        Idempotency-Key      idempotency-key
+ *
+ * A header wins over its twin; a twin is then not looked at.
+ */
+import { EMPTY_BYTES } from "../base/bytes.ts";
+import { HutchError } from "../base/errors.ts";
+import type { Consistency } from "../quorum/consistency.ts";
+import type {
+  BucketProperties,
+  Condition,
+  Expiry,
+  Metadata,
+  ReadRequest,
+  WriteRequest,
+} from "../quorum/operation.ts";
+import { consistencyFor } from "../quorum/parse-consistency.ts";
+import type { Exchange } from "./exchange.ts";
+import {
+  checkContentEncoding,
+  checkContentType,
+  checkIdempotencyKey,
+  checkMetadata,
+  parseCondition,
+  parseExpiresAt,
+  parseTimeout,
+  parseTtl,
+  textOfHeader,
+} from "./header-values.ts";
+
+const META_PREFIX = "x-meta-";
+const META_TWIN_PREFIX = "meta-";
+const NO_METADATA: Metadata = [];
+const DEFAULT_EXPIRY: Expiry = { kind: "default" };
+/** Operations that may take longer than this need a longer silence than the server's `idleTimeout` allows. */
+const SILENCE_MS = 8000;
+
+/** The options of a read. */
+export function readRequestOf(exchange: Exchange, properties: BucketProperties): ReadRequest {
+  return {
+    consistency: consistencyOf(exchange, properties),
+    timeoutMs: timeoutOf(exchange),
+    session: exchange.option("x-session", "session", "bad-session") ?? "",
+  };
+}
+
+/** The options of a write of `value`. */
+export function writeRequestOf(
+  exchange: Exchange,
+  properties: BucketProperties,
+  kind: "put" | "delete",
+): WriteRequest {
+  const isPut = kind === "put";
+  return {
+    kind,
+    value: EMPTY_BYTES,
+    contentType: isPut
+      ? checkContentType(exchange.option("content-type", "content-type") ?? "")
+      : "",
+    contentEncoding: isPut
+      ? checkContentEncoding(exchange.option("content-encoding", "content-encoding") ?? "")
+      : "",
+    meta: isPut ? metadataOf(exchange) : NO_METADATA,
+    expiry: isPut ? expiryOf(exchange) : DEFAULT_EXPIRY,
+    context: contextOf(exchange),
+    condition: conditionOf(exchange),
+    idempotencyKey: idempotencyKeyOf(exchange),
+    consistency: consistencyOf(exchange, properties),
+    timeoutMs: timeoutOf(exchange),
+    session: exchange.option("x-session", "session", "bad-session") ?? "",
+  };
+}
+
+export function consistencyOf(exchange: Exchange, properties: BucketProperties): Consistency {
+  return consistencyFor(
+    exchange.option("x-consistency", "consistency", "bad-consistency"),
+    properties,
+    exchange.services.kv.effectiveN(properties),
+  );
+}
+
+export function timeoutOf(exchange: Exchange): number {
+  const { requestTimeoutMs, requestTimeoutMsMax } = exchange.services.limits;
+  const text = exchange.option("x-timeout", "timeout", "bad-timeout");
+  const timeoutMs = text === undefined ? requestTimeoutMs : parseTimeout(text, requestTimeoutMsMax);
+  if (timeoutMs > SILENCE_MS) exchange.allowSilence(Math.ceil(timeoutMs / 1000) + 5);
+  return timeoutMs;
+}
+
+export function conditionOf(exchange: Exchange): Condition {
+  return parseCondition(
+    exchange.option("if-match", "if-match"),
+    exchange.option("if-none-match", "if-none-match"),
+  );
+}
+
+function contextOf(exchange: Exchange): string {
+  const context = exchange.option("x-causal-context", "context", "bad-context") ?? "";
+  const lengthMax = exchange.services.limits.contextBytesMax;
+  if (context.length > lengthMax) {
+    throw new HutchError(
+      "bad-context",
+      `Cannot read the causal context: it is ${context.length} bytes long, want at most ${lengthMax}`,
+    );
+  }
+  return context;
+}
+
+function expiryOf(exchange: Exchange): Expiry {
+  const ttl = exchange.option("x-ttl", "ttl", "bad-ttl");
+  const expiresAt = exchange.option("x-expires-at", "expires-at", "bad-ttl");
+  if (ttl !== undefined && expiresAt !== undefined) {
+    throw new HutchError("bad-ttl", "Cannot use both X-TTL and X-Expires-At: want at most one");
+  }
+  if (ttl !== undefined) return parseTtl(ttl);
+  if (expiresAt === undefined) return DEFAULT_EXPIRY;
+  return parseExpiresAt(expiresAt, exchange.services.clock.wallMs());
+}
+
+function idempotencyKeyOf(exchange: Exchange): string {
+  const text = exchange.option("idempotency-key", "idempotency-key");
+  return text === undefined ? "" : checkIdempotencyKey(text);
+}
+
+/** In the order that the header block and the query have; a name that both have is the header's. */
+function metadataOf(exchange: Exchange): Metadata {
+  let meta: [string, string][] | undefined;
+  exchange.request.headers.forEach((value, header) => {
+    if (!header.startsWith(META_PREFIX)) return;
+    meta ??= [];
+    meta.push([header.slice(META_PREFIX.length), textOrRefuse(header, value)]);
+  });
+  if (exchange.hasQuery) meta = withTwins(exchange, meta);
+  if (meta === undefined) return NO_METADATA;
+  return checkMetadata(meta, exchange.services.limits.metadataBytesMax);
+}
+
+function withTwins(
+  exchange: Exchange,
+  fromHeaders: [string, string][] | undefined,
+): [string, string][] | undefined {
+  let meta = fromHeaders;
+  for (const parameter of exchange.query.names()) {
+    if (!parameter.startsWith(META_TWIN_PREFIX)) continue;
+    const name = parameter.slice(META_TWIN_PREFIX.length).toLowerCase();
+    if (exchange.header(META_PREFIX + name) !== null) continue;
+    meta ??= [];
+    meta.push([name, exchange.query.text(parameter)!]);
+  }
+  return meta;
+}
+
+function textOrRefuse(header: string, value: string): string {
+  const text = textOfHeader(value);
+  if (text !== undefined) return text;
+  throw new HutchError("bad-request", `Cannot use the value of ${header}: want UTF-8`);
+}

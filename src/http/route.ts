@@ -1,0 +1,56 @@
+/**
+ * What a route is. The table of all routes (`routes.ts`) is the one source of the router, of `405`, of the OpenAPI document
+ * and of the roles.
+ */
+import type { Context } from "hono";
+import type { z } from "zod";
+import type { RestCode } from "../base/errors.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** The right that a token must have (FAULTS.md Q2); `none` is open to everybody. */
+export type Role = "none" | "read" | "write" | "admin" | "metrics";
+
+export type Method = "GET" | "PUT" | "POST" | "PATCH" | "DELETE";
+
+/** Answers, or throws what becomes a problem document. */
+export type Handler = (exchange: Exchange, context: Context) => Response | Promise<Response>;
+
+export interface BodyKind {
+  readonly mediaType: string;
+  readonly description: string;
+  /** For JSON bodies. */
+  readonly schema?: z.ZodType;
+}
+
+export interface Route {
+  readonly method: Method;
+  /** As OpenAPI writes it. `{key}` takes the rest of the path. */
+  readonly path: string;
+  readonly role: Role;
+  readonly summary: string;
+  /** Request headers that REST.md section 2 names, as a schema of an object. */
+  readonly headers?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  readonly body?: BodyKind;
+  /** Status and what it means, for answers that are no problem. */
+  readonly answers: Readonly<Record<number, string>>;
+  /** Problems of this route besides those that every route can have. */
+  readonly problems: readonly RestCode[];
+  readonly handle: Handler;
+}
+
+/** The router's pattern for a path: `/v1/kv/{bucket}/{key}` is `/v1/kv/:bucket/:key{.*}`. */
+export function routerPath(path: string): string {
+  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
+    name === "key" ? ":key{.*}" : `:${name}`,
+  );
+}
+
+/** What a raw path must look like to be of this route, with whatever method. */
+export function pathPattern(path: string): RegExp {
+  const escaped = path.replaceAll(".", "\\.");
+  const source = escaped.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
+    name === "key" ? ".*" : "[^/]+",
+  );
+  return new RegExp(`^${source}$`);
+}
