@@ -124,14 +124,6 @@ export class DiskImage {
     this.pending = stay;
   }
 
-  private makeDurable(operation: PendingName): void {
-    const gone = operation.kind === "rename" ? this.durable.get(operation.target) : operation.entry;
-    applyName(this.durable, operation);
-    if (operation.kind === "link" || gone === undefined || gone === "directory") return;
-    this.freed.push(gone.durable.slice(0, FREED_BYTES_MAX));
-    if (this.freed.length > FREED_FILES_MAX) this.freed.shift();
-  }
-
   /** Bytes of all files that have a name. */
   usedBytes(): number {
     let sum = 0;
@@ -157,6 +149,14 @@ export class DiskImage {
       entry: twin(operation.entry),
     }));
     return image;
+  }
+
+  private makeDurable(operation: PendingName): void {
+    const gone = operation.kind === "rename" ? this.durable.get(operation.target) : operation.entry;
+    applyName(this.durable, operation);
+    if (operation.kind === "link" || gone === undefined || gone === "directory") return;
+    this.freed.push(gone.durable.slice(0, FREED_BYTES_MAX));
+    if (this.freed.length > FREED_FILES_MAX) this.freed.shift();
   }
 }
 

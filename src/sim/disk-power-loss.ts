@@ -135,7 +135,7 @@ function applySectors(store: ByteStore, pending: readonly PendingWrite[], prng: 
   }
 }
 
-/** The size arrived before the data did. What lay in those sectors before is zeros or some other file's old bytes. */
+/** The size arrived before the data did. What lay in those sectors before is zeros or a removed file's bytes. */
 function applyGrowth(
   store: ByteStore,
   pending: readonly PendingWrite[],
@@ -173,7 +173,6 @@ function fillFrom(target: Uint8Array, stale: Uint8Array, prng: Prng): void {
   for (let i = 0; i < target.length; i++) target[i] = stale[(start + i) % stale.length]!;
 }
 
-/** The bytes of some file on the disk, taken as what lay in the sectors before. */
 /** What lay on the disk where a new file grew: a file that was removed before. Blocks of a living file are never given away. */
 function staleBytes(image: DiskImage, prng: Prng): Uint8Array {
   return image.freed.length === 0 ? new Uint8Array(0) : prng.pick(image.freed);

@@ -90,6 +90,6 @@ function refusal(what: string): NondeterminismError {
 
 function callerOf(stack: string): string {
   const frames = stack.split("\n").filter((line) => line.trim().startsWith("at "));
-  const caller = frames.find((line) => !line.includes("/sim/traps.ts"));
+  const caller = frames.find((line) => line.includes("/") && !line.includes("/sim/traps.ts"));
   return caller?.trim() ?? "at an unknown place";
 }

@@ -1,0 +1,294 @@
+import { describe, expect, test } from "bun:test";
+import { SimProcess, SimScheduler } from "../../src/sim/scheduler.ts";
+import { installTraps } from "../../src/sim/traps.ts";
+import { SimWorld } from "../../src/sim/world.ts";
+
+const process = new SimProcess("p");
+
+function orderOf(seed: number, timesUs: readonly number[]): number[] {
+  const scheduler = new SimScheduler(seed);
+  const order: number[] = [];
+  timesUs.forEach((timeUs, index) => scheduler.at(timeUs, process, "", () => order.push(index)));
+  scheduler.run(1000);
+  return order;
+}
+
+describe("SimScheduler", () => {
+  test("runs events in order of time, and those of one instant in an order of the seed", () => {
+    const times = Array.from({ length: 200 }, (_, i) => (i * 7919) % 1000);
+    const sorted = orderOf(1, times).map((index) => times[index]!);
+    expect(sorted).toEqual(times.toSorted((a, b) => a - b));
+    const ties = [5, 5, 5, 5, 5, 5, 5, 5];
+    expect(orderOf(1, ties)).toEqual(orderOf(1, ties));
+    const orders = new Set(Array.from({ length: 20 }, (_, seed) => orderOf(seed, ties).join()));
+    expect(orders.size).toBeGreaterThan(15);
+  });
+
+  test("drains all microtasks between two events", () => {
+    const scheduler = new SimScheduler(1);
+    const log: string[] = [];
+    const chain = async (name: string): Promise<void> => {
+      for (let i = 0; i < 3; i++) {
+        log.push(name);
+        await undefined;
+      }
+    };
+    scheduler.at(1, process, "", () => void chain("a"));
+    scheduler.at(2, process, "", () => void chain("b"));
+    scheduler.run(1);
+    expect(log.join("")).toBe("aaabbb");
+  });
+
+  test("run() stops at its time and leaves later events for later", () => {
+    const scheduler = new SimScheduler(1);
+    const ran: number[] = [];
+    for (const timeMs of [1, 2, 3]) {
+      scheduler.at(timeMs * 1000, process, "", () => ran.push(scheduler.nowMs()));
+    }
+    scheduler.run(2.5);
+    expect([ran, scheduler.nowMs()]).toEqual([[1, 2], 2.5]);
+    scheduler.run(10);
+    expect([ran, scheduler.nowMs()]).toEqual([[1, 2, 3], 10]);
+  });
+
+  test("drops the events of a process that has died", () => {
+    const scheduler = new SimScheduler(1);
+    const mortal = new SimProcess("mortal");
+    const ran: string[] = [];
+    scheduler.at(1, process, "", () => {
+      mortal.isAlive = false;
+    });
+    scheduler.at(2, mortal, "", () => ran.push("dead"));
+    scheduler.at(2, process, "", () => ran.push("alive"));
+    scheduler.run(1);
+    expect(ran).toEqual(["alive"]);
+  });
+
+  test("runUntil() returns the value or throws the reason", () => {
+    const world = new SimWorld(1);
+    const { clock } = world.node("a");
+    const later = async <T>(value: T): Promise<T> => {
+      await clock.sleep(1000);
+      return value;
+    };
+    expect(world.runUntil(later(7))).toBe(7);
+    const failing = later(0).then(() => Promise.reject(new Error("the reason")));
+    expect(() => world.runUntil(failing)).toThrow("the reason");
+    expect(world.scheduler.nowMs()).toBeGreaterThan(1999);
+  });
+
+  test("runUntil() ends when nothing is left to run, and at its limit", () => {
+    const world = new SimWorld(1);
+    const never = new Promise<void>(() => undefined);
+    expect(() => world.runUntil(never)).toThrow("something inside the simulation");
+    const { clock } = world.node("a");
+    const tick = (): void => void clock.after(10, tick);
+    tick();
+    expect(() => world.runUntil(never, 5000)).toThrow("within 5000 virtual ms");
+  });
+
+  test("time that stands still, and an event without end, are caught", () => {
+    const world = new SimWorld(1);
+    const { clock } = world.node("a");
+    const again = (): void => void clock.after(0, again);
+    again();
+    expect(() => world.run(1)).toThrow("time goes on (livelock)");
+    const other = new SimWorld(2);
+    const { disk, clock: otherClock } = other.node("a");
+    otherClock.after(1, () => {
+      for (;;) disk.sizeOf("a");
+    });
+    expect(() => other.run(5)).toThrow("one event ends within its calls (livelock)");
+  });
+
+  test("an option delays every event a little", () => {
+    const scheduler = new SimScheduler(1, 50);
+    const late = new Set<number>();
+    for (let i = 0; i < 500; i++) {
+      scheduler.at(1000, process, "", () => late.add(scheduler.nowUs() - 1000));
+    }
+    scheduler.run(5);
+    expect(Math.min(...late)).toBe(0);
+    expect(Math.max(...late)).toBe(50);
+  });
+
+  test("a rejection that nobody handles fails the program", () => {
+    const path = JSON.stringify(new URL("../../src/sim/world.ts", import.meta.url).href);
+    const script = `
+      import { SimWorld } from ${path};
+      const world = new SimWorld(1);
+      world.node("a").clock.after(1, () => void Promise.reject(new Error("forgotten")));
+      world.run(10);
+      setTimeout(() => console.log("went on"), 50);`;
+    const child = Bun.spawnSync([globalThis.process.execPath, "-e", script]);
+    expect(child.exitCode).not.toBe(0);
+    expect(child.stdout.toString()).toBe("");
+    expect(child.stderr.toString()).toContain("forgotten");
+  });
+});
+
+describe("traps", () => {
+  const offences: readonly (readonly [string, () => unknown])[] = [
+    ["Date.now", () => void Date.now()],
+    ["new Date()", () => [new Date()].length],
+    ["Date()", () => [Date()].length],
+    ["performance.now", () => void performance.now()],
+    ["setTimeout", () => void setTimeout(() => undefined, 1)],
+    ["setInterval", () => void setInterval(() => undefined, 1)],
+    ["setImmediate", () => void setImmediate(() => undefined)],
+    ["Math.random", () => void Math.random()],
+    ["crypto.getRandomValues", () => void crypto.getRandomValues(new Uint8Array(1))],
+    ["crypto.randomUUID", () => void crypto.randomUUID()],
+    ["fetch", () => void fetch("http://127.0.0.1:1/")],
+    ["AbortSignal.timeout", () => void AbortSignal.timeout(1)],
+    ["Bun.sleep", () => void Bun.sleep(1)],
+    ["Bun.file", () => void Bun.file("x")],
+    ["Bun.nanoseconds", () => void Bun.nanoseconds()],
+    ["Bun.randomUUIDv7", () => void Bun.randomUUIDv7()],
+  ];
+
+  test.each(offences)(
+    "%s throws NONDETERMINISM inside a simulation, naming the caller",
+    (name, call) => {
+      const world = new SimWorld(1);
+      world.node("a").clock.after(1, call);
+      let thrown: unknown;
+      try {
+        world.run(10);
+      } catch (reason) {
+        thrown = reason;
+      }
+      expect(thrown).toMatchObject({ code: "NONDETERMINISM" });
+      expect(String(thrown)).toContain(name);
+      expect(String(thrown)).toContain("scheduler.test.ts");
+    },
+  );
+
+  test("everything is put back, also after a run that threw", () => {
+    const before = [
+      Date,
+      Date.now,
+      Math.random,
+      setTimeout,
+      fetch,
+      crypto.randomUUID,
+      Bun.sleep,
+      performance.now,
+    ];
+    const world = new SimWorld(1);
+    world.node("a").clock.after(1, () => void Math.random());
+    expect(() => world.run(10)).toThrow("Math.random");
+    world.run(20);
+    expect([
+      Date,
+      Date.now,
+      Math.random,
+      setTimeout,
+      fetch,
+      crypto.randomUUID,
+      Bun.sleep,
+      performance.now,
+    ]).toEqual(before);
+    expect(Date.now()).toBeGreaterThan(0);
+    expect(Object.hasOwn(crypto, "randomUUID")).toBe(false);
+  });
+
+  test("dates made of numbers stay", () => {
+    const restore = installTraps();
+    try {
+      expect(new Date(0).toISOString()).toBe("1970-01-01T00:00:00.000Z");
+      expect(new Date(0)).toBeInstanceOf(Date);
+      expect(Date.UTC(1970, 0, 2)).toBe(86_400_000);
+    } finally {
+      restore();
+    }
+  });
+});
+
+describe("SimWorld", () => {
+  test("timers, jobs and syncs of a dead process never come back; the machine does", () => {
+    const jobs = { slow: { lane: "x", run: async () => "done" } };
+    const world = new SimWorld(1, { jobs });
+    const node = world.node("a");
+    const seen: string[] = [];
+    const file = node.disk.create("kept");
+    node.disk.syncDirectory("");
+    node.disk.faults.syncDelayMs = { min: 10, max: 10 };
+    node.clock.after(10, () => seen.push("timer"));
+    void file.sync().finally(() => seen.push("sync"));
+    void node.workers.run("slow", 1).finally(() => seen.push("job"));
+    const { disk, clock } = node;
+    node.powerLoss();
+    expect(node.isUp).toBe(false);
+    world.run(100);
+    node.restart();
+    world.run(100);
+    expect(seen).toEqual([]);
+    expect(node.isUp).toBe(true);
+    expect(node.epoch).toBe(2);
+    expect(node.disk).not.toBe(disk);
+    expect(node.clock).not.toBe(clock);
+    expect(node.disk.list("")).toEqual(["kept"]);
+    expect(world.runUntil(node.workers.run<number, string>("slow", 1))).toBe("done");
+  });
+
+  test("a crash at the n-th disk call takes the process along", () => {
+    const world = new SimWorld(1);
+    const node = world.node("a");
+    node.disk.crashAtCall(3);
+    let calls = 0;
+    const poll = (): void => {
+      node.disk.sizeOf("a");
+      calls++;
+      node.clock.after(1, poll);
+    };
+    poll();
+    world.run(100);
+    expect(calls).toBe(2);
+    expect(node.isUp).toBe(false);
+    node.powerLoss();
+    node.restart();
+    expect(node.disk.list("")).toEqual([]);
+  });
+
+  test("every node has a clock and streams of its own, and a restarted one does not repeat itself", () => {
+    const world = new SimWorld(1);
+    const [a, b] = [world.node("a"), world.node("b")];
+    expect(a.clock.wallMs()).not.toBe(b.clock.wallMs());
+    const first = a.random.bytes(16);
+    expect(first).not.toEqual(b.random.bytes(16));
+    a.crash();
+    a.restart();
+    expect(a.random.bytes(16)).not.toEqual(first);
+    expect(new SimWorld(1).node("a").random.bytes(16)).toEqual(first);
+  });
+
+  test("row 95: step() moves the wall clock in both directions and leaves durations alone", () => {
+    const world = new SimWorld(1);
+    const { clock } = world.node("a", { offsetMs: 0, driftPpm: 0 });
+    const [wallMs, monoMs] = [clock.wallMs(), clock.monoMs()];
+    clock.step(-3_600_000);
+    expect(clock.wallMs()).toBe(wallMs - 3_600_000);
+    clock.step(7_200_000);
+    expect(clock.wallMs()).toBe(wallMs + 3_600_000);
+    expect(clock.monoMs()).toBe(monoMs);
+  });
+
+  test("drift makes a clock fast or slow by its parts per million", () => {
+    const world = new SimWorld(1);
+    const fast = world.node("fast", { driftPpm: 100 }).clock;
+    const slow = world.node("slow", { driftPpm: -100 }).clock;
+    world.run(1_000_000);
+    expect(fast.monoMs()).toBeCloseTo(1_000_100, 3);
+    expect(slow.monoMs()).toBeCloseTo(999_900, 3);
+  });
+
+  test("the log has node, virtual time and fields", () => {
+    const world = new SimWorld(1);
+    world.run(5);
+    world.node("a").logger.warn("wal_tail_truncated", { bytes: 3 });
+    expect(world.log).toEqual([
+      { timeMs: 5, node: "a", level: "warn", event: "wal_tail_truncated", fields: { bytes: 3 } },
+    ]);
+  });
+});
