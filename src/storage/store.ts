@@ -345,7 +345,9 @@ export class Store {
     const damaged: string[] = [];
     for (const metadata of this.manifest.state.levels.tables.flat()) {
       try {
-        opened.push(this.openTable(metadata, this.readMode));
+        const table = this.openTable(metadata, this.readMode);
+        opened.push(table);
+        if (table.isBloomDamaged) damaged.push(fileName("table", metadata.id)); // rewriting it loses nothing
       } catch (error) {
         if (!(error instanceof CorruptionError)) throw error;
         this.ports.logger.error("table_not_opened", { file: error.file, reason: error.message });

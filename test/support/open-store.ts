@@ -11,6 +11,8 @@ import { createStorageJobs, keepEverything } from "../../src/storage/jobs.ts";
 import type { Retention } from "../../src/storage/jobs.ts";
 import type { StoreOptions } from "../../src/storage/store.ts";
 import { DEFAULT_STORE_OPTIONS, Store } from "../../src/storage/store.ts";
+import { repairStore } from "../../src/storage/repair.ts";
+import type { RepairReport } from "../../src/storage/repair.ts";
 import { InlineWorkers } from "./inline-workers.ts";
 
 export interface World {
@@ -75,4 +77,27 @@ export async function openStore(
 async function close(store: Store, directory: DataDirectory): Promise<void> {
   if (await store.close()) directory.closeClean();
   else directory.release();
+}
+
+/** `hutch repair` on that disk. */
+export async function repair(
+  world: World,
+  acceptLoss: boolean,
+  options: StoreOptions = SMALL_OPTIONS,
+): Promise<RepairReport> {
+  const directory = DataDirectory.open(world.disk, world.clock, world.random, "test", 256);
+  const jobs = createStorageJobs(zstdCompression, keepEverything);
+  try {
+    const ports = {
+      disk: world.disk,
+      clock: world.clock,
+      random: world.random,
+      workers: new InlineWorkers(jobs, world.disk, world.clock),
+      logger: silentLogger,
+      compression: zstdCompression,
+    };
+    return await repairStore(ports, options, directory.identity, acceptLoss);
+  } finally {
+    directory.release();
+  }
 }

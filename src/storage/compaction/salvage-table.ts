@@ -26,10 +26,10 @@ export interface SalvageJob {
   readonly bytesPerSecond: number;
 }
 
-/** Entries with keys in [start, end] and sequences up to `sequenceMax` may be missing. */
+/** Entries with keys in [start, end) and sequences up to `sequenceMax` may be missing. */
 export interface LostRange {
   readonly start: Uint8Array;
-  /** Inclusive. */
+  /** Exclusive. */
   readonly end: Uint8Array;
   readonly sequenceMax: number;
 }
@@ -127,12 +127,12 @@ function copyBlock(block: Uint8Array, cursor: BlockCursor, writer: TableWriter):
   }
 }
 
-/** Up to and including the next separator, the first key that the block cannot hold: one key too many at most. */
+/** Exactly the keys that the block can hold: up to the next separator. */
 function rangeOfBlock(index: BlockIndex, at: number, input: TableMetadata): LostRange {
   const isLast = at + 1 === index.blockCount;
   return {
     start: index.separator(at),
-    end: isLast ? input.largestKey : index.separator(at + 1),
+    end: isLast ? keyBehind(input.largestKey) : index.separator(at + 1),
     sequenceMax: input.largestSequence,
   };
 }
@@ -146,7 +146,14 @@ function addRange(lost: LostRange[], range: LostRange): void {
 function wholeRange(input: TableMetadata): LostRange {
   return {
     start: input.smallestKey,
-    end: input.largestKey,
+    end: keyBehind(input.largestKey),
     sequenceMax: input.largestSequence,
   };
+}
+
+/** The smallest key above `key`. */
+function keyBehind(key: Uint8Array): Uint8Array {
+  const behind = new Uint8Array(key.length + 1);
+  behind.set(key);
+  return behind;
 }

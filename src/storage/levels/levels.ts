@@ -15,7 +15,7 @@ export const LEVEL_COUNT = 7;
 
 export interface LostRange {
   readonly start: Uint8Array;
-  /** Inclusive. */
+  /** Exclusive. */
   readonly end: Uint8Array;
   readonly sequenceMax: number;
 }
@@ -78,6 +78,6 @@ export function lostRangeOf(
     (range) =>
       sequence <= range.sequenceMax &&
       compareBytes(key, range.start) >= 0 &&
-      compareBytes(key, range.end) <= 0,
+      compareBytes(key, range.end) < 0,
   );
 }

@@ -101,6 +101,8 @@ export class Manifest {
   private bytes: number;
   private sequence: number;
   private tail: Promise<void> = Promise.resolve();
+  /** A sync failed: what is on disk is unknown, and nothing may follow it (C15). */
+  private failure: unknown;
 
   /** Writes `state` as a new manifest and makes CURRENT name it. */
   constructor(disk: Disk, owner: LogOwner, state: ManifestState, random: () => number) {
@@ -138,6 +140,7 @@ export class Manifest {
   }
 
   private async appendNow(edit: ManifestEdit, install: () => void): Promise<void> {
+    if (this.failure !== undefined) throw this.failure;
     const next = applyEdit(this.state, edit);
     const writer = new ByteWriter(512);
     const start = beginRecord(writer);
@@ -149,12 +152,21 @@ export class Manifest {
       this.file.truncate(this.bytes);
       throw error;
     }
-    await this.file.sync();
+    await this.sync();
     this.bytes += writer.length;
     this.sequence++;
     this.state = { ...next, nextFileId: Math.max(next.nextFileId, this.state.nextFileId) };
     install();
     if (this.bytes > MANIFEST_BYTES_MAX) this.rewrite();
+  }
+
+  private async sync(): Promise<void> {
+    try {
+      await this.file.sync();
+    } catch (error) {
+      this.failure = error;
+      throw error;
+    }
   }
 
   private rewrite(): void {

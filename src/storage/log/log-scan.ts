@@ -67,12 +67,23 @@ export function scanLog(name: string, bytes: Uint8Array): LogScan {
 /** The highest durable sequence in records that verify anywhere from `from` on; -1 for none. */
 function provenBehind(bytes: Uint8Array, from: number, salt: number): number {
   let proven = -1;
+  for (const record of searchRecords(bytes, from, salt))
+    proven = Math.max(proven, record.durableSequence);
+  return proven;
+}
+
+/** All records that verify, also behind damage; for `repair`, which takes what there is. */
+export function recordsAnywhere(scan: LogScan): readonly LogRecord[] {
+  if (typeof scan.header === "string") return [];
+  return [...scan.records, ...searchRecords(scan.bytes, scan.soundEnd, scan.header.salt)];
+}
+
+/** Looks for records byte by byte. The salt, which nobody outside knows, keeps stored values from posing as records. */
+function* searchRecords(bytes: Uint8Array, from: number, salt: number): Generator<LogRecord> {
   let offset = from;
-  const last = bytes.length - RECORD_HEADER_BYTES;
-  while (offset <= last) {
+  while (offset <= bytes.length - RECORD_HEADER_BYTES) {
     const record = recordAt(bytes, offset, salt);
-    if (record !== undefined) proven = Math.max(proven, record.durableSequence);
+    if (record !== undefined) yield record;
     offset = record === undefined ? offset + 1 : record.end;
   }
-  return proven;
 }

@@ -135,15 +135,21 @@ export class WriteAheadLog {
     this.segmentBytes = next.file.size();
   }
 
-  /** Waits until nothing is pending; then writes the closing record and closes the files. */
+  /** Waits until nothing is pending; then writes the closing record and closes the files. A failure of the disk is reported as ever. */
   async close(): Promise<void> {
     await this.drained();
-    if (this.failure === undefined) {
-      this.appendControl(RECORD_TYPES.close);
-      await this.segment.file.sync();
-    }
+    if (this.failure === undefined) await this.appendClose();
     for (const segment of [...this.unsynced, this.segment]) segment.file.close();
     this.unsynced = [];
+  }
+
+  private async appendClose(): Promise<void> {
+    try {
+      this.appendControl(RECORD_TYPES.close);
+      await this.syncAll();
+    } catch (error) {
+      this.fail(error, undefined);
+    }
   }
 
   /** Settles when every group so far is settled, however it ended. */

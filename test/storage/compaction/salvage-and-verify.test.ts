@@ -104,7 +104,7 @@ describe("salvageTable", () => {
     expect(lost).toEqual([
       {
         start: metadata.smallestKey,
-        end: metadata.largestKey,
+        end: new Uint8Array([...metadata.largestKey, 0]),
         sequenceMax: metadata.largestSequence,
       },
     ]);
