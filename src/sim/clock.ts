@@ -21,13 +21,13 @@ export interface SimClockOptions {
 
 export class SimClock implements Clock {
   private readonly scheduler: SimScheduler;
-  private readonly process: SimProcess;
+  private readonly owner: SimProcess;
   private readonly rate: number;
   private offsetMs: number;
 
-  constructor(scheduler: SimScheduler, process: SimProcess, options: SimClockOptions = {}) {
+  constructor(scheduler: SimScheduler, owner: SimProcess, options: SimClockOptions = {}) {
     this.scheduler = scheduler;
-    this.process = process;
+    this.owner = owner;
     this.rate = 1 + (options.driftPpm ?? 0) / 1_000_000;
     this.offsetMs = options.offsetMs ?? 0;
   }
@@ -47,7 +47,7 @@ export class SimClock implements Clock {
     let timeUs = Math.max(nowUs, Math.floor((dueMs * 1000) / this.rate));
     // Rounding costs a microsecond or two, and time must not stand still over a delay that is not zero.
     while (this.localMsAt(timeUs) < dueMs || (delayMs > 0 && timeUs === nowUs)) timeUs++;
-    return this.scheduler.at(timeUs, this.process, "timer", callback);
+    return this.scheduler.at(timeUs, this.owner, "timer", callback);
   }
 
   sleep(delayMs: number): Promise<void> {

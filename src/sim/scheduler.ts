@@ -67,16 +67,16 @@ export class SimScheduler {
     return this.time / 1000;
   }
 
-  /** Runs `run` at `timeUs` or within the jitter after it, if `process` still lives then. */
-  at(timeUs: number, process: SimProcess, label: string, run: () => void): Timer {
+  /** Runs `run` at `timeUs` or within the jitter after it, if `owner` still lives then. */
+  at(timeUs: number, owner: SimProcess, label: string, run: () => void): Timer {
     assert(Number.isSafeInteger(timeUs) && timeUs >= this.time, "events lie in the future");
     assert(this.heap.length < EVENTS_WAITING_MAX, "the waiting events stay within bounds");
     const sequence = this.sequence++;
     const dueUs = timeUs + this.jitter.below(this.jitterUsMax + 1);
     let isCancelled = false;
     const guarded = (): void => {
-      if (isCancelled || !process.isAlive) return;
-      this.trace.add(`${dueUs} ${sequence} ${process.name} ${label}`);
+      if (isCancelled || !owner.isAlive) return;
+      this.trace.add(`${dueUs} ${sequence} ${owner.name} ${label}`);
       run();
     };
     this.heap.push({ timeUs: dueUs, tieBreak: this.tieBreaks.u32(), sequence, run: guarded });
@@ -88,8 +88,8 @@ export class SimScheduler {
   }
 
   /** Every port call of a simulated node passes here: into the trace, and past the livelock guard. */
-  noteCall(process: SimProcess, what: string): void {
-    this.trace.add(`${process.name} ${what}`);
+  noteCall(owner: SimProcess, what: string): void {
+    this.trace.add(`${owner.name} ${what}`);
     this.callsInEvent++;
     assert(this.callsInEvent < CALLS_PER_EVENT_MAX, "one event ends within its calls (livelock)");
   }

@@ -75,7 +75,7 @@ export class SimWorld {
 
 /** One life of a node: everything that dies with its process. */
 interface Life {
-  readonly process: SimProcess;
+  readonly owner: SimProcess;
   readonly clock: SimClock;
   readonly random: SimRandom;
   readonly disk: SimDisk;
@@ -125,7 +125,7 @@ export class SimNode {
 
   /** False as well when a disk call has killed the process (`disk.crashAtCall`, a bad sector under a map). */
   get isUp(): boolean {
-    return this.life.process.isAlive;
+    return this.life.owner.isAlive;
   }
 
   /** kill -9: memory is gone, the page cache is not. */
@@ -151,14 +151,14 @@ export class SimNode {
   private start(disk: SimDisk): Life {
     this.epoch++;
     const { scheduler, options } = this.world;
-    const process = new SimProcess(`${this.name}#${this.epoch}`);
+    const owner = new SimProcess(`${this.name}#${this.epoch}`);
     const prng = this.prng.fork(`life/${this.epoch}`);
-    const clock = new SimClock(scheduler, process, this.clockOptions);
+    const clock = new SimClock(scheduler, owner, this.clockOptions);
     disk.attach({
       clock,
-      onCall: ({ kind, path }) => scheduler.noteCall(process, `${kind} ${path}`),
+      onCall: ({ kind, path }) => scheduler.noteCall(owner, `${kind} ${path}`),
       onDeath: () => {
-        process.isAlive = false;
+        owner.isAlive = false;
       },
     });
     const workers = new SimWorkers({
@@ -168,17 +168,17 @@ export class SimNode {
       prng: prng.fork("workers"),
       delayMsMax: options.jobDelayMsMax ?? 1,
     });
-    const logger = this.loggerOf(process);
-    return { process, clock, random: new SimRandom(prng.fork("random")), disk, workers, logger };
+    const logger = this.loggerOf(owner);
+    return { owner, clock, random: new SimRandom(prng.fork("random")), disk, workers, logger };
   }
 
-  private loggerOf(process: SimProcess): Logger {
+  private loggerOf(owner: SimProcess): Logger {
     const { world, name: node } = this;
     const line =
       (level: keyof Logger) =>
       (event: string, fields: LogFields = {}): void => {
-        if (!process.isAlive) return;
-        world.scheduler.noteCall(process, `log ${level} ${event} ${JSON.stringify(fields)}`);
+        if (!owner.isAlive) return;
+        world.scheduler.noteCall(owner, `log ${level} ${event} ${JSON.stringify(fields)}`);
         world.note({ timeMs: world.scheduler.nowMs(), node, level, event, fields });
       };
     return { debug: line("debug"), info: line("info"), warn: line("warn"), error: line("error") };
