@@ -5,8 +5,9 @@
  *
  * A full disk is waited out: memtable and segment stay. Any other failure stops the store (row 86).
  */
-import { HutchError, messageOf } from "../base/errors.ts";
+import { messageOf } from "../base/errors.ts";
 import { DiskError } from "../ports/disk.ts";
+import { toFailure } from "./failure.ts";
 import { fileName } from "./file-names.ts";
 import type { FlushJob } from "./memory/flush-memtable.ts";
 import type { StoreParts } from "./store-parts.ts";
@@ -111,13 +112,4 @@ export class Flusher {
       levels: this.parts.levelsOf(table === undefined ? [] : [table]),
     });
   }
-}
-
-export function toFailure(error: unknown): HutchError {
-  if (error instanceof HutchError && error.code !== "data-corrupt") return error;
-  return new HutchError(
-    "io-error",
-    `Cannot keep the store going: ${messageOf(error)}; the node stops`,
-    { cause: error },
-  );
 }

@@ -14,6 +14,7 @@ import { HutchError, CorruptionError } from "../base/errors.ts";
 import type { Timer } from "../ports/clock.ts";
 import { Admission } from "./admission.ts";
 import { Compactor } from "./compaction/compactor.ts";
+import { toFailure } from "./failure.ts";
 import { fileName } from "./file-names.ts";
 import { Flusher } from "./flusher.ts";
 import { levelBytes } from "./levels/levels.ts";
@@ -420,13 +421,7 @@ export class Store {
       await work;
     } catch (error) {
       if (this.isClosing) return;
-      this.fail(
-        error instanceof HutchError
-          ? error
-          : new HutchError("io-error", `Cannot keep the store going: ${String(error)}`, {
-              cause: error,
-            }),
-      );
+      this.fail(toFailure(error));
     }
   }
 

@@ -9,6 +9,7 @@
 import { HutchError, messageOf } from "../base/errors.ts";
 import { hashKey } from "../kernels/kernels.ts";
 import { DiskError } from "../ports/disk.ts";
+import { toFailure } from "./failure.ts";
 import type { Manifest } from "./levels/manifest.ts";
 import { createSegment } from "./log/create-segment.ts";
 import type { LogOwner } from "./log/log-format.ts";
@@ -160,6 +161,7 @@ export class WritePath {
         );
       },
     });
+    segment.registered.catch((error: unknown) => this.context.onFailure(toFailure(error)));
     return segment;
   }
 

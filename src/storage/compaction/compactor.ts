@@ -7,7 +7,7 @@
  */
 import { CorruptionError, messageOf } from "../../base/errors.ts";
 import { DiskError } from "../../ports/disk.ts";
-import { toFailure } from "../flusher.ts";
+import { toFailure } from "../failure.ts";
 import type { CompactJob } from "../jobs.ts";
 import { LEVEL_COUNT } from "../levels/levels.ts";
 import type { StoreParts } from "../store-parts.ts";
