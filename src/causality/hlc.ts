@@ -44,8 +44,9 @@ export class HybridClock {
     this.last = ceiling;
   }
 
-  /** A timestamp greater than all before. */
-  tick(wallMs: number): number {
+  /** A timestamp greater than all before, and greater than `known`. */
+  tick(wallMs: number, known = 0): number {
+    if (known > this.last) this.last = known;
     const wall = hlcOfWallMs(wallMs);
     this.last = wall > this.last ? wall : this.last + 1;
     assert(this.last <= Number.MAX_SAFE_INTEGER, "the clock stays below 2^53");

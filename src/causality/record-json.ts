@@ -18,8 +18,8 @@ import type { Record } from "./record.ts";
 import type { DottedValue, Entry } from "./siblings.ts";
 
 const VERSION = 1;
-/** Entries of an imported record; far above what a cluster makes (docs/decisions/context-bound.md). */
-const ENTRIES_MAX = 1024;
+/** Entries of an imported record: twice what a cluster makes, and a context of so many still fits its 8 KiB. */
+const ENTRIES_MAX = 256;
 
 type Members = { readonly [name: string]: unknown };
 

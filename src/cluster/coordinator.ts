@@ -1,0 +1,438 @@
+/**
+ * Takes a client's request and answers for the cluster. Today the cluster is this node: the preference list of every key is one
+ * serving owner, and the quorum accumulators have one reply to wait for.
+ *
+ *   read    address -> ask replicas -> read quorum -> (session check) -> answer
+ *   write   address -> admit -> mint at the owner -> durable -> write quorum -> answer
+ *
+ * An answer, a refusal included, is given only when what it tells is durable: nobody sees what a power loss could take back. A
+ * write whose outcome is unknown at its deadline is 504 `write-indeterminate`, never a failure (R5).
+ *
+ * Structurally a `KvApi` of the REST face, which this layer does not import.
+ */
+import { HutchError } from "../base/errors.ts";
+import { DecodeError } from "../base/byte-reader.ts";
+import { hex } from "../base/bytes.ts";
+import { type Actor, dotText, makeActor } from "../causality/actor.ts";
+import { ContextTokens } from "../causality/context-token.ts";
+import { hlcText } from "../causality/hlc.ts";
+import { maxHlc } from "../causality/lww.ts";
+import { recordFromJson } from "../causality/record-json.ts";
+import { type Record, decodeSingle } from "../causality/record.ts";
+import {
+  type Session,
+  SessionTokens,
+  remember,
+  satisfies,
+  seenOf,
+} from "../causality/session-token.ts";
+import { stateDigest } from "../kernels/kernels.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import type {
+  BucketProperties,
+  ExportedKey,
+  ListPage,
+  ListRequest,
+  ReadRequest,
+  ReadResult,
+  WriteRequest,
+  WriteResult,
+} from "../quorum/operation.ts";
+import { ReadQuorum } from "../quorum/read-quorum.ts";
+import { WriteQuorum } from "../quorum/write-quorum.ts";
+import { type KeyAddress, addressOf, partitionBitsOf } from "../ring/partition.ts";
+import { type Bucket, Buckets } from "./bucket-properties.ts";
+import { Deadlines } from "./deadlines.ts";
+import { type Explained, indeterminate, overloaded, readTimeout, unavailable } from "./answers.ts";
+import { type KeyAnswer, answerAbsent, answerRecord, answerSingle } from "./key-state.ts";
+import { Listing } from "./listing.ts";
+import { type MintOutcome, Replica, type ReplicaCounters } from "./replica.ts";
+import { type ReplicaStore, asCorruption, decodeStored } from "./replica-store.ts";
+import { TrustedClock } from "./trusted-clock.ts";
+
+/** Nodes in the layout, until there is a layout. */
+const NODE_COUNT = 1;
+/** A write that was told to wait asks again this often before it goes on; each wait is short or ends with a flush. */
+const ADMISSION_WAITS_MAX = 3;
+const TTL_MS_MAX = 10 * 366 * 86_400_000;
+
+export interface CoordinatorOptions {
+  /** Open, with the retention of `causality/retention.ts`. */
+  readonly store: ReplicaStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Eight bytes, random, for ever this node's. */
+  readonly nodeId: Uint8Array;
+  /** As shown to users and in `X-Node`. */
+  readonly nodeName: string;
+  /** New whenever the data may have forgotten something (R12). */
+  readonly incarnation: number;
+  readonly clusterId: Uint8Array;
+  /** Sixteen bytes that seal tokens; known to the nodes only. */
+  readonly clusterSecret: Uint8Array;
+  /** Q, for ever the cluster's. */
+  readonly q: number;
+  /** Does an acknowledged write survive a power loss (`fsync` is not `os`)? */
+  readonly isDurable: boolean;
+}
+
+export class Coordinator {
+  /** As users see it. */
+  readonly nodeId: string;
+  readonly replica: Replica;
+  private readonly options: CoordinatorOptions;
+  private readonly store: ReplicaStore;
+  private readonly actor: Actor;
+  private readonly partitionBits: number;
+  private readonly trusted: TrustedClock;
+  private readonly deadlines: Deadlines;
+  private readonly buckets: Buckets;
+  private readonly tokens: ContextTokens;
+  private readonly sessions: SessionTokens;
+  private readonly listing: Listing;
+  private isStopping = false;
+  private writesInFlight = 0;
+  private onIdle: (() => void) | undefined;
+
+  /** Reads the node's own entries from the store; throws `CorruptionError` where they cannot be read. */
+  constructor(options: CoordinatorOptions) {
+    const { store, clock, logger, clusterId, clusterSecret } = options;
+    this.options = options;
+    this.store = store;
+    this.nodeId = options.nodeName;
+    this.actor = makeActor(options.nodeId, options.incarnation);
+    this.partitionBits = partitionBitsOf(options.q);
+    this.trusted = new TrustedClock(clock, logger);
+    this.deadlines = new Deadlines(clock);
+    this.buckets = new Buckets(store);
+    this.tokens = new ContextTokens(clusterId, clusterSecret);
+    this.sessions = new SessionTokens(clusterId, clusterSecret);
+    const { actor, buckets, tokens } = this;
+    this.replica = new Replica({ store, buckets, tokens, logger, actor });
+    this.listing = new Listing({
+      store,
+      clock,
+      partitionCount: options.q,
+      nowMs: () => this.trusted.nowMs(),
+      tokenizerOf: (bucket, key) => this.tokenizer(this.address(bucket, key)),
+    });
+  }
+
+  effectiveN(properties: BucketProperties): number {
+    return Math.min(properties.n, NODE_COUNT);
+  }
+
+  get counters(): Readonly<ReplicaCounters> {
+    return this.replica.counters;
+  }
+
+  /** Unix ms as writes and expiry see it; for the instants of the retention function. */
+  nowMs(): number {
+    return this.trusted.nowMs();
+  }
+
+  /** Partition of a key, for `/v1/cluster/ring`. */
+  partitionOf(bucket: string, key: Uint8Array): number {
+    return this.address(this.buckets.get(bucket), key).partition;
+  }
+
+  read(
+    bucketName: string,
+    key: Uint8Array,
+    request: ReadRequest,
+  ): ReadResult | Promise<ReadResult> {
+    this.refuseStopping();
+    const bucket = this.buckets.get(bucketName);
+    const address = this.address(bucket, key);
+    const stored = this.replica.read(address);
+    if (stored === undefined) return this.answerRead(bucket, address, request, undefined);
+    const durable = this.store.whenDurable(stored.sequence);
+    if (durable === undefined) return this.answerRead(bucket, address, request, stored.value);
+    return this.readWhen(durable, bucket, address, request, stored.value.slice());
+  }
+
+  private async readWhen(
+    durable: Promise<void>,
+    bucket: Bucket,
+    address: KeyAddress,
+    request: ReadRequest,
+    value: Uint8Array,
+  ): Promise<ReadResult> {
+    const { timeoutMs } = request;
+    const deadline = this.options.clock.monoMs() + timeoutMs;
+    await this.deadlines.within(durable, deadline, () => readTimeout(timeoutMs));
+    return this.answerRead(bucket, address, request, value);
+  }
+
+  private answerRead(
+    bucket: Bucket,
+    address: KeyAddress,
+    request: ReadRequest,
+    value: Uint8Array | undefined,
+  ): KeyAnswer {
+    const quorum = new ReadQuorum(request.consistency, NODE_COUNT, 0);
+    quorum.reply("primary");
+    if (quorum.state !== "reached") throw unavailable("read", NODE_COUNT, request.consistency.r);
+    const answer = this.answerOf(bucket, address, value);
+    answer.replies = quorum;
+    if (request.session !== "") answer.session = this.readSession(address, request.session, value);
+    return answer;
+  }
+
+  private answerOf(bucket: Bucket, address: KeyAddress, value: Uint8Array | undefined): KeyAnswer {
+    const mode = bucket.properties.conflicts;
+    const tokenizer = this.tokenizer(address);
+    if (value === undefined) return answerAbsent(mode, tokenizer);
+    try {
+      const single = decodeSingle(value);
+      if (single !== undefined) {
+        const nowMs = single.payload.expiresAtMs === 0 ? 0 : this.trusted.nowMs();
+        return answerSingle(single, mode, nowMs, tokenizer);
+      }
+    } catch (thrown) {
+      throw asCorruption(thrown);
+    }
+    return answerRecord(decodeStored(value), mode, this.trusted.nowMs(), tokenizer);
+  }
+
+  /** Checks what the session has seen against what is here (R7), and gives it back with this read added. */
+  private readSession(address: KeyAddress, token: string, value: Uint8Array | undefined): string {
+    const session = this.sessions.decode(token);
+    const record = value === undefined ? [] : decodeStored(value);
+    const seen = seenOf(session, address);
+    if (seen !== undefined && !satisfies(record, seen))
+      throw new HutchError(
+        "session-unsatisfied",
+        "Cannot read: no reachable replica has all that the session has seen of the key",
+        { retry: "safe" },
+      );
+    return this.sessions.encode(remember(session, address, record));
+  }
+
+  write(bucketName: string, key: Uint8Array, request: WriteRequest): Promise<WriteResult> {
+    return this.inFlight(() => this.writeNow(bucketName, key, request));
+  }
+
+  /** Counted, so that `stop` can wait for it. */
+  private async inFlight<T>(write: () => Promise<T>): Promise<T> {
+    this.refuseStopping();
+    this.writesInFlight++;
+    try {
+      return await write();
+    } finally {
+      this.writesInFlight--;
+      if (this.writesInFlight === 0) this.onIdle?.();
+    }
+  }
+
+  private async writeNow(
+    bucketName: string,
+    key: Uint8Array,
+    request: WriteRequest,
+  ): Promise<WriteResult> {
+    const deadline = this.options.clock.monoMs() + request.timeoutMs;
+    this.refuseImpossible(this.buckets.get(bucketName), request);
+    const session = request.session === "" ? undefined : this.sessions.decode(request.session);
+    await this.admit(request, deadline);
+    // From here to `mint` there is no await: properties, key and clock are those of one moment.
+    const bucket = this.buckets.get(bucketName);
+    const address = this.address(bucket, key);
+    const quorum = new WriteQuorum(request.consistency);
+    quorum.send(this.nodeId, "primary");
+    const outcome = this.replica.mint(bucket, address, request, this.trusted.nowMsForWrite());
+    if (outcome.durable !== undefined)
+      await this.untilDurable(outcome, outcome.durable, quorum, request, deadline);
+    if (outcome.kind === "refused") throw outcome.error;
+    quorum.acknowledge(this.nodeId, this.options.isDurable);
+    return this.writeResult(outcome, quorum, address, session);
+  }
+
+  private writeResult(
+    outcome: Exclude<MintOutcome, { readonly kind: "refused" }>,
+    quorum: WriteQuorum,
+    address: KeyAddress,
+    session: Session | undefined,
+  ): WriteResult {
+    const { answer, context, record } = outcome;
+    const seen = session && remember(session, address, record);
+    return {
+      context,
+      state: answer,
+      acks: quorum.counts(),
+      session: seen === undefined ? "" : this.sessions.encode(seen),
+      isReplay: outcome.kind === "replayed",
+    };
+  }
+
+  /** Input that can never work, and levels that cannot be reached: refused before anything is sent (R5). */
+  private refuseImpossible({ properties }: Bucket, request: WriteRequest): void {
+    const { value, expiry, consistency } = request;
+    if (value.length > properties.valueBytesMax)
+      throw new HutchError(
+        "value-too-large",
+        `Cannot store ${value.length} bytes: the bucket takes at most ${properties.valueBytesMax}`,
+        { data: { valueBytesMax: properties.valueBytesMax } },
+      );
+    const isTtlSane = expiry.kind !== "after" || (expiry.ttlMs > 0 && expiry.ttlMs <= TTL_MS_MAX);
+    const isInstantSane = expiry.kind !== "at" || Number.isSafeInteger(expiry.wallMs);
+    if (!isTtlSane || !isInstantSane)
+      throw new HutchError("bad-ttl", "Cannot store the value: its expiry is not within 10 years");
+    if (consistency.w > NODE_COUNT) throw unavailable("write", NODE_COUNT, consistency.w);
+    if (consistency.dw > 0 && !this.options.isDurable)
+      throw new HutchError(
+        "unavailable",
+        "Cannot write durably: this node runs with fsync=os and promises nothing",
+      );
+  }
+
+  /** Back-pressure; nothing has been written when it throws. */
+  private async admit(request: WriteRequest, deadline: number): Promise<void> {
+    for (let waits = 0; waits < ADMISSION_WAITS_MAX; waits++) {
+      const pause = this.store.admit(request.kind);
+      if (pause === undefined) return;
+      await this.deadlines.within(pause, deadline, overloaded);
+      this.refuseStopping();
+    }
+  }
+
+  private async untilDurable(
+    outcome: MintOutcome,
+    durable: Promise<void>,
+    quorum: WriteQuorum,
+    request: WriteRequest,
+    deadline: number,
+  ): Promise<void> {
+    try {
+      await this.deadlines.within(durable, deadline, () =>
+        outcome.kind === "minted"
+          ? indeterminate(quorum, "timeout", this.nodeId, request)
+          : readTimeout(request.timeoutMs),
+      );
+    } catch (thrown) {
+      const isUnknown = thrown instanceof HutchError && thrown.code === "write-indeterminate";
+      if (!isUnknown || "acks" in thrown.data) throw thrown;
+      throw indeterminate(quorum, "failed", this.nodeId, request, thrown);
+    }
+  }
+
+  list(bucketName: string, request: ListRequest): Promise<ListPage> {
+    this.refuseStopping();
+    return this.listing.page(this.buckets.get(bucketName), request);
+  }
+
+  export(bucketName: string, after: Uint8Array): AsyncIterable<ExportedKey> {
+    this.refuseStopping();
+    return this.listing.export(this.buckets.get(bucketName), after);
+  }
+
+  /** Mints nothing; importing twice changes nothing. */
+  importMerge(bucketName: string, exported: ExportedKey): Promise<void> {
+    return this.inFlight(() => this.importNow(bucketName, exported));
+  }
+
+  private async importNow(bucketName: string, exported: ExportedKey): Promise<void> {
+    const incoming = recordOf(exported);
+    const pause = this.store.admit("put");
+    if (pause !== undefined) await pause;
+    const bucket = this.buckets.get(bucketName);
+    const address = this.address(bucket, exported.key);
+    await this.replica.merge(bucket, address, incoming, this.trusted.nowMsForWrite());
+  }
+
+  async explain(bucketName: string, key: Uint8Array): Promise<Explained> {
+    this.refuseStopping();
+    const startedMs = this.options.clock.monoMs();
+    const address = this.address(this.buckets.get(bucketName), key);
+    const stored = this.replica.read(address);
+    const value = stored?.value.slice();
+    if (stored !== undefined) await this.store.whenDurable(stored.sequence);
+    const record = value === undefined ? [] : decodeStored(value);
+    const owner = {
+      node: this.nodeId,
+      role: "primary" as const,
+      state: "up",
+      reachable: true,
+      dots: record.flatMap(({ actor, values }) => values.map((own) => dotText(actor, own.counter))),
+      hlc: record.length === 0 ? "" : hlcText(maxHlc(record)),
+      stateHash: value === undefined ? "" : hex(stateDigest(value)),
+      latencyMs: this.options.clock.monoMs() - startedMs,
+    };
+    return { partition: address.partition, owners: [owner], fallbacks: [], isEqual: true };
+  }
+
+  bucketNames(): readonly string[] {
+    return this.buckets.names();
+  }
+
+  bucket(bucketName: string): BucketProperties {
+    return this.buckets.get(bucketName).properties;
+  }
+
+  async setBucket(
+    bucketName: string,
+    mode: "put" | "patch",
+    properties: Partial<BucketProperties>,
+  ): Promise<BucketProperties> {
+    this.refuseStopping();
+    return this.buckets.set(bucketName, mode, properties);
+  }
+
+  async deleteBucket(bucketName: string): Promise<void> {
+    this.refuseStopping();
+    const bucket = this.buckets.get(bucketName);
+    let page = await this.listing.page(bucket, FIRST_KEY);
+    while (page.keys.length === 0 && page.cursor !== "")
+      page = await this.listing.page(bucket, { ...FIRST_KEY, cursor: page.cursor });
+    if (page.keys.length > 0 || page.isPartial)
+      throw new HutchError(
+        "bucket-not-empty",
+        `Cannot delete bucket "${bucketName}": it holds keys, want them deleted first`,
+      );
+    await this.buckets.delete(bucketName);
+  }
+
+  /** Refuses what comes from now on and settles when the writes in flight have. */
+  async stop(): Promise<void> {
+    this.isStopping = true;
+    if (this.writesInFlight > 0) await new Promise<void>((resolve) => (this.onIdle = resolve));
+    this.deadlines.close();
+  }
+
+  private refuseStopping(): void {
+    if (this.isStopping)
+      throw new HutchError("shutting-down", "Cannot take the request: the node is shutting down", {
+        retry: "safe",
+      });
+  }
+
+  private address(bucket: Bucket, key: Uint8Array): KeyAddress {
+    return addressOf(bucket.prefix, key, this.partitionBits);
+  }
+
+  private tokenizer({ fingerprint }: KeyAddress): { tokens: ContextTokens; fingerprint: number } {
+    return { tokens: this.tokens, fingerprint };
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+const FIRST_KEY: ListRequest = {
+  prefix: NO_BYTES,
+  start: NO_BYTES,
+  end: NO_BYTES,
+  limit: 1,
+  cursor: "",
+  delimiter: NO_BYTES,
+  isReverse: false,
+  withValues: false,
+};
+
+function recordOf(exported: ExportedKey): Record {
+  try {
+    return recordFromJson(exported.record);
+  } catch (cause) {
+    if (!(cause instanceof DecodeError)) throw cause;
+    throw new HutchError("bad-request", cause.message, { cause });
+  }
+}
