@@ -1,5 +1,6 @@
 /** A key's state as JSON: the sibling envelope of REST.md section 2, also used by listings and batches. */
 import { base64url, utf8Text } from "../base/bytes.ts";
+import { hlcText } from "../causality/hlc.ts";
 import type { KeyState, Metadata, Sibling } from "../quorum/operation.ts";
 import { rfc3339 } from "./dates.ts";
 
@@ -25,7 +26,7 @@ export function envelopeJson(state: KeyState, siblings: readonly Sibling[]): Env
 }
 
 export function siblingJson(sibling: Sibling): SiblingJson {
-  const name = { dot: sibling.dot, hlc: String(sibling.hlc) };
+  const name = { dot: sibling.dot, hlc: hlcText(sibling.hlc) };
   if (sibling.isDeleted) return { ...name, deleted: true };
   return {
     ...name,

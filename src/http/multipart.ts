@@ -1,5 +1,6 @@
 /** Siblings as `multipart/mixed` (RFC 2046): each part a value with its own headers, or an empty part with `X-Deleted`. */
 import { concatBytes, hex, utf8 } from "../base/bytes.ts";
+import { hlcText } from "../causality/hlc.ts";
 import type { Random } from "../ports/random.ts";
 import type { Sibling } from "../quorum/operation.ts";
 import { rfc3339 } from "./dates.ts";
@@ -20,7 +21,7 @@ export function multipartOf(
 }
 
 function partHeaders(sibling: Sibling): string {
-  const lines = [`X-Dot: ${sibling.dot}`, `X-HLC: ${sibling.hlc}`];
+  const lines = [`X-Dot: ${sibling.dot}`, `X-HLC: ${hlcText(sibling.hlc)}`];
   if (sibling.isDeleted) lines.push("X-Deleted: true");
   else lines.push(`Content-Type: ${sibling.contentType || "application/octet-stream"}`);
   if (sibling.contentEncoding !== "") lines.push(`Content-Encoding: ${sibling.contentEncoding}`);

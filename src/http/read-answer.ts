@@ -8,6 +8,8 @@
  *   ?resolve=lww, ?dot=             200, one of them, raw
  *   ?tombstones=drop                deletions beside values are not shown (R17)
  */
+import { HutchError } from "../base/errors.ts";
+import { wallMsOfHlc } from "../causality/hlc.ts";
 import type { KeyState, ReadResult, Sibling } from "../quorum/operation.ts";
 import { preferredType, requireType, mediaTypeOf } from "./accept.ts";
 import { type Headers, bytesAnswer, keyNotFound } from "./answers.ts";
@@ -17,17 +19,12 @@ import { conditionHolds, headerOfText } from "./header-values.ts";
 import { conditionOf } from "./headers.ts";
 import { envelopeJson } from "./key-json.ts";
 import { multipartOf } from "./multipart.ts";
-import { HutchError } from "../base/errors.ts";
 
 export const SIBLINGS_TYPE = "application/vnd.hutch.siblings+json";
 const MULTIPART_TYPE = "multipart/mixed";
 const JSON_TYPE = "application/json";
 const ENVELOPE_TYPES = [JSON_TYPE, SIBLINGS_TYPE, MULTIPART_TYPE];
 const UNTYPED = "application/octet-stream";
-/** HLC: milliseconds since 2024-01-01 times 2^11 plus a logical part (DESIGN.md, "Numbers"). */
-const HLC_EPOCH_MS = 1_704_067_200_000;
-const HLC_TICKS_PER_MS = 2048;
-
 /** Answers `GET` and `HEAD`; throws what becomes 404, 406 and 412. */
 export function answerRead(exchange: Exchange, bucketN: number, result: ReadResult): Response {
   const headers = readHeaders(exchange, bucketN, result);
@@ -224,5 +221,5 @@ function answerRaw(
 }
 
 function lastModified(sibling: Sibling): string {
-  return httpDate(HLC_EPOCH_MS + Math.floor(sibling.hlc / HLC_TICKS_PER_MS));
+  return httpDate(wallMsOfHlc(sibling.hlc));
 }

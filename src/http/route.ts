@@ -30,7 +30,10 @@ export interface Route {
   readonly summary: string;
   /** Request headers that REST.md section 2 names, as a schema of an object. */
   readonly headers?: z.ZodObject;
+  /** Parameters that are checked before the handler runs. */
   readonly query?: z.ZodObject;
+  /** Parameters that the handler reads itself; only shown. */
+  readonly parameters?: z.ZodObject;
   readonly body?: BodyKind;
   /** Status and what it means, for answers that are no problem. */
   readonly answers: Readonly<Record<number, string>>;

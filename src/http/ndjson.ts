@@ -1,0 +1,107 @@
+/**
+ * Newline-delimited JSON, out as a stream that is made only as fast as it is read, and in as lines of bounded length.
+ */
+import { EMPTY_BYTES, concatBytes, utf8 } from "../base/bytes.ts";
+import { type Headers, baseHeaders } from "./answers.ts";
+import type { Exchange } from "./exchange.ts";
+
+export const NDJSON_TYPE = "application/x-ndjson";
+/** Lines are gathered up to this many bytes before they are handed to the connection. */
+const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * An answer of one line per value. The first chunk is made before the answer begins, so that what fails at once is a problem
+ * document; what fails later breaks the connection, because a truncated list must not look complete.
+ */
+export async function ndjsonAnswer(
+  exchange: Exchange,
+  values: AsyncIterator<unknown>,
+  headers: Headers = {},
+): Promise<Response> {
+  exchange.allowSilence(0);
+  let next: string | undefined = await chunkOf(values);
+  const stream = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const chunk = next ?? (await chunkOf(values));
+        next = undefined;
+        if (chunk === "") controller.close();
+        else controller.enqueue(utf8(chunk));
+      } catch (error) {
+        exchange.services.logger.error("stream_failed", {
+          requestId: exchange.id,
+          message: String(error),
+        });
+        controller.error(error);
+      }
+    },
+    async cancel() {
+      await values.return?.();
+    },
+  });
+  return new Response(stream, {
+    headers: {
+      "Content-Type": NDJSON_TYPE,
+      "X-Content-Type-Options": "nosniff",
+      ...baseHeaders(exchange),
+      ...headers,
+    },
+  });
+}
+
+/** About `CHUNK_BYTES` of lines; "" at the end. */
+async function chunkOf(values: AsyncIterator<unknown>): Promise<string> {
+  let chunk = "";
+  while (chunk.length < CHUNK_BYTES) {
+    const next = await values.next();
+    if (next.done === true) break;
+    chunk += `${JSON.stringify(next.value)}\n`;
+  }
+  return chunk;
+}
+
+export interface Line {
+  /** From 1. */
+  readonly number: number;
+  /** `undefined` where the line was longer than allowed. A trailing CR is dropped. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+const NEWLINE = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+
+/** Lines of a body. Of a line that grows above `lineBytesMax` nothing is kept but its number. */
+export async function* linesOf(
+  chunks: AsyncIterable<Uint8Array>,
+  lineBytesMax: number,
+): AsyncGenerator<Line, void, undefined> {
+  let parts: Uint8Array[] = [];
+  let partsBytes = 0;
+  let number = 1;
+  const take = (part: Uint8Array): void => {
+    partsBytes += part.length;
+    if (partsBytes > lineBytesMax) parts = [];
+    else if (part.length > 0) parts.push(part);
+  };
+  const finish = (): Line => {
+    const bytes = partsBytes > lineBytesMax ? undefined : withoutReturn(concatBytes(...parts));
+    parts = [];
+    partsBytes = 0;
+    return { number: number++, bytes };
+  };
+  for await (const chunk of chunks) {
+    let start = 0;
+    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
+      take(chunk.subarray(start, end));
+      yield finish();
+      start = end + 1;
+    }
+    take(chunk.subarray(start));
+  }
+  if (partsBytes > 0) yield finish();
+}
+
+function withoutReturn(line: Uint8Array): Uint8Array {
+  if (line.length === 0) return EMPTY_BYTES;
+  return line[line.length - 1] === CARRIAGE_RETURN ? line.subarray(0, line.length - 1) : line;
+}
