@@ -18,6 +18,7 @@ import { parseArgs } from "node:util";
 import { compareBytes, utf8 } from "../src/base/bytes.ts";
 import { Client } from "../src/client/client.ts";
 import type { ListedKeyAnswer } from "../src/client/messages.ts";
+import { isBusy, withRetries } from "../src/client/retry.ts";
 
 export const BUCKET = "cities";
 /** What the package holds. Its description says 138,398; its data are these. */
@@ -89,7 +90,11 @@ async function send(client: Client, chunk: readonly CityRecord[]): Promise<void>
   const lines = chunk.map((record) =>
     JSON.stringify({ ...record, contentType: "application/json" }),
   );
-  const answer = await client.importLines(BUCKET, lines.join("\n"), "write");
+  // A node that is busy is waited for; one that is gone ends this program, and starting it again goes on.
+  const answer = await withRetries(() => client.importLines(BUCKET, lines.join("\n"), "write"), {
+    shouldRetry: isBusy,
+    sleep: Bun.sleep,
+  });
   if (answer.failed > 0)
     throw new Error(`${answer.failed} cities were refused: ${answer.errors[0]?.detail}`);
 }

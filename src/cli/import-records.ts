@@ -101,11 +101,12 @@ function checkedColumns(file: string, names: readonly string[]): readonly string
  */
 function csvRecordAsJson(columns: readonly string[], fields: readonly string[]): string {
   if (fields.length !== columns.length) return JSON.stringify({ fields });
-  const given = Object.fromEntries(
-    columns
-      .map((column, index) => [column, fields[index]!] as const)
-      .filter(([, field]) => field !== ""),
-  );
+  const given: Record<string, string | number> = {};
+  for (const [index, column] of columns.entries()) {
+    const field = fields[index]!;
+    if (field !== "")
+      given[column] = column === "ttl" && /^\d+$/.test(field) ? Number(field) : field;
+  }
   if (given["valueB64"] === undefined) given["value"] ??= "";
   return JSON.stringify(given);
 }

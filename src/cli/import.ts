@@ -10,17 +10,17 @@ import { readFileSync, renameSync, statSync, unlinkSync, writeFileSync } from "n
 import { HutchError, messageOf } from "../base/errors.ts";
 import type { Client } from "../client/client.ts";
 import type { ImportAnswer } from "../client/messages.ts";
+import { isAwayOrBusy, withRetries } from "../client/retry.ts";
 import { connect } from "./connect.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { ImportRecord } from "./import-records.ts";
 import { hasPlainValue, readRecords } from "./import-records.ts";
 import { positiveNumber } from "./keys.ts";
 import { startProgress } from "./progress.ts";
-import { withRetries } from "./retry.ts";
 import { note } from "./terminal.ts";
 
-/** One request: small enough to be repeated cheaply, large enough to fill group commits. */
-const CHUNK_RECORDS_MAX = 2000;
+/** One request: repeated cheaply, fills group commits, and the node reports as many bad lines one by one. */
+const CHUNK_RECORDS_MAX = 1000;
 const CHUNK_LENGTH_MAX = 4 * 1024 * 1024;
 /** Bad lines shown one by one; the rest is counted. */
 const ERRORS_SHOWN_MAX = 20;
@@ -90,10 +90,11 @@ function send(
 ): Promise<ImportAnswer> {
   const lines = chunk.records.map(({ json }) => `${json}\n`).join("");
   const mode = modeFor(options["mode"], chunk.records[0]!);
-  return withRetries(
-    () => client.importLines(bucket, lines, mode),
-    (error, pauseMs) => note(`${messageOf(error)}; trying again in ${pauseMs} ms`),
-  );
+  return withRetries(() => client.importLines(bucket, lines, mode), {
+    shouldRetry: isAwayOrBusy,
+    sleep: Bun.sleep,
+    onPause: (error, pauseMs) => note(`${messageOf(error)}; trying again in ${pauseMs} ms`),
+  });
 }
 
 /** Lines with a value are written as new; exported lines carry their history and are merged. */

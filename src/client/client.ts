@@ -20,6 +20,7 @@ import type {
   Written,
 } from "./messages.ts";
 import { readingOf } from "./messages.ts";
+import { isPassing } from "./retry.ts";
 
 /** The shape of the global `fetch`. */
 export type Send = (url: string, request: RequestInit) => Promise<Response>;
@@ -32,7 +33,7 @@ export interface ClientOptions {
   readonly newIdempotencyKey: () => string;
 }
 
-type Query = Readonly<Record<string, string | number | undefined>>;
+type Query = Readonly<Record<string, string | number | Uint8Array | undefined>>;
 
 interface Request {
   readonly method: string;
@@ -94,7 +95,11 @@ export class Client {
     return (await response.json()) as ListAnswer;
   }
 
-  /** Sends lines of NDJSON. `merge` takes exported lines, `write` lines with `key` and `value`. */
+  /**
+   * Sends lines of NDJSON. `merge` takes exported lines, `write` lines with `key` and `value`.
+   *
+   * Throws where lines failed that would not fail a moment later: sending all of them again leaves the same.
+   */
   async importLines(bucket: string, lines: string, mode: "merge" | "write"): Promise<ImportAnswer> {
     const response = await this.#succeed({
       method: "POST",
@@ -103,13 +108,18 @@ export class Client {
       headers: { "Content-Type": "application/x-ndjson" },
       body: lines,
     });
-    return (await response.json()) as ImportAnswer;
+    const answer = (await response.json()) as ImportAnswer;
+    const passing = answer.errors.find(({ code }) => isPassing(code));
+    if (passing === undefined) return answer;
+    throw new HutchError(passing.code as ErrorCode, `line ${passing.line}: ${passing.detail}`, {
+      retry: "safe",
+    });
   }
 
-  /** All keys after `cursor` with their whole state, as lines of NDJSON. */
-  async export(bucket: string, cursor?: string): Promise<ReadableStream<Uint8Array>> {
+  /** All keys after `after` with their whole state, as lines of NDJSON. */
+  async export(bucket: string, after?: Uint8Array): Promise<ReadableStream<Uint8Array>> {
     const path = `/v1/export/${bucket}`;
-    const response = await this.#succeed({ method: "GET", path, query: { cursor } });
+    const response = await this.#succeed({ method: "GET", path, query: { after } });
     if (response.body === null)
       throw new HutchError("internal", `Cannot export bucket "${bucket}": no body`);
     return response.body;
@@ -193,11 +203,17 @@ function checkedAnswer(response: Response, url: string): Response {
 }
 
 function addressOf(url: string, { path, query = {} }: Request): string {
-  const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(query))
-    if (value !== undefined && value !== "") parameters.set(name, String(value));
-  const text = parameters.toString();
-  return `${url.replace(/\/+$/, "")}${path}${text === "" ? "" : `?${text}`}`;
+  const parameters = Object.entries(query)
+    .filter(([, value]) => value !== undefined && value !== "")
+    .map(([name, value]) => `${name}=${escaped(value!)}`);
+  const text = parameters.length === 0 ? "" : `?${parameters.join("&")}`;
+  return `${url.replace(/\/+$/, "")}${path}${text}`;
+}
+
+/** Keys may be any bytes, and a plus is a plus: not the encoding of forms. */
+function escaped(value: string | number | Uint8Array): string {
+  if (!(value instanceof Uint8Array)) return encodeURIComponent(value);
+  return Array.from(value, (byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
 }
 
 function requestInit({ method, headers = {}, body }: Request): RequestInit {

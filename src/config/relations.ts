@@ -23,11 +23,21 @@ export function isLoopback(host: string): boolean {
 /** All relations that `config` breaks; empty when it is sound. */
 export function breachesOf(config: Config): Breach[] {
   return [
+    ...clusterBreaches(config),
     ...replicationBreaches(config),
     ...addressBreaches(config),
     ...timeBreaches(config),
     ...storageBreaches(config),
   ];
+}
+
+/** A node that was told of others and ran alone would take writes that they never see. */
+function clusterBreaches(config: Config): Breach[] {
+  const why = "this release runs clusters of one node; several come with the cluster release";
+  const breaches: Breach[] = [];
+  if (config.seeds.length > 0) breaches.push({ key: "seeds", message: why });
+  if (config.replace !== "") breaches.push({ key: "replace", message: why });
+  return breaches;
 }
 
 function replicationBreaches(config: Config): Breach[] {

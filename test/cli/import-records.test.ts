@@ -26,10 +26,10 @@ describe("readRecords()", () => {
   });
 
   test("makes lines of CSV records", async () => {
-    const csv = 'key,value,ttl\r\na,"1,2",\r\nb,,60s\r\n';
+    const csv = 'key,value,ttl\r\na,"1,2",\r\nb,,60\r\n';
     expect(await read("csv", csv)).toEqual([
       [2, '{"key":"a","value":"1,2"}'],
-      [3, '{"key":"b","ttl":"60s","value":""}'],
+      [3, '{"key":"b","ttl":60,"value":""}'],
     ]);
   });
 

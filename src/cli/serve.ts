@@ -1,0 +1,169 @@
+/**
+ * `hutch serve`: one node in the foreground, from its configuration to its exit code.
+ *
+ *   1. take the port: the cheapest thing to fail, and nothing is on disk yet (row 100)
+ *   2. open the data directory and the node; until then requests get 503
+ *   3. wait for a signal, or for the store to give up
+ *   4. not ready, no new work, let what is inside end, stop listening, close the store (N20)
+ */
+
+import { mkdirSync } from "node:fs";
+import { HutchError, messageOf } from "../base/errors.ts";
+import type { HttpServer, RequestTimeouts } from "../bun/http-server.ts";
+import { startHttpServer } from "../bun/http-server.ts";
+import { createBunLogger } from "../bun/logger.ts";
+import type { Config } from "../config.ts";
+import { formatAddress } from "../config/knob-kinds.ts";
+import { isLoopback } from "../config/relations.ts";
+import type { Node } from "../node.ts";
+import { startNode } from "../node.ts";
+import type { Logger } from "../ports/logger.ts";
+import { createBunPorts } from "./bun-ports.ts";
+import { exitCodeOf } from "./exit-codes.ts";
+import { configFrom } from "./knob-options.ts";
+import { note, print, styled } from "./terminal.ts";
+
+/** A node that is open to everybody says so again and again (Q1). */
+const PUBLIC_WARNING_MS = 60_000;
+
+/** Where the data of a node are that was not told: beside the person who started it. */
+const DEFAULT_PARENT = ".hutch";
+
+export async function serve(options: Readonly<Record<string, unknown>>): Promise<void> {
+  const { config, warnings } = configFrom(options);
+  warnings.forEach(note);
+  const logger = createBunLogger({ level: config.logLevel, format: config.logFormat });
+  const ending = new Ending();
+  const door = new Door();
+  const server = startHttpServer({
+    app: door,
+    hostname: config.listen.host,
+    port: config.listen.port,
+    logger,
+    idleTimeout: Math.ceil(config.idleTimeoutMs / 1000),
+  });
+  let node: Node;
+  try {
+    node = await openNode(config, logger);
+  } catch (error) {
+    await server.stop(0);
+    throw error;
+  }
+  door.open(node);
+  node.onFailure((error) => ending.fail(error));
+  warnIfPublic(config, logger);
+  announce(config);
+  process.exitCode = await endOf(node, server, config, logger, await ending.reason);
+  // Whatever still holds the loop (a timer, an idle connection) has nothing left to do.
+  process.exit();
+}
+
+async function openNode(config: Config, logger: Logger): Promise<Node> {
+  return startNode(config, () => createBunPorts(dataDirOf(config), logger));
+}
+
+function dataDirOf(config: Config): string {
+  if (config.dataDir !== "") return config.dataDir;
+  mkdirSync(DEFAULT_PARENT, { recursive: true, mode: 0o700 });
+  return `${DEFAULT_PARENT}/${config.nodeId}`;
+}
+
+/** What the server asks: the node, or nobody yet. */
+class Door {
+  #node: Node | undefined;
+
+  open(node: Node): void {
+    this.#node = node;
+  }
+
+  fetch(request: Request, server: RequestTimeouts): Response | Promise<Response> {
+    return this.#node === undefined ? notYet(request) : this.#node.app.fetch(request, server);
+  }
+}
+
+/** The process is up, and that is all. */
+function notYet(request: Request): Response {
+  if (new URL(request.url).pathname === "/healthz") return new Response("starting\n");
+  const problem = {
+    type: "urn:hutch:problem:unavailable",
+    title: "Unavailable",
+    status: 503,
+    detail: "Cannot answer yet: the node is starting",
+    code: "unavailable",
+    retry: "safe",
+  };
+  const headers = { "Content-Type": "application/problem+json", "Retry-After": "1" };
+  return new Response(`${JSON.stringify(problem)}\n`, { status: 503, headers });
+}
+
+/** Why the node ends: a signal (undefined), or an error. The first reason counts. */
+class Ending {
+  readonly reason: Promise<HutchError | undefined>;
+  #settle: (reason: HutchError | undefined) => void = () => undefined;
+  #isAsked = false;
+
+  constructor() {
+    this.reason = new Promise((resolve) => (this.#settle = resolve));
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => this.#onSignal());
+  }
+
+  fail(error: HutchError): void {
+    this.#settle(error);
+  }
+
+  /** The second signal ends the process at once, which is as safe as a crash. */
+  #onSignal(): void {
+    if (this.#isAsked) process.exit(exitCodeAtOnce);
+    this.#isAsked = true;
+    this.#settle(undefined);
+  }
+}
+
+/** Of a process that was told twice: what a shell reports for SIGTERM. */
+const exitCodeAtOnce = 143;
+
+async function endOf(
+  node: Node,
+  server: HttpServer,
+  config: Config,
+  logger: Logger,
+  failure: HutchError | undefined,
+): Promise<number> {
+  if (failure !== undefined) {
+    logger.error("node_failed", { code: failure.code, reason: failure.message });
+    // The disk cannot be trusted with an orderly end: stop answering and go (C15).
+    void server.stop(0);
+    return exitCodeOf(failure);
+  }
+  logger.info("node_stopping");
+  const deadlineMs = performance.now() + config.shutdownTimeoutMs;
+  const leftMs = () => Math.max(0, deadlineMs - performance.now());
+  await Promise.race([node.drain(), Bun.sleep(leftMs())]);
+  await server.stop(leftMs());
+  try {
+    await node.close();
+  } catch (error) {
+    logger.error("close_failed", { reason: messageOf(error) });
+    return exitCodeOf(error);
+  }
+  logger.info("node_stopped");
+  return 0;
+}
+
+function warnIfPublic(config: Config, logger: Logger): void {
+  const open = [config.listen, config.peer]
+    .filter(({ host }) => !isLoopback(host))
+    .map(formatAddress);
+  if (open.length === 0) return;
+  const warn = () => logger.warn("open_to_everybody", { addresses: open.join(", ") });
+  warn();
+  setInterval(warn, PUBLIC_WARNING_MS).unref();
+}
+
+function announce(config: Config): void {
+  const address = formatAddress(config.listen);
+  print(
+    `${styled("bold", `hutch ${config.nodeId}`)} is ready on http://${address}, data in ${config.dataDir || `${DEFAULT_PARENT}/${config.nodeId}`}`,
+  );
+  print(`try: ${styled("cyan", `curl -X PUT ${address}/v1/kv/demo/hello -d 'world'`)}`);
+}
