@@ -2,9 +2,11 @@
  * The REST face as one Hono application: `createApp()` puts the route table on a router and a guard before every handler.
  *
  * No middleware is registered on paths: a route with one handler is dispatched by Hono without a promise, and the hot path
- * stays one call deep. What middleware would do, `serve()` does around every handler.
+ * stays one call deep. What middleware would do, `serve()` does around every handler. The router is named because the
+ * default one falls back to a slower kind for paths that this one cannot do.
  */
 import { Hono, type Context } from "hono";
+import { RegExpRouter } from "hono/router/reg-exp-router";
 import { zValidator } from "@hono/zod-validator";
 import { HutchError } from "../base/errors.ts";
 import type { Metrics } from "../base/metrics.ts";
@@ -26,7 +28,7 @@ import { Guard } from "./guard.ts";
 import { HttpCounters } from "./http-counters.ts";
 import type { KvApi } from "./kv-api.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "./limits.ts";
-import { type Route, pathPattern, routerPath } from "./route.ts";
+import { type Route, pathPattern, routerPaths } from "./route.ts";
 import { ROUTES } from "./routes.ts";
 import { schemaError } from "./schema-error.ts";
 
@@ -61,13 +63,14 @@ export type App = Hono<AppEnvironment>;
 export function createApp(options: AppOptions): App {
   const services = servicesOf(options);
   const guard = new Guard({ hosts: options.hosts ?? [], origins: options.origins ?? [] });
-  const app: App = new Hono<AppEnvironment>({ getPath: routingPath });
+  const app: App = new Hono<AppEnvironment>({ router: new RegExpRouter(), getPath: routingPath });
   const serve = (handle: Route["handle"]) => (context: Context) =>
     answer(services, guard, handle, context);
   for (const route of ROUTES) {
-    const path = routerPath(route.path);
-    if (route.query !== undefined) app.on(route.method, path, queryValidator(route.query));
-    app.on(route.method, path, serve(route.handle));
+    for (const path of routerPaths(route.path)) {
+      if (route.query !== undefined) app.on(route.method, path, queryValidator(route.query));
+      app.on(route.method, path, serve(route.handle));
+    }
   }
   app.notFound(serve(noSuchRoute));
   app.onError((error, context) => problemAnswer(exchangeOf(services, context), error));
@@ -91,10 +94,7 @@ function routingPath(request: Request): string {
 }
 
 function exchangeOf(services: HttpServices, context: Context): Exchange {
-  // Hono types the environment as an object; without a server beneath (tests, the simulator) it is an empty one.
-  const server = context.env as HttpServer | Record<string, never> | undefined;
-  const isServer = typeof server?.timeout === "function";
-  return new Exchange(services, context.req.raw, isServer ? (server as HttpServer) : undefined);
+  return new Exchange(services, context.req.raw, context.env as Partial<HttpServer>);
 }
 
 /** One request through the guard and its handler; what is thrown on the way becomes a problem document. */

@@ -56,7 +56,7 @@ export class BodyReader {
       this.#limits.bodyGraceMs,
       (length / this.#limits.bodyBytesPerSecondMin) * 1000,
     );
-    return this.#within(dueMs, request.arrayBuffer()).then(asBytes);
+    return this.#within(dueMs, request.arrayBuffer(), asBytes);
   }
 
   async #readChunks(request: Request, bytesMax: number): Promise<Uint8Array> {
@@ -79,7 +79,11 @@ export class BodyReader {
     try {
       for (;;) {
         const sinceMs = this.#clock.monoMs();
-        const next = await this.#within(this.#allowanceMs(receivedBytes) - waitedMs, reader.read());
+        const next = await this.#within(
+          this.#allowanceMs(receivedBytes) - waitedMs,
+          reader.read(),
+          asItIs,
+        );
         waitedMs += this.#clock.monoMs() - sinceMs;
         if (next.done) return;
         receivedBytes += next.value.length;
@@ -97,14 +101,18 @@ export class BodyReader {
   }
 
   /** `reading`, unless the client needs longer than `allowedMs` for it or leaves. */
-  #within<Result>(allowedMs: number, reading: Promise<Result>): Promise<Result> {
+  #within<Read, Result>(
+    allowedMs: number,
+    reading: Promise<Read>,
+    convert: (read: Read) => Result,
+  ): Promise<Result> {
     return new Promise((resolve, reject) => {
       const waiting: WaitingBody = { dueMs: this.#clock.monoMs() + allowedMs, reject };
       this.#watch(waiting);
       reading.then(
-        (result) => {
+        (read) => {
           this.#waiting.delete(waiting);
-          resolve(result);
+          resolve(convert(read));
         },
         (error: unknown) => {
           this.#waiting.delete(waiting);
@@ -141,6 +149,10 @@ export function contentLengthOf(request: Request): number {
 
 function asBytes(buffer: ArrayBuffer): Uint8Array {
   return buffer.byteLength === 0 ? EMPTY_BYTES : new Uint8Array(buffer);
+}
+
+function asItIs<Read>(read: Read): Read {
+  return read;
 }
 
 function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {

@@ -42,7 +42,7 @@ export class RequestIds {
   }
 
   next(): string {
-    return this.#prefix + (this.#count++).toString(36);
+    return this.#prefix + this.#count++;
   }
 }
 
@@ -65,7 +65,8 @@ export function pathEndOf(url: string, pathStart: number): number {
 export class Exchange {
   readonly services: HttpServices;
   readonly request: Request;
-  readonly server: HttpServer | undefined;
+  /** Hono makes an empty object where there is no server beneath. */
+  readonly server: Partial<HttpServer>;
   readonly id: string;
   readonly url: string;
   readonly pathStart: number;
@@ -75,7 +76,7 @@ export class Exchange {
   key: Uint8Array | undefined = undefined;
   #query: Query | undefined = undefined;
 
-  constructor(services: HttpServices, request: Request, server: HttpServer | undefined) {
+  constructor(services: HttpServices, request: Request, server: Partial<HttpServer>) {
     this.services = services;
     this.request = request;
     this.server = server;
@@ -118,6 +119,6 @@ export class Exchange {
 
   /** The answer may take longer, or pause for longer, than the server lets a connection be silent. */
   allowSilence(seconds: number): void {
-    this.server?.timeout(this.request, seconds);
+    this.server.timeout?.(this.request, seconds);
   }
 }

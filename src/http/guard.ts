@@ -13,8 +13,6 @@ import type { Exchange } from "./exchange.ts";
 /** Hosts under which a wildcard bind is asked for cannot be listed; addresses cannot be rebound, so they may pass. */
 const WILDCARD_HOSTS: readonly string[] = ["0.0.0.0", "[::]", "::"];
 const ADDRESS = /^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|\[[0-9a-f:.]+\])$/;
-/** Prefixes of URLs that were allowed, so that the next request costs one look-up. */
-const ALLOWED_CACHE_MAX = 64;
 
 export interface GuardOptions {
   /** Host names without port, besides the loopback ones: the bound host and configured names. */
@@ -27,7 +25,8 @@ export class Guard {
   readonly #hosts: ReadonlySet<string>;
   readonly #origins: ReadonlySet<string>;
   readonly #allowsAddresses: boolean;
-  readonly #allowed = new Set<string>();
+  /** What the last URL that was let in had before its path; most often the next one has the same. */
+  #lastAllowed = "";
 
   constructor(options: GuardOptions) {
     this.#hosts = new Set(options.hosts.map((host) => host.toLowerCase()));
@@ -40,11 +39,12 @@ export class Guard {
     if (exchange.pathStart < 0) {
       throw new HutchError("bad-request", "Cannot read the request: it has no usable Host header");
     }
-    const origin = exchange.url.slice(0, exchange.pathStart);
-    if (!this.#allowed.has(origin)) this.#admitHost(origin);
+    const isKnown =
+      exchange.pathStart === this.#lastAllowed.length && exchange.url.startsWith(this.#lastAllowed);
+    if (!isKnown) this.#admitHost(exchange.url.slice(0, exchange.pathStart));
     const { method } = exchange.request;
     if (method === "GET" || method === "HEAD") refuseChunks(exchange);
-    else this.#admitOrigin(exchange, origin, method);
+    else this.#admitOrigin(exchange, method);
   }
 
   #admitHost(origin: string): void {
@@ -55,7 +55,7 @@ export class Guard {
         `Cannot answer for host "${host.slice(0, 64)}": this node does not have that name`,
       );
     }
-    if (this.#allowed.size < ALLOWED_CACHE_MAX) this.#allowed.add(origin);
+    this.#lastAllowed = origin;
   }
 
   #isOurs(host: string): boolean {
@@ -64,10 +64,11 @@ export class Guard {
     return this.#hosts.has(host) || (this.#allowsAddresses && ADDRESS.test(host));
   }
 
-  #admitOrigin(exchange: Exchange, ownOrigin: string, method: string): void {
+  #admitOrigin(exchange: Exchange, method: string): void {
     if (method === "DELETE") refuseChunks(exchange);
     const origin = exchange.header("origin");
-    if (origin === null || origin === ownOrigin || this.#origins.has(origin)) return;
+    // `admit` has seen to it that the last allowed one is this request's own.
+    if (origin === null || origin === this.#lastAllowed || this.#origins.has(origin)) return;
     throw new HutchError(
       "forbidden",
       `Cannot change anything for a page of "${origin.slice(0, 64)}": want the node's own`,

@@ -53,12 +53,15 @@ export function readRequestOf(exchange: Exchange, properties: BucketProperties):
   };
 }
 
-/** The options of a write of `value`. */
+/** A write whose value, where it has one, is still on its way. */
+export type PendingWrite = { -readonly [Member in keyof WriteRequest]: WriteRequest[Member] };
+
+/** The options of a write; everything in the header block is checked before the body is read. */
 export function writeRequestOf(
   exchange: Exchange,
   properties: BucketProperties,
   kind: "put" | "delete",
-): WriteRequest {
+): PendingWrite {
   const isPut = kind === "put";
   return {
     kind,

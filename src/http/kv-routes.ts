@@ -69,35 +69,28 @@ async function explain(exchange: Exchange, bucket: string, key: Uint8Array): Pro
 }
 
 async function put(exchange: Exchange, bucket: string, key: Uint8Array): Promise<Response> {
-  const properties = exchange.services.kv.bucket(bucket);
-  const options = writeRequestOf(exchange, properties, "put");
-  const value = await exchange.services.bodies.read(exchange.request, properties.valueBytesMax);
-  const result = await write(exchange, bucket, key, { ...options, value });
-  const headers = writeHeaders(exchange, properties, result, options);
+  const { kv, bodies, clock, counters } = exchange.services;
+  const properties = kv.bucket(bucket);
+  const request = writeRequestOf(exchange, properties, "put");
+  request.value = await bodies.read(exchange.request, properties.valueBytesMax);
+  const startMs = clock.monoMs();
+  const result = await kv.write(bucket, key, request);
+  counters.kvWrites.record(clock.monoMs() - startMs);
+  const headers = writeHeaders(exchange, properties, result, request);
   if (!wantsRepresentation(exchange)) return new Response(null, { status: 204, headers });
   headers["Preference-Applied"] = "return=representation";
   return answerState(exchange, result.state, headers);
 }
 
 async function remove(exchange: Exchange, bucket: string, key: Uint8Array): Promise<Response> {
-  const properties = exchange.services.kv.bucket(bucket);
-  const options = writeRequestOf(exchange, properties, "delete");
-  const result = await write(exchange, bucket, key, options);
-  const headers = writeHeaders(exchange, properties, result, options);
-  return new Response(null, { status: 204, headers });
-}
-
-async function write(
-  exchange: Exchange,
-  bucket: string,
-  key: Uint8Array,
-  request: WriteRequest,
-): Promise<WriteResult> {
   const { kv, clock, counters } = exchange.services;
+  const properties = kv.bucket(bucket);
+  const request = writeRequestOf(exchange, properties, "delete");
   const startMs = clock.monoMs();
   const result = await kv.write(bucket, key, request);
   counters.kvWrites.record(clock.monoMs() - startMs);
-  return result;
+  const headers = writeHeaders(exchange, properties, result, request);
+  return new Response(null, { status: 204, headers });
 }
 
 function writeHeaders(
@@ -140,18 +133,17 @@ export async function postKey(exchange: Exchange): Promise<Response> {
   const bucket = bucketOf(exchange, KV);
   const { kv, bodies } = exchange.services;
   const properties = kv.bucket(bucket);
-  const options = writeRequestOf(exchange, properties, "put");
-  if (options.condition.kind !== "none") {
+  const request = writeRequestOf(exchange, properties, "put");
+  if (request.condition.kind !== "none") {
     throw new HutchError("bad-request", "Cannot use a condition with a key that is not made yet");
   }
-  const value = await bodies.read(exchange.request, properties.valueBytesMax);
-  const request = { ...options, value };
+  request.value = await bodies.read(exchange.request, properties.valueBytesMax);
   const [key, result] =
-    options.idempotencyKey === ""
+    request.idempotencyKey === ""
       ? await writeNewKey(exchange, bucket, request)
       : await writeIdempotentKey(exchange, bucket, request);
   return emptyAnswer(exchange, 201, {
-    ...writeHeaders(exchange, properties, result, options),
+    ...writeHeaders(exchange, properties, result, request),
     Location: KV + bucket + "/" + percentEncode(utf8(key)),
   });
 }
@@ -161,9 +153,9 @@ async function writeNewKey(
   bucket: string,
   request: WriteRequest,
 ): Promise<[string, WriteResult]> {
-  const { clock, random } = exchange.services;
+  const { kv, clock, random } = exchange.services;
   const key = timeOrderedKey(clock.wallMs(), random);
-  return [key, await write(exchange, bucket, serverKey(exchange, key), request)];
+  return [key, await kv.write(bucket, serverKey(exchange, key), request)];
 }
 
 /**
@@ -179,7 +171,7 @@ async function writeIdempotentKey(
   for (let generation = 0; generation < GENERATIONS_MAX; generation++) {
     const key = idempotentKey(request.idempotencyKey, generation);
     try {
-      return [key, await write(exchange, bucket, serverKey(exchange, key), onlyNew)];
+      return [key, await exchange.services.kv.write(bucket, serverKey(exchange, key), onlyNew)];
     } catch (thrown) {
       if (!(thrown instanceof HutchError && thrown.code === "precondition-failed")) throw thrown;
     }

@@ -42,11 +42,15 @@ export interface Route {
   readonly handle: Handler;
 }
 
-/** The router's pattern for a path: `/v1/kv/{bucket}/{key}` is `/v1/kv/:bucket/:key{.*}`. */
-export function routerPath(path: string): string {
-  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
-    name === "key" ? ":key{.*}" : `:${name}`,
+/**
+ * The router's patterns for a path: `/v1/kv/{bucket}/{key}` is `/v1/kv/:bucket/:key{.+}`, and `/v1/kv/:bucket/` for the
+ * empty key, which is refused with a better answer than 404.
+ */
+export function routerPaths(path: string): readonly string[] {
+  const pattern = path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
+    name === "key" ? ":key{.+}" : `:${name}`,
   );
+  return path.endsWith("{key}") ? [pattern, pattern.replace(":key{.+}", "")] : [pattern];
 }
 
 /** What a raw path must look like to be of this route, with whatever method. */

@@ -227,8 +227,16 @@ function complete(
   };
 }
 
-/** A named level; `ALL` counts owners only, whatever the bucket says (D4). */
+/** A named level; `ALL` counts owners only, whatever the bucket says (D4). One object per meaning, made once. */
 export function levelConsistency(level: Level, n: number, isStrict: boolean): Consistency {
+  const slot = n * 8 + (level === "QUORUM" ? 0 : level === "ONE" ? 2 : 4) + (isStrict ? 1 : 0);
+  return (knownLevels[slot] ??= makeLevel(level, n, isStrict));
+}
+
+/** Indexed by N, level and strictness; N is small. */
+const knownLevels: Consistency[] = [];
+
+function makeLevel(level: Level, n: number, isStrict: boolean): Consistency {
   const count = level === "QUORUM" ? quorumOf(n) : level === "ONE" ? 1 : n;
   const isSloppy = !isStrict && level !== "ALL";
   const primaryCount = isSloppy ? 0 : count;
