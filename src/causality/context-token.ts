@@ -49,7 +49,7 @@ export class ContextTokens {
     writeVector(writer, context.entries);
     writer.varint(context.dots.length);
     for (const dot of context.dots) {
-      writeNode(writer, nodeOf(dot.actor));
+      writeNode(writer, dot.actor);
       writer.varint(incarnationOf(dot.actor));
       writer.varint(dot.counter);
     }
@@ -60,7 +60,7 @@ export class ContextTokens {
   encodeSingle(key: number, actor: Actor, counter: number, hlc: number): string {
     const writer = this.begin(key, hlc);
     writer.u8(1);
-    writeNode(writer, nodeOf(actor));
+    writeNode(writer, actor);
     writer.u8(1);
     writer.varint(incarnationOf(actor));
     writer.varint(counter);
@@ -114,7 +114,7 @@ function writeVector(writer: ByteWriter, entries: readonly ContextEntry[]): void
   writer.varint(starts.length);
   starts.forEach((start, group) => {
     const end = starts[group + 1] ?? entries.length;
-    writeNode(writer, nodes[start]!);
+    writeNode(writer, entries[start]!.actor);
     writer.varint(end - start);
     for (const { actor, counter } of entries.slice(start, end)) {
       writer.varint(incarnationOf(actor));

@@ -71,7 +71,7 @@ export function encodeSingle(
   payload: Payload,
 ): void {
   writer.u8(ONE_VALUE);
-  writeNode(writer, nodeOf(actor));
+  writeNode(writer, actor);
   writer.u32(incarnationOf(actor));
   writer.u64(counter);
   writePayloadHead(writer, payload, counter);
@@ -83,7 +83,7 @@ function encodeAny(writer: ByteWriter, record: Record): void {
   writer.u8(ANY_STATE);
   writer.varint(groups.length);
   for (const group of groups) {
-    writeNode(writer, nodeOf(group[0]!.actor));
+    writeNode(writer, group[0]!.actor);
     writer.varint(group.length);
     for (const entry of group) writeEntry(writer, entry);
   }

@@ -18,7 +18,6 @@ import {
   type Actor,
   incarnationOf,
   joinActor,
-  nodeOf,
   readIncarnation,
   readNode,
   writeNode,
@@ -110,7 +109,7 @@ export class SessionTokens {
     const actors = distinctActors(session);
     writer.varint(actors.size);
     for (const actor of actors.keys()) {
-      writeNode(writer, nodeOf(actor));
+      writeNode(writer, actor);
       writer.varint(incarnationOf(actor));
     }
     writer.varint(session.keys.length);

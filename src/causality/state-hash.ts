@@ -6,12 +6,14 @@
  *   ETag: 16 hex digits of the first half of the key hash (MurmurHash3 x64 128)
  */
 import { ByteWriter } from "../base/byte-writer.ts";
+import { hex } from "../base/bytes.ts";
 import { hashKey } from "../kernels/kernels.ts";
-import { type Actor, incarnationOf, nodeOf, writeNode } from "./actor.ts";
+import { type Actor, incarnationOf, writeNode } from "./actor.ts";
 import type { Siblings } from "./siblings.ts";
 
 const scratch = new ByteWriter(512);
 const words = new Uint32Array(4);
+const hash = new Uint8Array(8);
 
 export function etagOf<P>(state: Siblings<P>): string {
   scratch.reset();
@@ -31,7 +33,7 @@ export function etagOfSingle(actor: Actor, counter: number): string {
 }
 
 function writeEntryHead(actor: Actor, counterMax: number, count: number): void {
-  writeNode(scratch, nodeOf(actor));
+  writeNode(scratch, actor);
   scratch.u32(incarnationOf(actor));
   scratch.u64(counterMax);
   scratch.u32(count);
@@ -39,9 +41,9 @@ function writeEntryHead(actor: Actor, counterMax: number, count: number): void {
 
 function hashScratch(): string {
   hashKey(scratch.buffer, 0, scratch.length, words);
-  return hex32(words[1]!) + hex32(words[0]!);
-}
-
-function hex32(word: number): string {
-  return word.toString(16).padStart(8, "0");
+  for (let i = 0; i < 4; i++) {
+    hash[i] = words[1]! >>> (24 - 8 * i);
+    hash[i + 4] = words[0]! >>> (24 - 8 * i);
+  }
+  return hex(hash);
 }

@@ -16,7 +16,6 @@ import {
   type Actor,
   incarnationOf,
   joinActor,
-  nodeOf,
   readIncarnation,
   readNode,
   writeNode,
@@ -75,7 +74,7 @@ export function encodeRemembered(request: WriteRequest, remembered: RememberedWr
   writer.u8(VERSION);
   writer.u64(remembered.expiresAtMs);
   writer.raw(bodyDigest(request));
-  writeNode(writer, nodeOf(actor));
+  writeNode(writer, actor);
   writer.varint(incarnationOf(actor));
   writer.varint(counter);
   writer.varint(remembered.conflictDropped);
