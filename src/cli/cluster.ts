@@ -12,12 +12,12 @@ import { HutchError } from "../base/errors.ts";
 import { BunDisk } from "../bun/disk.ts";
 import { LOCK_FILE } from "../storage/file-names.ts";
 import { EXIT } from "./exit-codes.ts";
-import { knobArguments } from "./knob-options.ts";
-import { note, print, styled } from "./terminal.ts";
+import { CLUSTER_KNOBS, knobArguments } from "./knob-options.ts";
+import { READY_MARK, note, print, styled } from "./terminal.ts";
 
 type Options = Readonly<Record<string, string | boolean | undefined>>;
 
-const POLL_MS = 50;
+const PRINTED_LENGTH_MAX = 4096;
 /** A node that recovers a large log takes its time; after this the person is told where to look. */
 const START_MS_MAX = 60_000;
 
@@ -25,7 +25,7 @@ interface LocalNode {
   readonly id: string;
   readonly url: string;
   readonly dataDir: string;
-  readonly process: Bun.Subprocess;
+  readonly process: Bun.Subprocess<"ignore", "pipe", "inherit">;
 }
 
 export async function runCluster(options: Options): Promise<void> {
@@ -56,10 +56,10 @@ function startNode(options: Options): LocalNode {
       "serve",
       ...own,
       ...file,
-      ...knobArguments(options),
+      ...knobArguments(options, CLUSTER_KNOBS),
     ],
     env: { ...process.env, BUN_BE_BUN: "1" },
-    stdio: ["ignore", "ignore", "inherit"],
+    stdio: ["ignore", "pipe", "inherit"],
     detached: true,
   });
   return { id, url: `http://${listen}`, dataDir, process: child };
@@ -84,19 +84,36 @@ function removeData(dataDir: string): void {
   rmSync(dataDir, { recursive: true });
 }
 
-/** True once the node answers that it is ready; false where it ended before. */
+/**
+ * True once the node has said that it is ready; false where it ended before. Its own word counts: whoever answers on its port
+ * may be another program.
+ */
 async function isReady(node: LocalNode): Promise<boolean> {
-  for (let waitedMs = 0; node.process.exitCode === null; waitedMs += POLL_MS) {
-    const isUp = await fetch(`${node.url}/readyz`).then(
-      (answer) => answer.ok,
-      () => false,
-    );
-    // Another program on that port answers too; ours would have ended then, which the next round sees.
-    if (isUp && node.process.exitCode === null) return true;
-    if (waitedMs === START_MS_MAX) note(`node ${node.id} is still starting; see the lines above`);
-    await Bun.sleep(POLL_MS);
+  const hurry = setTimeout(
+    () => note(`node ${node.id} is still starting; see the lines above`),
+    START_MS_MAX,
+  );
+  const isReady = Promise.withResolvers<boolean>();
+  void readToEnd(
+    node.process.stdout,
+    (printed) => printed.includes(READY_MARK) && isReady.resolve(true),
+  ).then(() => isReady.resolve(false));
+  const answer = await isReady.promise;
+  clearTimeout(hurry);
+  return answer;
+}
+
+/** Reads what the node prints to its end, so that it never waits for a reader; what it prints is a few lines. */
+async function readToEnd(
+  stream: ReadableStream<Uint8Array>,
+  onText: (printed: string) => void,
+): Promise<void> {
+  const decoder = new TextDecoder();
+  let printed = "";
+  for await (const chunk of stream) {
+    printed = (printed + decoder.decode(chunk, { stream: true })).slice(-PRINTED_LENGTH_MAX);
+    onText(printed);
   }
-  return false;
 }
 
 function showScreen(node: LocalNode): void {

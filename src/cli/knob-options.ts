@@ -38,13 +38,29 @@ export function knobFlags(
   return flags;
 }
 
-/** The knobs among parsed options as arguments for another process. */
-export function knobArguments(options: Readonly<Record<string, unknown>>): string[] {
-  return Object.entries(knobFlags(options)).flatMap(([key, value]) => {
-    const flag = `--${knobName(key as KnobKey)}`;
-    return value === true ? [flag] : [flag, String(value)];
-  });
+/** The knobs among parsed options as arguments for another process, without those of `except`. */
+export function knobArguments(
+  options: Readonly<Record<string, unknown>>,
+  except: readonly KnobKey[],
+): string[] {
+  const flags = Object.entries(knobFlags(options)) as [KnobKey, unknown][];
+  return flags
+    .filter(([key]) => !except.includes(key))
+    .flatMap(([key, value]) => {
+      const flag = `--${knobName(key)}`;
+      return value === true ? [flag] : [flag, String(value)];
+    });
 }
+
+/** What `hutch cluster` decides for each of its nodes by itself. */
+export const CLUSTER_KNOBS: readonly KnobKey[] = [
+  "nodeId",
+  "listen",
+  "peer",
+  "dataDir",
+  "seeds",
+  "rack",
+];
 
 /** The configuration of this process. `options` are those of the command, `--config` among them. */
 export function configFrom(options: Readonly<Record<string, unknown>>): LoadedConfig {

@@ -5,13 +5,18 @@
 
 import { Command, CommanderError, Option } from "commander";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
-import { addKnobOptions } from "./knob-options.ts";
+import { CLUSTER_KNOBS, addKnobOptions } from "./knob-options.ts";
 import { complain, styled } from "./terminal.ts";
 
 const CONFIG_OPTION = "configuration file, TOML or JSON (also HUTCH_CONFIG)";
 
 /** Runs the program and sets the exit code; returns when the command is done. */
 export async function run(args: readonly string[]): Promise<void> {
+  // `hutch list ... | head`: whoever reads has seen enough, and that is no error.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(EXIT.ok);
+  });
   try {
     await buildProgram().parseAsync([...args], { from: "user" });
   } catch (error) {
@@ -90,7 +95,7 @@ function addNodeCommands(program: Command): void {
     .option("--config <FILE>", CONFIG_OPTION)
     .addHelpText("after", examples("hutch cluster", "hutch cluster --fresh --base-port 8001"))
     .action(async (options) => (await import("./cluster.ts")).runCluster(options));
-  addKnobOptions(cluster, ["nodeId", "listen", "peer", "dataDir", "seeds", "rack"]);
+  addKnobOptions(cluster, CLUSTER_KNOBS);
 }
 
 /** What every command that talks to a node takes. */

@@ -21,7 +21,7 @@ import type { Logger } from "../ports/logger.ts";
 import { createBunPorts } from "./bun-ports.ts";
 import { exitCodeOf } from "./exit-codes.ts";
 import { configFrom } from "./knob-options.ts";
-import { note, print, styled } from "./terminal.ts";
+import { READY_MARK, note, print, styled } from "./terminal.ts";
 
 /** A node that is open to everybody says so again and again (Q1). */
 const PUBLIC_WARNING_MS = 60_000;
@@ -105,6 +105,9 @@ class Ending {
   constructor() {
     this.reason = new Promise((resolve) => (this.#settle = resolve));
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => this.#onSignal());
+    // Nothing should come this far. What does has left something half done: the node ends, and recovers at its next start.
+    process.on("uncaughtException", (error) => this.fail(asFailure(error)));
+    process.on("unhandledRejection", (error) => this.fail(asFailure(error)));
   }
 
   fail(error: HutchError): void {
@@ -113,14 +116,20 @@ class Ending {
 
   /** The second signal ends the process at once, which is as safe as a crash. */
   #onSignal(): void {
-    if (this.#isAsked) process.exit(exitCodeAtOnce);
+    if (this.#isAsked) process.exit(EXIT_AT_ONCE);
     this.#isAsked = true;
     this.#settle(undefined);
   }
 }
 
+function asFailure(thrown: unknown): HutchError {
+  if (thrown instanceof HutchError) return thrown;
+  const cause = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  return new HutchError("io-error", `Cannot go on: ${cause}`, { cause: thrown });
+}
+
 /** Of a process that was told twice: what a shell reports for SIGTERM. */
-const exitCodeAtOnce = 143;
+const EXIT_AT_ONCE = 143;
 
 async function endOf(
   node: Node,
@@ -162,8 +171,9 @@ function warnIfPublic(config: Config, logger: Logger): void {
 
 function announce(config: Config): void {
   const address = formatAddress(config.listen);
+  const dataDir = config.dataDir || `${DEFAULT_PARENT}/${config.nodeId}`;
   print(
-    `${styled("bold", `hutch ${config.nodeId}`)} is ready on http://${address}, data in ${config.dataDir || `${DEFAULT_PARENT}/${config.nodeId}`}`,
+    `${styled("bold", `hutch ${config.nodeId}`)}${READY_MARK}http://${address}, data in ${dataDir}`,
   );
   print(`try: ${styled("cyan", `curl -X PUT ${address}/v1/kv/demo/hello -d 'world'`)}`);
 }

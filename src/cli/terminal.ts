@@ -5,6 +5,9 @@ import { HutchError, messageOf } from "../base/errors.ts";
 
 export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
 
+/** What a node prints on standard output once it is ready; `hutch cluster` waits for it. */
+export const READY_MARK = " is ready on ";
+
 function isColourful(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && (process.env["NO_COLOR"] ?? "") === "";
 }

@@ -61,6 +61,33 @@ export async function hutch(
   return { exitCode, stdout, stderr };
 }
 
+/** Starts `hutch ARGS`, which stays until it is told to end. */
+export function startCommand(args: readonly string[]) {
+  const child = Bun.spawn([process.execPath, main, ...args], {
+    env: cleanEnvironment(),
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "ignore",
+  });
+  return {
+    exited: child.exited,
+    /** What it prints up to `text`; all of it where it ends before. */
+    async until(text: string): Promise<string> {
+      const decoder = new TextDecoder();
+      let printed = "";
+      for await (const chunk of child.stdout) {
+        printed += decoder.decode(chunk, { stream: true });
+        if (printed.includes(text)) break;
+      }
+      return printed;
+    },
+    async end(signal: "SIGINT" | "SIGTERM"): Promise<number> {
+      child.kill(signal);
+      return child.exited;
+    },
+  };
+}
+
 export class NodeProcess {
   readonly url: string;
   readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;

@@ -1,7 +1,10 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { NodeProcess, freePort, hutch, withDirectory, withNode } from "./node-process.ts";
+
+/** Whole programs start and stop here, on a machine that may be busy. */
+setDefaultTimeout(60_000);
 
 /** `hutch serve` with data in `directory`, where it is not expected to stay up. */
 function serve(directory: string, ...args: readonly string[]) {
@@ -152,16 +155,23 @@ describe("hutch serve", () => {
   test("reads the configuration that config print printed", async () => {
     await withDirectory(async (directory) => {
       const file = join(directory, "hutch.toml");
-      const printed = await hutch([
-        "config",
-        "print",
-        "--memtable-bytes",
-        "1MiB",
-        "--seeds",
-        "a:1,b:2",
+      const printed = await hutch(["config", "print", "--memtable-bytes", "1MiB", "--dc", "dc7"]);
+      expect([printed.exitCode, printed.stdout]).toEqual([
+        0,
+        expect.stringContaining('dc = "dc7"'),
       ]);
       writeFileSync(file, printed.stdout);
       expect((await hutch(["config", "print", "--config", file])).stdout).toBe(printed.stdout);
+    });
+  });
+
+  test("a node that was told of others is refused rather than run alone", async () => {
+    await withDirectory(async (directory) => {
+      const { exitCode, stderr } = await serve(directory, "--seeds", "127.0.0.1:7102");
+      expect([exitCode, stderr]).toEqual([
+        78,
+        expect.stringContaining("--seeds: this release runs clusters of one"),
+      ]);
     });
   });
 });
