@@ -43,10 +43,9 @@ export function buildProgram(): Command {
     })
     .showHelpAfterError("(add --help for everything this command takes)")
     .exitOverride();
-  addNodeCommands(program);
-  addKeyCommands(program);
-  addTransferCommands(program);
-  addFileCommands(program);
+  const add = [addServe, addCluster, addGet, addPut, addDelete, addList, addImport, addExport];
+  for (const addCommand of [...add, addInspect, addConfig, addRepair, addVersion])
+    addCommand(program);
   program.addHelpText(
     "after",
     examples(
@@ -63,7 +62,7 @@ function examples(...lines: readonly string[]): string {
   return ["", "Examples:", ...lines.map((line) => `  ${line}`)].join("\n");
 }
 
-function addNodeCommands(program: Command): void {
+function addServe(program: Command): void {
   const serve = program
     .command("serve")
     .summary("run one node")
@@ -79,7 +78,9 @@ function addNodeCommands(program: Command): void {
     )
     .action(async (options) => (await import("./serve.ts")).serve(options));
   addKnobOptions(serve);
+}
 
+function addCluster(program: Command): void {
   const cluster = program
     .command("cluster")
     .summary("run a local cluster")
@@ -107,33 +108,35 @@ function clientCommand(program: Command, usage: string, summary: string): Comman
     .option("--config <FILE>", `${CONFIG_OPTION}; its listen is the default for --url`);
 }
 
-function addKeyCommands(program: Command): void {
-  const consistency = () =>
-    new Option("--consistency <LEVEL>", "ONE, QUORUM, ALL, or counts such as r=2 or w=2");
-  const context = () =>
-    new Option("--context <TOKEN>", "causal context of the read that this follows");
-  const json = () => new Option("--json", "print JSON");
+const consistencyOption = () =>
+  new Option("--consistency <LEVEL>", "ONE, QUORUM, ALL, or counts such as r=2 or w=2");
+const contextOption = () =>
+  new Option("--context <TOKEN>", "causal context of the read that this follows");
+const jsonOption = () => new Option("--json", "print JSON");
 
+function addGet(program: Command): void {
   clientCommand(program, "get <BUCKET/KEY>", "print the value of a key")
     .description(
       "Prints the value of a key as it is; several concurrent values (siblings) as a table, with exit code 0.",
     )
-    .addOption(consistency())
-    .addOption(json())
+    .addOption(consistencyOption())
+    .addOption(jsonOption())
     .addHelpText(
       "after",
       examples("hutch get demo/hello", "hutch get demo/hello --json | jq .context"),
     )
     .action(async (address, options) => (await import("./keys.ts")).getKey(address, options));
+}
 
+function addPut(program: Command): void {
   clientCommand(program, "put <BUCKET/KEY> [VALUE]", "write a key")
     .description("Writes a key: VALUE, or the content of --file, or standard input.")
     .option("--file <FILE>", "take the value from a file")
     .option("--ttl <TIME>", "forget it after this time: 60s, 5m, 2h, 7d, or keep")
     .option("--content-type <TYPE>", "media type to store with it")
-    .addOption(consistency())
-    .addOption(context())
-    .addOption(json())
+    .addOption(consistencyOption())
+    .addOption(contextOption())
+    .addOption(jsonOption())
     .addHelpText(
       "after",
       examples(
@@ -145,15 +148,19 @@ function addKeyCommands(program: Command): void {
     .action(async (address, value, options) =>
       (await import("./keys.ts")).putKey(address, value, options),
     );
+}
 
+function addDelete(program: Command): void {
   clientCommand(program, "delete <BUCKET/KEY>", "delete a key")
     .description("Deletes a key. A key that is not there is fine.")
-    .addOption(consistency())
-    .addOption(context())
-    .addOption(json())
+    .addOption(consistencyOption())
+    .addOption(contextOption())
+    .addOption(jsonOption())
     .addHelpText("after", examples("hutch delete demo/hello"))
     .action(async (address, options) => (await import("./keys.ts")).deleteKey(address, options));
+}
 
+function addList(program: Command): void {
   clientCommand(program, "list <BUCKET>", "list keys in byte order")
     .description("Lists the keys of a bucket in byte order.")
     .option("--prefix <TEXT>", "only keys that start with it")
@@ -161,7 +168,7 @@ function addKeyCommands(program: Command): void {
     .option("--limit <NUMBER>", "at most so many keys", "1000")
     .option("--reverse", "from the last key to the first")
     .option("--values", "with their values")
-    .addOption(json())
+    .addOption(jsonOption())
     .addHelpText(
       "after",
       examples("hutch list demo --prefix user/ --delimiter /", "hutch list demo --values --json"),
@@ -169,17 +176,18 @@ function addKeyCommands(program: Command): void {
     .action(async (bucket, options) => (await import("./keys.ts")).listKeys(bucket, options));
 }
 
-function addTransferCommands(program: Command): void {
-  const format = () =>
-    new Option("--format <FORMAT>", "by the name of the file unless given").choices([
-      "ndjson",
-      "csv",
-    ]);
+const formatOption = () =>
+  new Option("--format <FORMAT>", "by the name of the file unless given").choices([
+    "ndjson",
+    "csv",
+  ]);
+
+function addImport(program: Command): void {
   clientCommand(program, "import <BUCKET> <FILE>", "load a file into a bucket")
     .description(
       "Loads NDJSON or CSV into a bucket. Interrupted, it goes on where it was when started again: the position is kept in FILE.hutch-progress.",
     )
-    .addOption(format())
+    .addOption(formatOption())
     .addOption(
       new Option("--mode <MODE>", "merge: exported lines; write: lines with key and value")
         .choices(["auto", "merge", "write"])
@@ -196,12 +204,14 @@ function addTransferCommands(program: Command): void {
     .action(async (bucket, file, options) =>
       (await import("./import.ts")).importFile(bucket, file, options),
     );
+}
 
+function addExport(program: Command): void {
   clientCommand(program, "export <BUCKET> <FILE>", "write a bucket to a file")
     .description(
       "Writes a bucket to a file: NDJSON with the causal history of each key, or CSV with keys and values. Interrupted, NDJSON goes on where the file ends.",
     )
-    .addOption(format())
+    .addOption(formatOption())
     .option("--fresh", "overwrite the file instead of going on")
     .addHelpText(
       "after",
@@ -212,7 +222,7 @@ function addTransferCommands(program: Command): void {
     );
 }
 
-function addFileCommands(program: Command): void {
+function addInspect(program: Command): void {
   const inspect = program
     .command("inspect")
     .summary("show what is in a file of a data directory")
@@ -232,7 +242,9 @@ function addFileCommands(program: Command): void {
       .action(async (file, options) =>
         (await import("./inspect.ts")).inspectFile(kind, file, options),
       );
+}
 
+function addConfig(program: Command): void {
   const config = program
     .command("config")
     .summary("show the configuration")
@@ -251,7 +263,9 @@ function addFileCommands(program: Command): void {
     )
     .action(async (options) => (await import("./config-print.ts")).printConfig(options));
   addKnobOptions(print);
+}
 
+function addRepair(program: Command): void {
   program
     .command("repair")
     .summary("repair a damaged data directory")
@@ -261,7 +275,9 @@ function addFileCommands(program: Command): void {
     .option("--json", "print JSON")
     .addHelpText("after", examples("hutch repair --data-dir .hutch/n1"))
     .action(async (options) => (await import("./repair.ts")).repair(options));
+}
 
+function addVersion(program: Command): void {
   program
     .command("version")
     .description("Prints the version of the program and of Bun.")
