@@ -72,8 +72,8 @@ async function killed(kills: number): Promise<Row> {
       fsync: "group",
       log: (line) => void process.stderr.write(`${line}\n`),
     });
-    console.error(
-      `slowest start ${result.slowestStartMs} ms, ${result.checkedReads} reads checked`,
+    process.stderr.write(
+      `slowest start ${result.slowestStartMs} ms, ${result.checkedReads} reads checked\n`,
     );
     return {
       what: "SIGKILL of the real program under load",
