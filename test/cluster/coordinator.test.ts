@@ -11,6 +11,8 @@ class SlowSync implements ReplicaStore {
   readonly store: Store;
   isStuck = false;
   failWith: HutchError | undefined;
+  /** Entries of the last batch. */
+  lastCount = 0;
   private release: (() => void)[] = [];
 
   constructor(store: Store) {
@@ -30,6 +32,7 @@ class SlowSync implements ReplicaStore {
     this.store.reportDamage(error);
   }
   async apply(batch: Parameters<Store["apply"]>[0]): Promise<void> {
+    this.lastCount = batch.count;
     const applied = this.store.apply(batch);
     if (this.isStuck) await new Promise<void>((resolve) => this.release.push(resolve));
     if (this.failWith !== undefined) throw this.failWith;
@@ -107,6 +110,23 @@ test("a refusal that shows state waits until that state is durable", async () =>
   expect(await refused).toBe("precondition-failed");
 });
 
+test("a listing waits for what it shows and for what it leaves out", async () => {
+  const { node, slow } = await slowNode();
+  await node.put("k", "v");
+  slow.isStuck = true;
+  void node.delete("k");
+  await settle();
+  let isListed = false;
+  const listed = node.list().then((page) => {
+    isListed = true;
+    return page;
+  });
+  await settle();
+  expect(isListed).toBe(false);
+  slow.go();
+  expect((await listed).keys).toEqual([]);
+});
+
 test("row 85: a failed sync is 504 with the node's ack as failed", async () => {
   const { node, slow } = await slowNode();
   slow.failWith = new HutchError("write-indeterminate", "Cannot sync the log: EIO");
@@ -124,7 +144,11 @@ test("row 88: a full disk is 507, and what the replica thought was stored is sto
   expect(node.coordinator.bucketNames()).toEqual([]);
   slow.failWith = undefined;
   await node.put("k", "v");
+  // The record, the bucket and the clock's ceiling; from then on the record alone.
+  expect(slow.lastCount).toBe(3);
   expect(node.coordinator.bucketNames()).toEqual(["demo"]);
+  await node.put("k", "w");
+  expect(slow.lastCount).toBe(1);
 });
 
 test("R46: X-Acks counts a copy as durable only where the mode syncs", async () => {
@@ -208,8 +232,11 @@ test("a value in an answer is not a view that storage may reuse", async () => {
   await node.coordinator.setBucket("demo", "put", { blindPut: "sibling" });
   await node.put("k", "first");
   const { state } = await node.put("k", "second");
-  for (let i = 0; i < 3000; i++) await node.put(`filler${i}`, "x".repeat(50));
   expect(valuesOf(state)).toEqual(["second", "first"]);
+  // The memtable is shared memory.
+  for (const { value } of state.siblings) expect(value.buffer).toBeInstanceOf(ArrayBuffer);
+  const [listed] = (await node.list({ withValues: true })).keys;
+  for (const { value } of listed!.state!.siblings) expect(value.buffer).toBeInstanceOf(ArrayBuffer);
 });
 
 test("row 95: a wall clock that jumps an hour forward refuses writes and expires nothing, until it is believed", async () => {

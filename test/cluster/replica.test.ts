@@ -389,6 +389,16 @@ test("R14: merging may exceed siblingsMax, so that replicas converge", async () 
   expect(await node.values("k")).toEqual(["4", "3", "2", "1"]);
 });
 
+test("R14: above siblingsMax a write that does not add to them is still taken", async () => {
+  const node = await siblingNode();
+  const first = await node.put("k", "1");
+  for (const value of ["2", "3", "4"]) await node.put("k", value);
+  await node.coordinator.setBucket("demo", "patch", { siblingsMax: 2 });
+  expect(await codeOf(node.put("k", "5"))).toBe("too-many-siblings");
+  await node.put("k", "1b", { context: first.context });
+  expect(await node.values("k")).toEqual(["1b", "4", "3", "2"]);
+});
+
 test("row 51: two thousand clients over time leave one entry, and a short context", async () => {
   const node = await OneNode.start();
   for (let i = 0; i < 2000; i++) {
@@ -398,7 +408,7 @@ test("row 51: two thousand clients over time leave one entry, and a short contex
   expect((await node.get("k")).context.length).toBeLessThan(100);
 });
 
-test("R12, R16: every incarnation has its own entry, and one thousand unclean restarts stay within the bound", async () => {
+test("R12, R16: every incarnation has its own entry, and two hundred of them stay within the bound", async () => {
   let node = await OneNode.start();
   for (let incarnation = 2; incarnation < 200; incarnation++) {
     await node.put("k", String(incarnation));

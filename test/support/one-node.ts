@@ -19,6 +19,7 @@ import type {
 } from "../../src/quorum/operation.ts";
 import { SimDisk } from "../../src/sim/disk.ts";
 import { SimRandom } from "../../src/sim/random.ts";
+import { type Retention, keepEverything } from "../../src/storage/jobs.ts";
 import type { Store, StoreOptions } from "../../src/storage/store.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { type OpenStore, SMALL_OPTIONS, openStore } from "./open-store.ts";
@@ -69,6 +70,7 @@ export interface NodeOptions {
   readonly q?: number;
   readonly isDurable?: boolean;
   readonly store?: Partial<StoreOptions>;
+  readonly retention?: Retention;
   /** Puts something between replica and store. */
   readonly wrap?: (store: Store) => ReplicaStore;
 }
@@ -102,7 +104,9 @@ export class OneNode {
 
   static async start(options: NodeOptions = {}): Promise<OneNode> {
     const disk = options.disk ?? new SimDisk({ seed: 1 });
-    const world = { disk, clock: new StillClock(), random: new SimRandom(new Prng("node")) };
+    const random = new SimRandom(new Prng("node"));
+    const retention = options.retention ?? keepEverything;
+    const world = { disk, clock: new StillClock(), random, retention };
     const opened = await openStore(world, {
       ...SMALL_OPTIONS,
       memtableBytes: 65_536,

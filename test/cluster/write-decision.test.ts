@@ -1,0 +1,53 @@
+/** The pure decision, where a running node's clock would hide what it does. */
+import { expect, test } from "bun:test";
+import { joinActor } from "../../src/causality/actor.ts";
+import { tombstone } from "../../src/causality/payload.ts";
+import type { Record } from "../../src/causality/record.ts";
+import { decideWrite } from "../../src/cluster/write-decision.ts";
+import { DEFAULT_BUCKET_PROPERTIES } from "../../src/quorum/operation.ts";
+import { PUT } from "../support/one-node.ts";
+
+const ME = joinActor("0102030405060708", 1);
+const OTHER = joinActor("ffeeddccbbaa9988", 1);
+const before: Record = [
+  { actor: OTHER, counterMax: 5, values: [{ counter: 5, payload: tombstone(9000) }] },
+];
+const setting = {
+  properties: DEFAULT_BUCKET_PROPERTIES,
+  context: undefined,
+  actor: ME,
+  counter: 100,
+  nowMs: 0,
+};
+
+test("R21: a write is stamped above all that the state and the context hold, whatever the clock says", () => {
+  expect(decideWrite(before, PUT, setting).seenHlc).toBe(9001);
+  const context = { entries: [], dots: [], hlc: 20_000 };
+  expect(decideWrite(before, PUT, { ...setting, context }).seenHlc).toBe(20_001);
+  expect(decideWrite([], PUT, setting).seenHlc).toBe(100);
+});
+
+test("R13: a context never inserts an actor or moves a counter", () => {
+  const entries = [
+    { actor: joinActor("00000000000000a1", 1), counter: 7 },
+    { actor: OTHER, counter: 2 ** 52 },
+  ];
+  const context = { entries, dots: [], hlc: 1 };
+  const { after, seen } = decideWrite(before, PUT, { ...setting, context });
+  expect(after.map(({ actor, counterMax }) => [actor, counterMax])).toEqual([
+    [ME, 100],
+    [OTHER, 5],
+  ]);
+  expect(seen.entries).toEqual([
+    { actor: ME, counter: 100 },
+    { actor: OTHER, counter: 5 },
+  ]);
+});
+
+test("R10: in a lww bucket a client's context does not decide what is replaced", () => {
+  const properties = { ...DEFAULT_BUCKET_PROPERTIES, conflicts: "lww" as const };
+  const context = { entries: [], dots: [], hlc: 0 };
+  const { after, conflictDropped } = decideWrite(before, PUT, { ...setting, properties, context });
+  expect(after.flatMap(({ values }) => values.map((value) => value.counter))).toEqual([100]);
+  expect(conflictDropped).toBe(1);
+});
