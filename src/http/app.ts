@@ -94,7 +94,7 @@ function routingPath(request: Request): string {
 }
 
 function exchangeOf(services: HttpServices, context: Context): Exchange {
-  return new Exchange(services, context.req.raw, context.env as Partial<HttpServer>);
+  return new Exchange(services, context.req.raw, context.env as Partial<HttpServer> | undefined);
 }
 
 /** One request through the guard and its handler; what is thrown on the way becomes a problem document. */

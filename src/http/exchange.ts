@@ -65,8 +65,8 @@ export function pathEndOf(url: string, pathStart: number): number {
 export class Exchange {
   readonly services: HttpServices;
   readonly request: Request;
-  /** Hono makes an empty object where there is no server beneath. */
-  readonly server: Partial<HttpServer>;
+  /** `undefined`, or an object that cannot do it, where there is no server beneath. */
+  readonly server: Partial<HttpServer> | undefined;
   readonly id: string;
   readonly url: string;
   readonly pathStart: number;
@@ -76,7 +76,7 @@ export class Exchange {
   key: Uint8Array | undefined = undefined;
   #query: Query | undefined = undefined;
 
-  constructor(services: HttpServices, request: Request, server: Partial<HttpServer>) {
+  constructor(services: HttpServices, request: Request, server: Partial<HttpServer> | undefined) {
     this.services = services;
     this.request = request;
     this.server = server;
@@ -119,6 +119,6 @@ export class Exchange {
 
   /** The answer may take longer, or pause for longer, than the server lets a connection be silent. */
   allowSilence(seconds: number): void {
-    this.server.timeout?.(this.request, seconds);
+    this.server?.timeout?.(this.request, seconds);
   }
 }

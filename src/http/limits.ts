@@ -45,7 +45,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   queryParametersMax: 16,
   batchOperationsMax: 1000,
   batchBytesMax: 16 * 1024 * 1024,
-  jsonBytesMax: 64 * 1024,
+  jsonBytesMax: 1024 * 1024,
   importLineBytesMax: 32 * 1024 * 1024,
   concurrentWritesMax: 64,
   importErrorsMax: 1000,
