@@ -50,7 +50,7 @@ export async function repairStore(
   const damagedFiles: string[] = [];
   const kept = readTables(disk, losses, damagedFiles);
   const segments = readSegments(disk, owner, losses, damagedFiles);
-  losses.push(...missingFiles(disk, owner));
+  losses.push(...missingData(disk, owner));
   if (losses.length > 0 && !acceptLoss)
     throw new HutchError(
       "data-refused",
@@ -152,8 +152,8 @@ function readSegments(
   return segments.sort((a, b) => (a.batches[0]?.sequence ?? 0) - (b.batches[0]?.sequence ?? 0));
 }
 
-/** What the manifest lists and the directory lacks; a manifest that cannot be read lists nothing. */
-function missingFiles(disk: Disk, owner: LogOwner): string[] {
+/** What the manifest lists and the directory lacks, or had lost before; a manifest that cannot be read lists nothing. */
+function missingData(disk: Disk, owner: LogOwner): string[] {
   let state = EMPTY_STATE;
   try {
     state = loadManifest(disk, owner)?.state ?? EMPTY_STATE;
@@ -162,9 +162,12 @@ function missingFiles(disk: Disk, owner: LogOwner): string[] {
   }
   const tables = state.levels.tables.flat().map((table) => fileName("table", table.id));
   const segments = state.walIds.map((id) => fileName("wal", id));
-  return [...tables, ...segments]
-    .filter((name) => disk.sizeOf(name) < 0)
-    .map((name) => `"${name}" is missing`);
+  const missing = [...tables, ...segments].filter((name) => disk.sizeOf(name) < 0);
+  const lost = state.levels.lostRanges.length;
+  return [
+    ...missing.map((name) => `"${name}" is missing`),
+    ...(lost === 0 ? [] : [`${lost} key ranges of damaged tables could not be read`]),
+  ];
 }
 
 async function mergeAll(

@@ -263,6 +263,14 @@ test("C13: a lost range stays lost across restarts and compactions until somethi
   await opened.store.compact();
   expect(readOrCorrupt(opened, lost[0]!)).toBe(0);
   await opened.close();
+  await expect(repair(worldOn(disk), false, BIG_MEMTABLE)).rejects.toThrow(
+    "key ranges of damaged tables",
+  );
+  await repair(worldOn(disk), true, BIG_MEMTABLE);
+  opened = await openStore(worldOn(disk), BIG_MEMTABLE);
+  expect(opened.store.get(keyOf(lost[1]!))).toBeUndefined();
+  expect(readOrCorrupt(opened, lost[0]!)).toBe(0);
+  await opened.close();
 });
 
 test("row 81: a table that is cut short, empty or missing is found at open, and its keys are not absent", async () => {
@@ -404,6 +412,10 @@ test("row 88: a full disk refuses the write, leaves no trace of it, reads on, an
         new WriteBatch().put(keyOf(i), valueOf(i)).put(keyOf(0), utf8("overwritten")),
       ),
     );
+    await expect(opened.store.apply(new WriteBatch().put(keyOf(13), valueOf(13)))).rejects.toThrow(
+      "no space",
+    );
+    expect(opened.store.get(keyOf(13))).toBeUndefined();
     for (const outcome of await Promise.allSettled(writes)) {
       expect(outcome.status).toBe("rejected");
       expect(((outcome as PromiseRejectedResult).reason as HutchError).code).toBe("disk-full");

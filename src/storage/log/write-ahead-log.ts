@@ -172,7 +172,9 @@ export class WriteAheadLog {
     void this.commitAll();
   }
 
+  /** Begins in a later microtask: what the caller of `append` does next belongs to it, and so do the batches that arrive in the same turn. */
   private async commitAll(): Promise<void> {
+    await undefined;
     while (this.groups.length > 0 && this.failure === undefined) await this.commitNext();
     this.isCommitting = false;
     if (this.failure === undefined && this.durableSequence === this.writtenSequence)
