@@ -66,6 +66,7 @@ async function openNode(config: Config, ports: NodePorts): Promise<Node> {
     const retention = new Retention(config.gcDelayMs);
     const owner = { ...directory.identity, wasClean: directory.wasClean };
     store = await Store.open(ports, storeOptionsOf(config, retention), owner);
+    if (store.stats().lostRanges > 0) directory.renewIncarnation();
     const coordinator = createCoordinator(config, ports, directory.identity, store);
     retention.nowMs = () => coordinator.nowMs();
     return assemble(config, ports, directory, store, coordinator);

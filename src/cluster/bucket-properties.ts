@@ -12,7 +12,7 @@ import type { BucketProperties } from "../quorum/operation.ts";
 import { DEFAULT_BUCKET_PROPERTIES } from "../quorum/operation.ts";
 import { checkDefaultConsistency } from "../quorum/parse-consistency.ts";
 import { bucketPrefix } from "../ring/partition.ts";
-import { type EntryIterator, WriteBatch } from "../storage/store.ts";
+import { type EntryIterator, type LostRange, WriteBatch } from "../storage/store.ts";
 import { type ReplicaStore, systemKey } from "./replica-store.ts";
 
 const KEY_PREFIX = "bucket/";
@@ -28,6 +28,13 @@ const MIB = 1024 * 1024;
 const VALUE_BYTES_MAX_MAX = 16 * MIB;
 const TTL_MAX_SECONDS = 10 * 365 * 86_400;
 
+const RANGE_START = systemKey(KEY_PREFIX);
+const RANGE_END = prefixSuccessor(RANGE_START)!; // a system key has bytes below 0xff
+
+function holdsProperties({ start, end }: LostRange): boolean {
+  return compareBytes(start, RANGE_END) < 0 && compareBytes(end, RANGE_START) > 0;
+}
+
 /** One bucket as operations meet it: the name's bytes are made once. Replaced, never changed, when properties change. */
 export interface Bucket {
   readonly name: string;
@@ -42,34 +49,50 @@ export class Buckets {
   private readonly listed = new Map<string, Bucket>();
   private readonly unlisted = new Map<string, Bucket>();
 
-  /** Reads what is written down; throws `CorruptionError` where it cannot be read. */
+  /** Some of what was written down cannot be read: a bucket that is not listed may have had properties. */
+  private readonly isIncomplete: boolean;
+
   constructor(store: ReplicaStore) {
     this.store = store;
     const snapshot = store.snapshot();
     try {
-      this.load(snapshot.iterator());
+      this.isIncomplete =
+        snapshot.lostRanges.some(holdsProperties) || !this.load(snapshot.iterator());
     } finally {
       snapshot.close();
     }
   }
 
-  private load(iterator: EntryIterator): void {
-    const start = systemKey(KEY_PREFIX);
-    const end = prefixSuccessor(start)!; // a system key has bytes below 0xff
-    for (iterator.seek(start); iterator.isValid; iterator.next()) {
-      const key = iterator.keyBytes.slice(iterator.keyStart, iterator.keyEnd);
-      if (compareBytes(key, end) >= 0) return;
-      const name = utf8Text(key.subarray(start.length)) ?? "";
-      const value = iterator.valueBytes.subarray(iterator.valueStart, iterator.valueEnd);
-      this.listed.set(name, makeBucket(name, decodeExplicit(name, value), true));
+  /** False where it met damage before the end. */
+  private load(iterator: EntryIterator): boolean {
+    try {
+      for (iterator.seek(RANGE_START); iterator.isValid; iterator.next()) {
+        const key = iterator.keyBytes.slice(iterator.keyStart, iterator.keyEnd);
+        if (compareBytes(key, RANGE_END) >= 0) break;
+        const name = utf8Text(key.subarray(RANGE_START.length)) ?? "";
+        const value = iterator.valueBytes.subarray(iterator.valueStart, iterator.valueEnd);
+        this.listed.set(name, makeBucket(name, decodeExplicit(name, value), true));
+      }
+      return true;
+    } catch (thrown) {
+      if (!(thrown instanceof CorruptionError)) throw thrown;
+      this.store.reportDamage(thrown);
+      return false;
     }
   }
 
+  /** Throws `CorruptionError` where the bucket's properties may have been lost. */
   get(name: string): Bucket {
     return this.listed.get(name) ?? this.unlisted.get(name) ?? this.addUnlisted(name);
   }
 
   private addUnlisted(name: string): Bucket {
+    if (this.isIncomplete)
+      throw new CorruptionError(
+        `Cannot tell the properties of bucket "${name}": the table that held them is damaged`,
+        "",
+        -1,
+      );
     if (this.unlisted.size >= UNLISTED_BUCKETS_MAX) this.unlisted.clear();
     const bucket = makeBucket(name, {}, false);
     this.unlisted.set(name, bucket);

@@ -14,7 +14,7 @@
 import { ByteReader } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import { equalBytes } from "../base/bytes.ts";
-import { HutchError } from "../base/errors.ts";
+import { CorruptionError, HutchError } from "../base/errors.ts";
 import type { Actor } from "../causality/actor.ts";
 import type { ContextTokens, DecodedContext } from "../causality/context-token.ts";
 import { DRIFT_REJECT_MS, HybridClock } from "../causality/hlc.ts";
@@ -110,15 +110,22 @@ export class Replica {
     this.clock = new HybridClock(this.storedCeiling);
   }
 
+  /**
+   * Where it is lost with a damaged table the clock starts anew: the node has a new incarnation then (R12), so no dot can
+   * come again, and a write is stamped above everything that its key holds in any case (R21).
+   */
   private readCeiling(): number {
-    const stored = this.store.get(CLOCK_KEY);
-    if (stored === undefined) return 0;
     try {
+      const stored = this.store.get(CLOCK_KEY);
+      if (stored === undefined) return 0;
       const reader = new ByteReader(stored.value);
       reader.u8();
       return reader.u64();
     } catch (thrown) {
-      throw asCorruption(thrown);
+      const error = asCorruption(thrown);
+      if (!(error instanceof CorruptionError)) throw error;
+      this.logger.error("clock_ceiling_lost", { reason: error.message });
+      return 0;
     }
   }
 

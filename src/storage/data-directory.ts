@@ -74,6 +74,12 @@ export class DataDirectory {
     }
   }
 
+  /** Something that this node knew is lost (R12c): it never mints under the old incarnation again. */
+  renewIncarnation(): void {
+    this.identity = { ...this.identity, incarnation: this.identity.incarnation + 1 };
+    writeIdentity(this.disk, this.identity);
+  }
+
   /** Call last, after everything is on disk. */
   closeClean(): void {
     this.identity = { ...this.identity, isClean: true };

@@ -9,6 +9,7 @@
  * (docs/decisions/disk-reserve.md). It never exceeds half of the disk.
  */
 import type { Clock, Timer } from "../ports/clock.ts";
+import { DiskError } from "../ports/disk.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { StoreOptions } from "./options.ts";
 
@@ -49,7 +50,9 @@ export class SpaceGuard {
 
   /** Looks at once: a write has just met the end of the disk. */
   check(): void {
-    const { freeBytes, totalBytes } = this.disk.space();
+    const space = this.look();
+    if (space === undefined) return;
+    const { freeBytes, totalBytes } = space;
     this.freeBytes = freeBytes;
     this.totalBytes = totalBytes;
     const next = nextState(
@@ -61,6 +64,16 @@ export class SpaceGuard {
     if (next === this.state) return;
     this.state = next;
     this.onChange(next);
+  }
+
+  /** A file system that does not answer this once keeps its last state: the writes themselves will tell. */
+  private look(): { readonly freeBytes: number; readonly totalBytes: number } | undefined {
+    try {
+      return this.disk.space();
+    } catch (error) {
+      if (error instanceof DiskError) return undefined;
+      throw error;
+    }
   }
 }
 

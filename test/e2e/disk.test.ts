@@ -1,0 +1,231 @@
+/** The real program on a real file system that misbehaves. What a machine cannot do is said in the title of what ran instead. */
+import { afterAll, expect, test } from "bun:test";
+import {
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  statSync,
+  readdirSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { NodeProcess } from "./node-process.ts";
+
+const root = mkdtempSync(join(tmpdir(), "hutch-disk-"));
+const mounts: string[] = [];
+afterAll(() => {
+  for (const mount of mounts) Bun.spawnSync(["umount", "-l", mount]);
+  rmSync(root, { recursive: true, force: true });
+});
+
+/** A tmpfs of `mebibytes`, or `undefined` where this machine does not let us mount. */
+function mountTmpfs(name: string, mebibytes: number): string | undefined {
+  const path = join(root, name);
+  mkdirSync(path);
+  const { exitCode } = Bun.spawnSync(
+    ["mount", "-t", "tmpfs", "-o", `size=${mebibytes}m`, "hutch-test", path],
+    { stderr: "ignore" },
+  );
+  if (exitCode !== 0) return undefined;
+  mounts.push(path);
+  return path;
+}
+
+async function problemCode(answer: Response): Promise<string> {
+  return ((await answer.json()) as { code: string }).code;
+}
+
+const tmpfs = mountTmpfs("small", 64);
+
+test.if(tmpfs !== undefined)(
+  "row 88: a tmpfs of 64 MiB filled by somebody else: 507, nothing written, reads fine, writes again when space is back, no restart",
+  async () => {
+    const node = await NodeProcess.start(join(tmpfs!, "data"));
+    expect((await fetch(node.key("b", "kept"), { method: "PUT", body: "1" })).status).toBe(204);
+    const filler = join(tmpfs!, "filler");
+    fillUp(filler);
+    const refused = await untilRefused(node);
+    expect(await problemCode(refused)).toBe("disk-full");
+    expect((await fetch(node.key("b", "refused"))).status).toBe(404);
+    expect(await (await fetch(node.key("b", "kept"))).text()).toBe("1");
+    rmSync(filler);
+    const deadline = Date.now() + 10_000;
+    let status = 0;
+    while (status !== 204 && Date.now() < deadline) {
+      status = (await fetch(node.key("b", "again"), { method: "PUT", body: "2" })).status;
+      await Bun.sleep(100);
+    }
+    expect(status).toBe(204);
+    expect(await node.end("SIGTERM")).toBe(0);
+  },
+  60_000,
+);
+
+function fillUp(path: string): void {
+  const chunk = new Uint8Array(1 << 20);
+  try {
+    for (let i = 0; ; i++) writeFileSync(path, chunk, { flag: "a" });
+  } catch {
+    // full, which is what was wanted
+  }
+}
+
+async function untilRefused(node: NodeProcess): Promise<Response> {
+  for (let i = 0; i < 2000; i++) {
+    const answer = await fetch(node.key("b", "refused"), {
+      method: "PUT",
+      body: "x".repeat(100_000),
+    });
+    if (answer.status === 507) return answer;
+    await fetch(node.key("b", "refused"), { method: "DELETE" });
+  }
+  throw new Error("the node never refused a write");
+}
+
+const hasPrlimit = Bun.which("prlimit") !== null;
+
+test.if(hasPrlimit)(
+  "row 90: out of file descriptors under load: answers are 204 or 503, the node stays up and recovers",
+  async () => {
+    const node = await NodeProcess.start(join(root, "emfile"), {
+      args: ["--memtable-bytes", "64KiB"],
+    });
+    const open = readdirSync(`/proc/${node.child.pid}/fd`).length;
+    Bun.spawnSync(["prlimit", "--pid", String(node.child.pid), `--nofile=${open + 8}`]);
+    const statuses = new Set<number>();
+    for (let round = 0; round < 30; round++) {
+      const answers = await Promise.allSettled(
+        Array.from({ length: 4 }, (_, i) =>
+          fetch(node.key("b", `k${round}-${i}`), { method: "PUT", body: "x".repeat(2000) }),
+        ),
+      );
+      for (const answer of answers)
+        if (answer.status === "fulfilled") statuses.add(answer.value.status);
+    }
+    for (const status of statuses) expect([204, 503, 507]).toContain(status);
+    Bun.spawnSync(["prlimit", "--pid", String(node.child.pid), "--nofile=4096"]);
+    await Bun.sleep(2000);
+    expect((await fetch(node.key("b", "after"), { method: "PUT", body: "1" })).status).toBe(204);
+    expect(await node.end("SIGTERM")).toBe(0);
+  },
+  60_000,
+);
+
+test("row 82: a table truncated under a running node: at worst it dies by a signal; the restart answers right or data-corrupt", async () => {
+  const dataDir = join(root, "truncated");
+  const first = await NodeProcess.start(dataDir);
+  for (let i = 0; i < 300; i++)
+    expect(
+      (await fetch(first.key("b", `k${i}`), { method: "PUT", body: `value ${i} `.repeat(20) }))
+        .status,
+    ).toBe(204);
+  await fetch(`${first.url}/v1/admin/flush`, { method: "POST" });
+  await Bun.sleep(500);
+  const table = readdirSync(dataDir).find((name) => name.endsWith(".sst"))!;
+  truncateSync(join(dataDir, table), Math.floor(statSync(join(dataDir, table)).size / 2));
+  for (let i = 0; i < 300; i += 10) {
+    const answer = await fetch(first.key("b", `k${i}`)).catch(() => undefined);
+    if (answer === undefined) break; // died by SIGBUS
+    if (answer.status === 200) expect(await answer.text()).toBe(`value ${i} `.repeat(20));
+    else expect(answer.status).toBe(500);
+  }
+  await first.end("SIGKILL");
+  const second = await NodeProcess.start(dataDir);
+  let corrupt = 0;
+  for (let i = 0; i < 300; i += 10) {
+    const answer = await fetch(second.key("b", `k${i}`));
+    if (answer.status === 500) {
+      expect(await problemCode(answer)).toBe("data-corrupt");
+      corrupt++;
+    } else
+      expect(`${answer.status} ${await answer.text()}`).toBe(`200 ${`value ${i} `.repeat(20)}`);
+  }
+  expect(corrupt).toBeGreaterThan(0);
+  await second.end("SIGTERM");
+}, 60_000);
+
+const hasStrace = Bun.which("strace") !== null;
+
+test.if(hasStrace)(
+  "row 85: EIO on an fdatasync of the real program: exit 74, what was acknowledged is there after a restart",
+  async () => {
+    const dataDir = join(root, "eio");
+    const node = await NodeProcess.start(dataDir);
+    for (let i = 0; i < 20; i++)
+      await fetch(node.key("b", `k${i}`), { method: "PUT", body: String(i) });
+    const tracer = Bun.spawn(
+      [
+        "strace",
+        "-f",
+        "-q",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fdatasync",
+        "-e",
+        "inject=fdatasync:error=EIO",
+        "-p",
+        String(node.child.pid),
+      ],
+      { stdout: "ignore", stderr: "ignore" },
+    );
+    await Bun.sleep(1000);
+    const answer = await fetch(node.key("b", "unknown"), { method: "PUT", body: "?" }).catch(
+      () => undefined,
+    );
+    if (answer !== undefined) expect([503, 504]).toContain(answer.status);
+    expect(await node.child.exited).toBe(74);
+    tracer.kill();
+    const again = await NodeProcess.start(dataDir);
+    for (let i = 0; i < 20; i++)
+      expect(await (await fetch(again.key("b", `k${i}`))).text()).toBe(String(i));
+    await again.end("SIGTERM");
+  },
+  60_000,
+);
+
+test.if(hasStrace)(
+  "C6: every 204 has an fdatasync of the log between the write and the answer, seen from outside",
+  async () => {
+    const node = await NodeProcess.start(join(root, "traced"));
+    await fetch(node.key("b", "warm"), { method: "PUT", body: "1" });
+    const trace = join(root, "trace.txt");
+    const tracer = Bun.spawn(
+      [
+        "strace",
+        "-f",
+        "-q",
+        "-y",
+        "-o",
+        trace,
+        "-e",
+        "trace=fdatasync,write,pwrite64,sendto,writev",
+        "-p",
+        String(node.child.pid),
+      ],
+      { stdout: "ignore", stderr: "ignore" },
+    );
+    await Bun.sleep(1000);
+    for (let i = 0; i < 5; i++)
+      expect((await fetch(node.key("b", `k${i}`), { method: "PUT", body: "1" })).status).toBe(204);
+    tracer.kill("SIGINT");
+    await tracer.exited;
+    const lines = (await Bun.file(trace).text()).split("\n");
+    let isSynced = false;
+    let answers = 0;
+    for (const line of lines) {
+      // The 29 bytes of a mark, which says that all before it is synced, may come between the sync and the answer.
+      if (/(write|pwrite64|writev)\(.*\.wal>/.test(line) && !/= 29$/.test(line)) isSynced = false;
+      if (/fdatasync(\(.*\.wal>\)| resumed>\)).*= 0/.test(line)) isSynced = true;
+      if (line.includes("HTTP/1.1 204")) {
+        expect(isSynced).toBe(true);
+        answers++;
+      }
+    }
+    expect(answers).toBe(5);
+    await node.end("SIGTERM");
+  },
+  60_000,
+);
