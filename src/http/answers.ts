@@ -1,13 +1,15 @@
 /** Answers that every route may give: JSON, nothing, a problem. All carry `X-Request-Id` and `X-Node`. */
+import { utf8 } from "../base/bytes.ts";
 import { HutchError } from "../base/errors.ts";
-import { contentLengthOf } from "./body-reader.ts";
+import { ClientAborted, contentLengthOf } from "./body-reader.ts";
 import type { Exchange } from "./exchange.ts";
 import { causeFields, problemDocument, problemHeaders } from "./problem.ts";
 
-export type Headers = Record<string, string>;
+/** A header block in the making; names in their own case, each once. */
+export type HeaderBlock = Record<string, string>;
 
 /** The two headers of every answer. */
-export function baseHeaders(exchange: Exchange): Headers {
+export function baseHeaders(exchange: Exchange): HeaderBlock {
   return { "X-Request-Id": exchange.id, "X-Node": exchange.services.kv.nodeId };
 }
 
@@ -18,12 +20,10 @@ export function bytesAnswer(
   exchange: Exchange,
   status: number,
   body: Uint8Array | string,
-  headers: Headers,
+  headers: HeaderBlock,
 ): Response {
   if (exchange.request.method === "HEAD") {
-    headers["Content-Length"] = String(
-      typeof body === "string" ? new TextEncoder().encode(body).length : body.length,
-    );
+    headers["Content-Length"] = String(typeof body === "string" ? utf8(body).length : body.length);
     return new Response(null, { status, headers });
   }
   // A view is copied here, before anything can change the bytes under it.
@@ -34,7 +34,7 @@ export function jsonAnswer(
   exchange: Exchange,
   body: unknown,
   status = 200,
-  headers: Headers = {},
+  headers: HeaderBlock = {},
 ): Response {
   return bytesAnswer(exchange, status, `${JSON.stringify(body)}\n`, {
     "Content-Type": "application/json",
@@ -44,12 +44,18 @@ export function jsonAnswer(
   });
 }
 
-export function emptyAnswer(exchange: Exchange, status: number, headers: Headers = {}): Response {
+export function emptyAnswer(
+  exchange: Exchange,
+  status: number,
+  headers: HeaderBlock = {},
+): Response {
   return new Response(null, { status, headers: { ...baseHeaders(exchange), ...headers } });
 }
 
 /** The problem document of anything that was thrown. */
 export function problemAnswer(exchange: Exchange, thrown: unknown): Response {
+  // Counted where it happened; nobody is left to read an answer.
+  if (thrown instanceof ClientAborted) return emptyAnswer(exchange, 400);
   const document = problemDocument(thrown, {
     instance: exchange.path,
     requestId: exchange.id,
@@ -61,18 +67,21 @@ export function problemAnswer(exchange: Exchange, thrown: unknown): Response {
   if (document.status === 500) {
     logger.error("request_failed", { requestId: exchange.id, ...causeFields(thrown) });
   }
-  const headers: Headers = {
+  const headers: HeaderBlock = {
     ...problemHeaders(thrown, document.status),
     ...baseHeaders(exchange),
   };
-  if (leavesBodyUnread(exchange.request)) headers["Connection"] = "close";
+  if (leavesBodyUnread(exchange.request, document.status)) headers["Connection"] = "close";
   return bytesAnswer(exchange, document.status, `${JSON.stringify(document)}\n`, headers);
 }
 
-/** What is still on its way would be taken for the next request, or have to be read to no end (FAULTS.md Q12). */
-function leavesBodyUnread(request: Request): boolean {
-  if (request.headers.has("transfer-encoding")) return true;
-  return contentLengthOf(request) > 0 && (!request.bodyUsed || !request.signal.aborted);
+/**
+ * What is still on its way would be taken for the next request, or have to be read to no end (FAULTS.md Q12). A body that was
+ * begun was read to its end, unless it was too slow or too large.
+ */
+function leavesBodyUnread(request: Request, status: number): boolean {
+  if (request.bodyUsed && status !== 408 && status !== 413) return false;
+  return contentLengthOf(request) > 0 || request.headers.has("transfer-encoding");
 }
 
 export function keyNotFound(

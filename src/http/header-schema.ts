@@ -70,7 +70,7 @@ const printable = (lengthMax: number): z.ZodString =>
 export const ETAGS_HEADER = z
   .string()
   .regex(/^\s*(?:\*|(?:W\/)?"[!#-~]*"(?:\s*,\s*(?:W\/)?"[!#-~]*")*)\s*$/)
-  .refine((text) => text.split(",").length <= 64, "want at most 64 ETags")
+  .refine((text) => (text.match(/"[!#-~]*"/g) ?? []).length <= 64, "want at most 64 ETags")
   .describe("* or quoted ETags");
 
 const READ_FIELDS = {

@@ -79,7 +79,8 @@ export function parseCondition(
     : { kind: "if-none-match", etags: parseEtags(ifNoneMatch!, true) };
 }
 
-const ETAG = /^(W\/)?"([\x21\x23-\x7e]*)"$/;
+/** One tag and what follows it; a tag may hold commas. */
+const ETAG = /\s*(W\/)?"([\x21\x23-\x7e]*)"\s*(,|$)/y;
 /** ETags in one header; they are short, a header is at most 16 KiB. */
 const ETAGS_MAX = 64;
 
@@ -87,14 +88,14 @@ const ETAGS_MAX = 64;
 function parseEtags(text: string, isWeakAllowed: boolean): "*" | readonly string[] {
   if (text.trim() === "*") return "*";
   const etags: string[] = [];
-  const parts = text.split(",", ETAGS_MAX + 1);
-  if (parts.length > ETAGS_MAX) throw badEtag(text);
-  for (const part of parts) {
-    const match = ETAG.exec(part.trim());
+  ETAG.lastIndex = 0;
+  for (let count = 0; count < ETAGS_MAX; count++) {
+    const match = ETAG.exec(text);
     if (match === null) throw badEtag(text);
     if (match[1] === undefined || isWeakAllowed) etags.push(match[2]!);
+    if (match[3] === "") return etags;
   }
-  return etags;
+  throw badEtag(text);
 }
 
 function badEtag(text: string): HutchError {

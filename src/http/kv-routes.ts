@@ -12,7 +12,7 @@ import type {
   WriteRequest,
   WriteResult,
 } from "../quorum/operation.ts";
-import { type Headers, emptyAnswer, jsonAnswer } from "./answers.ts";
+import { type HeaderBlock, emptyAnswer, jsonAnswer } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
 import { readRequestOf, writeRequestOf } from "./headers.ts";
 import { keyMember } from "./problem.ts";
@@ -98,9 +98,9 @@ function writeHeaders(
   properties: BucketProperties,
   result: WriteResult,
   request: WriteRequest,
-): Headers {
+): HeaderBlock {
   const { acks, state } = result;
-  const headers: Headers = {
+  const headers: HeaderBlock = {
     ETag: `"${state.etag}"`,
     "X-Causal-Context": result.context,
     "X-Acks": `n=${acks.n}, ok=${acks.ok}, primary=${acks.primary}, hinted=${acks.hinted}, durable=${acks.durable}`,

@@ -2,7 +2,7 @@
  * Newline-delimited JSON, out as a stream that is made only as fast as it is read, and in as lines of bounded length.
  */
 import { EMPTY_BYTES, concatBytes, utf8 } from "../base/bytes.ts";
-import { type Headers, baseHeaders } from "./answers.ts";
+import { type HeaderBlock, baseHeaders } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
 
 export const NDJSON_TYPE = "application/x-ndjson";
@@ -16,7 +16,7 @@ const CHUNK_BYTES = 64 * 1024;
 export async function ndjsonAnswer(
   exchange: Exchange,
   values: AsyncIterator<unknown>,
-  headers: Headers = {},
+  headers: HeaderBlock = {},
 ): Promise<Response> {
   exchange.allowSilence(0);
   let next: string | undefined = await chunkOf(values);
@@ -32,7 +32,8 @@ export async function ndjsonAnswer(
           requestId: exchange.id,
           message: String(error),
         });
-        controller.error(error);
+        // Logged already; an error of ours would be printed once more by the server.
+        controller.error(undefined);
       }
     },
     async cancel() {

@@ -12,7 +12,7 @@ import { HutchError } from "../base/errors.ts";
 import { wallMsOfHlc } from "../causality/hlc.ts";
 import type { KeyState, ReadResult, Sibling } from "../quorum/operation.ts";
 import { preferredType, requireType, mediaTypeOf } from "./accept.ts";
-import { type Headers, bytesAnswer, keyNotFound } from "./answers.ts";
+import { type HeaderBlock, bytesAnswer, keyNotFound } from "./answers.ts";
 import { httpDate, rfc3339 } from "./dates.ts";
 import type { Exchange } from "./exchange.ts";
 import { conditionHolds, headerOfText } from "./header-values.ts";
@@ -33,9 +33,9 @@ export function answerRead(exchange: Exchange, bucketN: number, result: ReadResu
 }
 
 /** In one literal, because this is the hot path. */
-function readHeaders(exchange: Exchange, bucketN: number, result: ReadResult): Headers {
+function readHeaders(exchange: Exchange, bucketN: number, result: ReadResult): HeaderBlock {
   const { replies } = result;
-  const headers: Headers = {
+  const headers: HeaderBlock = {
     "Content-Type": UNTYPED,
     ETag: `"${result.etag}"`,
     "X-Causal-Context": result.context,
@@ -53,7 +53,7 @@ function readHeaders(exchange: Exchange, bucketN: number, result: ReadResult): H
 }
 
 /** What a read and a write say of the state alike. */
-export function addStateHeaders(headers: Headers, state: KeyState): void {
+export function addStateHeaders(headers: HeaderBlock, state: KeyState): void {
   if (state.siblings.length > 1) headers["X-Siblings"] = String(state.siblings.length);
   if (state.conflictDropped > 0) headers["X-Conflict-Dropped"] = String(state.conflictDropped);
 }
@@ -62,7 +62,7 @@ export function addStateHeaders(headers: Headers, state: KeyState): void {
 function checkCondition(
   exchange: Exchange,
   state: KeyState,
-  headers: Headers,
+  headers: HeaderBlock,
 ): Response | undefined {
   const condition = conditionOf(exchange);
   if (condition.kind === "none") return undefined;
@@ -83,7 +83,7 @@ function checkCondition(
 }
 
 /** The body for `state`, with `headers` completed; throws where there is nothing to show. */
-export function answerState(exchange: Exchange, state: KeyState, headers: Headers): Response {
+export function answerState(exchange: Exchange, state: KeyState, headers: HeaderBlock): Response {
   const accept = exchange.header("accept");
   if (exchange.hasQuery) {
     const chosen = chosenSibling(exchange, state);
@@ -148,7 +148,7 @@ function answerOne(
   state: KeyState,
   sibling: Sibling,
   accept: string,
-  headers: Headers,
+  headers: HeaderBlock,
 ): Response {
   const own = mediaTypeOf(sibling.contentType);
   const type = preferredType(accept, [own || UNTYPED, SIBLINGS_TYPE, MULTIPART_TYPE]);
@@ -163,7 +163,7 @@ function answerSeveral(
   state: KeyState,
   siblings: readonly Sibling[],
   accept: string | null,
-  headers: Headers,
+  headers: HeaderBlock,
 ): Response {
   const type = requireTypeOrProblem(accept);
   return answerEnvelope(
@@ -186,7 +186,7 @@ function answerEnvelope(
   state: KeyState,
   siblings: readonly Sibling[],
   type: string,
-  headers: Headers,
+  headers: HeaderBlock,
   status: number,
 ): Response {
   headers["Last-Modified"] = lastModified(siblings[0]!);
@@ -206,7 +206,7 @@ function answerRaw(
   _state: KeyState,
   sibling: Sibling,
   accept: string | null,
-  headers: Headers,
+  headers: HeaderBlock,
 ): Response {
   if (sibling.contentType !== "") {
     if (accept !== null) requireType(accept, [mediaTypeOf(sibling.contentType)]);

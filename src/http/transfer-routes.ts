@@ -38,26 +38,31 @@ export const IMPORT_QUERY = z.object({
 
 const IMPORT_TYPES = [NDJSON_TYPE, "application/ndjson", "application/jsonl", "application/json"];
 
-const mergeLine = z.strictObject({
-  key: z.string().optional(),
-  keyB64: z.string().optional(),
-  record: z.unknown(),
-});
+/** Compiled, because they are asked once per line. */
+const mergeLine = z.compile(
+  z.strictObject({
+    key: z.string().optional(),
+    keyB64: z.string().optional(),
+    record: z.unknown(),
+  }),
+);
 
-const writeLine = z.strictObject({
-  key: z.string().optional(),
-  keyB64: z.string().optional(),
-  value: z.string().optional(),
-  valueB64: z.string().optional(),
-  contentType: z.string().optional(),
-  meta: z.record(z.string(), z.string()).optional(),
-  ttl: z
-    .number()
-    .int()
-    .min(1)
-    .max(TTL_MS_MAX / 1000)
-    .optional(),
-});
+const writeLine = z.compile(
+  z.strictObject({
+    key: z.string().optional(),
+    keyB64: z.string().optional(),
+    value: z.string().optional(),
+    valueB64: z.string().optional(),
+    contentType: z.string().optional(),
+    meta: z.record(z.string(), z.string()).optional(),
+    ttl: z
+      .number()
+      .int()
+      .min(1)
+      .max(TTL_MS_MAX / 1000)
+      .optional(),
+  }),
+);
 
 export function exportBucket(exchange: Exchange): Promise<Response> {
   const bucket = bucketOf(exchange, "/v1/export/");

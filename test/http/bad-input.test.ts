@@ -242,7 +242,18 @@ describe("HTTP and headers", () => {
     const both = { "If-Match": "*", "If-None-Match": "*" };
     await refused(f, "PUT /v1/kv/demo/a", 400, "bad-request", both, "x");
     await refused(f, "GET /v1/kv/demo/a", 400, "bad-request", both);
-    await refused(f, "PUT /v1/kv/demo/a", 400, "bad-request", { "If-Match": "abc" }, "x");
+    const tags = (count: number): string => new Array(count).fill('"a,b"').join(", ");
+    for (const bad of ["abc", '"a', '"a" "b"', '"a",', tags(65)]) {
+      await refused(f, "PUT /v1/kv/demo/a", 400, "bad-request", { "If-Match": bad }, "x");
+    }
+    await refused(
+      f,
+      "PUT /v1/kv/demo/a",
+      412,
+      "precondition-failed",
+      { "If-Match": tags(64) },
+      "x",
+    );
   });
 
   test("row 33: If-Match that is not current is 412 with the current version and context", async () => {
