@@ -131,18 +131,32 @@ export class WritePath {
   private nextSegment(): LogSegment {
     try {
       return this.newSegment(this.log.syncedSequence);
-    } catch (cause) {
-      if (!(cause instanceof DiskError)) throw cause;
+    } catch (error) {
+      throw this.refusal(error);
+    }
+  }
+
+  /** A disk without space or descriptors may have some later; any other that cannot make a file cannot be trusted. */
+  private refusal(error: unknown): unknown {
+    if (!(error instanceof DiskError)) return error;
+    const options = { retry: "safe", cause: error } as const;
+    if (error.kind === "too-many-files")
+      return new HutchError(
+        "overloaded",
+        "Cannot start a new log segment: no file descriptor is left, nothing was written",
+        options,
+      );
+    if (error.kind === "no-space" || error.kind === "read-only") {
       this.context.onDiskFull();
-      throw new HutchError(
+      return new HutchError(
         "disk-full",
-        "Cannot start a new log segment: the disk refuses, nothing was written",
-        {
-          retry: "safe",
-          cause,
-        },
+        "Cannot start a new log segment: the disk is full, nothing was written",
+        options,
       );
     }
+    const failure = toFailure(error);
+    this.context.onFailure(failure);
+    return failure;
   }
 
   private newSegment(syncedSequence: number): LogSegment {
