@@ -50,6 +50,7 @@ import { Listing } from "./listing.ts";
 import { type MintOutcome, Replica, type ReplicaCounters } from "./replica.ts";
 import { type ReplicaStore, asCorruption, decodeStored } from "./replica-store.ts";
 import { TrustedClock } from "./trusted-clock.ts";
+import { WriteStamps } from "./write-stamps.ts";
 
 /** Nodes in the layout, until there is a layout. */
 const NODE_COUNT = 1;
@@ -92,6 +93,7 @@ export class Coordinator {
   private readonly sessions: SessionTokens;
   private readonly listing: Listing;
   private isStopping = false;
+  private readonly stamps = new WriteStamps();
   private writesInFlight = 0;
   private onIdle: (() => void) | undefined;
 
@@ -109,7 +111,7 @@ export class Coordinator {
     this.tokens = new ContextTokens(clusterId, clusterSecret);
     this.sessions = new SessionTokens(clusterId, clusterSecret);
     const { actor, buckets, tokens } = this;
-    this.replica = new Replica({ store, buckets, tokens, logger, actor });
+    this.replica = new Replica({ store, buckets, tokens, logger, actor, stamps: this.stamps });
     this.listing = new Listing({
       store,
       clock,
@@ -148,21 +150,35 @@ export class Coordinator {
     const stored = this.replica.read(address);
     if (stored === undefined) return this.answerRead(bucket, address, request, undefined);
     const durable = this.store.whenDurable(stored.sequence);
-    if (durable === undefined) return this.answerRead(bucket, address, request, stored.value);
-    return this.readWhen(durable, bucket, address, request, stored.value.slice());
+    if (durable !== undefined)
+      return this.readWhen(durable, bucketName, key, request, stored.value.slice());
+    const answer = this.answerRead(bucket, address, request, stored.value);
+    if (holdsUntilWritten(answer)) answer.freshness = this.stamps.freshnessOf(address.fingerprint);
+    return answer;
   }
 
+  isFresh(freshness: number): boolean {
+    return this.stamps.isFresh(freshness) && !this.isStopping && this.store.failure === undefined;
+  }
+
+  /** Nobody is shown what a power loss could still take back: what is waited for is `value`; if the disk refuses it, look again. */
   private async readWhen(
     durable: Promise<void>,
-    bucket: Bucket,
-    address: KeyAddress,
+    bucketName: string,
+    key: Uint8Array,
     request: ReadRequest,
     value: Uint8Array,
   ): Promise<ReadResult> {
     const { timeoutMs } = request;
     const deadline = this.options.clock.monoMs() + timeoutMs;
-    await this.deadlines.within(durable, deadline, () => readTimeout(timeoutMs));
-    return this.answerRead(bucket, address, request, value);
+    try {
+      await this.deadlines.within(durable, deadline, () => readTimeout(timeoutMs));
+    } catch (thrown) {
+      if (!(thrown instanceof HutchError) || thrown.code !== "disk-full") throw thrown;
+      return this.read(bucketName, key, request);
+    }
+    const bucket = this.buckets.get(bucketName);
+    return this.answerRead(bucket, this.address(bucket, key), request, value);
   }
 
   private answerRead(
@@ -375,7 +391,11 @@ export class Coordinator {
     properties: Partial<BucketProperties>,
   ): Promise<BucketProperties> {
     this.refuseStopping();
-    return this.buckets.set(bucketName, mode, properties);
+    try {
+      return await this.buckets.set(bucketName, mode, properties);
+    } finally {
+      this.stamps.allWritten();
+    }
   }
 
   async deleteBucket(bucketName: string): Promise<void> {
@@ -390,6 +410,7 @@ export class Coordinator {
         `Cannot delete bucket "${bucketName}": it holds keys, want them deleted first`,
       );
     await this.buckets.delete(bucketName);
+    this.stamps.allWritten();
   }
 
   /** Refuses what comes from now on and settles when the writes in flight have. */
@@ -416,6 +437,12 @@ export class Coordinator {
 }
 
 const NO_BYTES = new Uint8Array(0);
+
+/** One live value without an expiry: nothing but a write changes what a read answers. */
+function holdsUntilWritten({ siblings, session }: KeyAnswer): boolean {
+  const only = siblings.length === 1 ? siblings[0]! : undefined;
+  return only !== undefined && !only.isDeleted && only.expiresAtMs === 0 && session === "";
+}
 
 const FIRST_KEY: ListRequest = {
   prefix: NO_BYTES,

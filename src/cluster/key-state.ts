@@ -65,6 +65,7 @@ export class KeyAnswer implements ReadResult {
   replies: ReplyCounts = NO_REPLIES;
   session = "";
   readRepair: "" | "done" | "incomplete" = "";
+  freshness = -1;
   private readonly tokenizer: Tokenizer;
   /** A record of one value, or of any; never both, neither for a key never seen. */
   private readonly single: SingleRecord | undefined;

@@ -8,7 +8,7 @@ import type { Store } from "../storage/store.ts";
 
 export type ReplicaStore = Pick<
   Store,
-  "admit" | "get" | "apply" | "whenDurable" | "snapshot" | "reportDamage"
+  "admit" | "get" | "apply" | "whenDurable" | "snapshot" | "reportDamage" | "failure"
 >;
 
 /** Partition 0x0000, the system mark, a name: sorts before every bucket of partition 0. */

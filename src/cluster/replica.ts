@@ -35,6 +35,7 @@ import {
   recall,
 } from "./idempotency.ts";
 import { type KeyAnswer, answerRecord } from "./key-state.ts";
+import type { WriteStamps } from "./write-stamps.ts";
 import { type ReplicaStore, asCorruption, decodeStored, systemKey } from "./replica-store.ts";
 import { type WriteDecision, type WriteSetting, decideWrite } from "./write-decision.ts";
 
@@ -80,6 +81,7 @@ export interface ReplicaOptions {
   readonly tokens: ContextTokens;
   readonly logger: Logger;
   readonly actor: Actor;
+  readonly stamps: WriteStamps;
 }
 
 export class Replica {
@@ -96,6 +98,7 @@ export class Replica {
   private readonly tokens: ContextTokens;
   private readonly logger: Logger;
   private readonly actor: Actor;
+  private readonly stamps: WriteStamps;
   private scratch = new ByteWriter(4096);
   /** No tick above it is given to a write whose batch does not raise it. */
   private storedCeiling: number;
@@ -106,6 +109,7 @@ export class Replica {
     this.tokens = options.tokens;
     this.logger = options.logger;
     this.actor = options.actor;
+    this.stamps = options.stamps;
     this.storedCeiling = this.readCeiling();
     this.clock = new HybridClock(this.storedCeiling);
   }
@@ -296,6 +300,7 @@ export class Replica {
     const ceilingBefore = this.storedCeiling;
     if (this.clock.last > ceilingBefore) this.raiseCeiling(batch);
     const durable = this.store.apply(batch);
+    this.stamps.written(address.fingerprint);
     if (batch.count > 1) this.forgetIfTakenBack(durable, bucket, ceilingBefore);
     if (this.scratch.buffer.length > SCRATCH_BYTES_MAX) this.scratch = new ByteWriter(4096);
     return durable;

@@ -25,7 +25,9 @@ import {
   pathStartOf,
 } from "./exchange.ts";
 import { Guard } from "./guard.ts";
+import { HotAnswers } from "./hot-answers.ts";
 import { HttpCounters } from "./http-counters.ts";
+import { deleteKey, getKey, putKey } from "./kv-routes.ts";
 import type { KvApi } from "./kv-api.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "./limits.ts";
 import { type Route, pathPattern, routerPaths } from "./route.ts";
@@ -74,8 +76,42 @@ export function createApp(options: AppOptions): App {
   }
   app.notFound(serve(noSuchRoute));
   app.onError((error, context) => problemAnswer(exchangeOf(services, context), error));
+  const dispatch = app.fetch;
+  app.fetch = (request, server, execution) =>
+    answerKey(services, guard, request, server) ?? dispatch(request, server, execution);
   return app;
 }
+
+const KEY_HANDLES: Readonly<Record<string, (exchange: Exchange) => Response | Promise<Response>>> =
+  {
+    GET: getKey,
+    PUT: putKey,
+    DELETE: deleteKey,
+  };
+
+/**
+ * The commonest routes without the router: `/v1/kv/{bucket}/{key}` by hand. They are in the route table all the same, which is where a request
+ * comes that this does not take. Saves 0.5 us of 8.
+ */
+function answerKey(
+  services: HttpServices,
+  guard: Guard,
+  request: Request,
+  server: object | undefined,
+): Response | Promise<Response> | undefined {
+  const handle = KEY_HANDLES[request.method];
+  if (handle === undefined) return undefined;
+  const { url } = request;
+  const start = pathStartOf(url);
+  if (start < 0 || !url.startsWith(KEY_PREFIX, start)) return undefined;
+  const keyStart = url.indexOf("/", start + KEY_PREFIX.length) + 1;
+  if (keyStart === 0 || keyStart >= pathEndOf(url, start)) return undefined;
+  const exchange = new Exchange(services, request, (server ?? NO_SERVER) as Partial<HttpServer>);
+  return answerBy(guard, handle, exchange, undefined);
+}
+
+const KEY_PREFIX = "/v1/kv/";
+const NO_SERVER = {};
 
 function servicesOf(options: AppOptions): HttpServices {
   const { kv, admin, random, clock, logger } = options;
@@ -83,7 +119,8 @@ function servicesOf(options: AppOptions): HttpServices {
   const counters = new HttpCounters(options.metrics);
   const bodies = new BodyReader(clock, limits, counters);
   const requestIds = new RequestIds(random);
-  return { kv, admin, random, clock, logger, limits, bodies, counters, requestIds };
+  const hotAnswers = new HotAnswers();
+  return { kv, admin, random, clock, logger, limits, bodies, counters, requestIds, hotAnswers };
 }
 
 /** The raw path: routing must not decode what the handlers decode strictly. */
@@ -104,7 +141,15 @@ function answer(
   handle: Route["handle"],
   context: Context,
 ): Response | Promise<Response> {
-  const exchange = exchangeOf(services, context);
+  return answerBy(guard, handle, exchangeOf(services, context), context);
+}
+
+function answerBy<C>(
+  guard: Guard,
+  handle: (exchange: Exchange, context: C) => Response | Promise<Response>,
+  exchange: Exchange,
+  context: C,
+): Response | Promise<Response> {
   try {
     guard.admit(exchange);
     const response = handle(exchange, context);

@@ -11,6 +11,7 @@ import type { AdminApi } from "./admin-api.ts";
 import type { BodyReader } from "./body-reader.ts";
 import type { HttpCounters } from "./http-counters.ts";
 import type { KvApi } from "./kv-api.ts";
+import type { HotAnswers } from "./hot-answers.ts";
 import type { HttpLimits } from "./limits.ts";
 import { Query } from "./query.ts";
 
@@ -30,6 +31,7 @@ export interface HttpServices {
   readonly bodies: BodyReader;
   readonly counters: HttpCounters;
   readonly requestIds: RequestIds;
+  readonly hotAnswers: HotAnswers;
 }
 
 /** Ids that are unique in a cluster without a random number per request: 64 random bits per process, then a count. */

@@ -22,6 +22,8 @@ export interface KvApi {
   effectiveN(properties: BucketProperties): number;
 
   read(bucket: string, key: Uint8Array, request: ReadRequest): ReadResult | Promise<ReadResult>;
+  /** May the answer of an earlier read with that `freshness` be given again? Never true for -1, nor once the node is stopping. */
+  isFresh(freshness: number): boolean;
   write(bucket: string, key: Uint8Array, request: WriteRequest): Promise<WriteResult>;
   list(bucket: string, request: ListRequest): Promise<ListPage>;
   /** All keys after `after` (empty: from the start), in byte order, deleted ones included, from one snapshot. */

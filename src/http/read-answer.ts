@@ -29,7 +29,17 @@ const UNTYPED = "application/octet-stream";
 export function answerRead(exchange: Exchange, bucketN: number, result: ReadResult): Response {
   const headers = readHeaders(exchange, bucketN, result);
   const notModified = checkCondition(exchange, result, headers);
-  return notModified ?? answerState(exchange, result, headers);
+  if (notModified !== undefined) return notModified;
+  const response = answerState(exchange, result, headers);
+  // `headers` is complete now, and of a plain request with one value the body is that value.
+  if (result.freshness >= 0)
+    exchange.services.hotAnswers.offer(
+      exchange,
+      result.freshness,
+      headers,
+      result.siblings[0]!.value,
+    );
+  return response;
 }
 
 /** In one literal, because this is the hot path. */

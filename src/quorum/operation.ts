@@ -71,6 +71,8 @@ export interface ReadResult extends KeyState {
   readonly session: string;
   /** "" when the replies were equal. */
   readonly readRepair: "" | "done" | "incomplete";
+  /** While `KvApi.isFresh(freshness)`, the same read gives the same answer; -1 for an answer that holds only once. */
+  readonly freshness: number;
 }
 
 export type Expiry =

@@ -19,6 +19,9 @@ class SlowSync implements ReplicaStore {
     this.store = store;
   }
 
+  get failure() {
+    return this.store.failure;
+  }
   admit(purpose?: "put" | "delete") {
     return this.store.admit(purpose);
   }

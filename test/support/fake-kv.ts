@@ -145,7 +145,12 @@ export class FakeKv implements KvApi {
       replies: { n, ok: r, primary: r },
       session: sessionAfter(request.session),
       readRepair: "",
+      freshness: -1,
     };
+  }
+
+  isFresh(): boolean {
+    return false;
   }
 
   async write(bucket: string, key: Uint8Array, request: WriteRequest): Promise<WriteResult> {
