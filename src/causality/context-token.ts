@@ -45,6 +45,9 @@ export class ContextTokens {
 
   /** @param key fingerprint of bucket and key */
   encode(key: number, context: CausalContext, hlc: number): string {
+    const { entries, dots } = context;
+    if (entries.length === 1 && dots.length === 0)
+      return this.encodeSingle(key, entries[0]!.actor, entries[0]!.counter, hlc);
     const writer = this.begin(key, hlc);
     writeVector(writer, context.entries);
     writer.varint(context.dots.length);

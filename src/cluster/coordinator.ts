@@ -226,20 +226,20 @@ export class Coordinator {
     return this.sessions.encode(remember(session, address, record));
   }
 
-  write(bucketName: string, key: Uint8Array, request: WriteRequest): Promise<WriteResult> {
-    return this.inFlight(() => this.writeNow(bucketName, key, request));
-  }
-
-  /** Counted, so that `stop` can wait for it. */
-  private async inFlight<T>(write: () => Promise<T>): Promise<T> {
+  async write(bucketName: string, key: Uint8Array, request: WriteRequest): Promise<WriteResult> {
     this.refuseStopping();
     this.writesInFlight++;
     try {
-      return await write();
+      return await this.writeNow(bucketName, key, request);
     } finally {
-      this.writesInFlight--;
-      if (this.writesInFlight === 0) this.onIdle?.();
+      this.writeEnded();
     }
+  }
+
+  /** `stop` waits until the last one has. */
+  private writeEnded(): void {
+    this.writesInFlight--;
+    if (this.writesInFlight === 0) this.onIdle?.();
   }
 
   private async writeNow(
@@ -250,15 +250,22 @@ export class Coordinator {
     const deadline = this.options.clock.monoMs() + request.timeoutMs;
     this.refuseImpossible(this.buckets.get(bucketName), request);
     const session = request.session === "" ? undefined : this.sessions.decode(request.session);
-    await this.admit(request, deadline);
+    const pause = this.store.admit(request.kind);
+    if (pause !== undefined) await this.admitted(pause, request, deadline);
     // From here to `mint` there is no await: properties, key and clock are those of one moment.
     const bucket = this.buckets.get(bucketName);
     const address = this.address(bucket, key);
     const quorum = new WriteQuorum(request.consistency);
     quorum.send(this.nodeId, "primary");
     const outcome = this.replica.mint(bucket, address, request, this.trusted.nowMsForWrite());
-    if (outcome.durable !== undefined)
-      await this.untilDurable(outcome, outcome.durable, quorum, request, deadline);
+    if (outcome.durable !== undefined) {
+      const late = (): HutchError => this.lateError(outcome, quorum, request);
+      try {
+        await this.deadlines.within(outcome.durable, deadline, late);
+      } catch (thrown) {
+        throw this.durabilityError(thrown, quorum, request);
+      }
+    }
     if (outcome.kind === "refused") throw outcome.error;
     quorum.acknowledge(this.nodeId, this.options.isDurable);
     return this.writeResult(outcome, quorum, address, session);
@@ -303,33 +310,28 @@ export class Coordinator {
   }
 
   /** Back-pressure; nothing has been written when it throws. */
-  private async admit(request: WriteRequest, deadline: number): Promise<void> {
-    for (let waits = 0; waits < ADMISSION_WAITS_MAX; waits++) {
-      const pause = this.store.admit(request.kind);
-      if (pause === undefined) return;
-      await this.deadlines.within(pause, deadline, overloaded);
-      this.refuseStopping();
-    }
-  }
-
-  private async untilDurable(
-    outcome: MintOutcome,
-    durable: Promise<void>,
-    quorum: WriteQuorum,
+  private async admitted(
+    first: Promise<void>,
     request: WriteRequest,
     deadline: number,
   ): Promise<void> {
-    try {
-      await this.deadlines.within(durable, deadline, () =>
-        outcome.kind === "minted"
-          ? indeterminate(quorum, "timeout", this.nodeId, request)
-          : readTimeout(request.timeoutMs),
-      );
-    } catch (thrown) {
-      const isUnknown = thrown instanceof HutchError && thrown.code === "write-indeterminate";
-      if (!isUnknown || "acks" in thrown.data) throw thrown;
-      throw indeterminate(quorum, "failed", this.nodeId, request, thrown);
+    let pause: Promise<void> | undefined = first;
+    for (let waits = 0; waits < ADMISSION_WAITS_MAX && pause !== undefined; waits++) {
+      await this.deadlines.within(pause, deadline, overloaded);
+      this.refuseStopping();
+      pause = this.store.admit(request.kind);
     }
+  }
+
+  private lateError(outcome: MintOutcome, quorum: WriteQuorum, request: WriteRequest): HutchError {
+    if (outcome.kind !== "minted") return readTimeout(request.timeoutMs);
+    return indeterminate(quorum, "timeout", this.nodeId, request);
+  }
+
+  private durabilityError(thrown: unknown, quorum: WriteQuorum, request: WriteRequest): unknown {
+    const isUnknown = thrown instanceof HutchError && thrown.code === "write-indeterminate";
+    if (!isUnknown || "acks" in thrown.data) return thrown;
+    return indeterminate(quorum, "failed", this.nodeId, request, thrown);
   }
 
   list(bucketName: string, request: ListRequest): Promise<ListPage> {
@@ -343,8 +345,14 @@ export class Coordinator {
   }
 
   /** Mints nothing; importing twice changes nothing. */
-  importMerge(bucketName: string, exported: ExportedKey): Promise<void> {
-    return this.inFlight(() => this.importNow(bucketName, exported));
+  async importMerge(bucketName: string, exported: ExportedKey): Promise<void> {
+    this.refuseStopping();
+    this.writesInFlight++;
+    try {
+      await this.importNow(bucketName, exported);
+    } finally {
+      this.writeEnded();
+    }
   }
 
   private async importNow(bucketName: string, exported: ExportedKey): Promise<void> {

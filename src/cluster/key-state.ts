@@ -148,6 +148,8 @@ export function answerRecord(
   droppedBefore = 0,
 ): KeyAnswer {
   if (record.length === 0) return answerAbsent(mode, tokenizer);
+  const single = droppedBefore === 0 ? singleOf(record) : undefined;
+  if (single !== undefined) return answerSingle(single, mode, nowMs, tokenizer);
   const distinct = distinctValues(newestFirst(record), nowMs);
   const shown = mode === "lww" ? distinct.slice(0, 1) : distinct;
   const siblings = shown.map(
@@ -156,4 +158,13 @@ export function answerRecord(
   );
   const dropped = droppedBefore + distinct.length - shown.length;
   return new KeyAnswer(siblings, mode, dropped, tokenizer, undefined, record);
+}
+
+/** The commonest state: one entry, one value, nothing superseded behind it. */
+function singleOf(record: Record): SingleRecord | undefined {
+  const only = record.length === 1 ? record[0]! : undefined;
+  const value = only?.values.length === 1 ? only.values[0]! : undefined;
+  if (only === undefined || value === undefined || value.counter !== only.counterMax)
+    return undefined;
+  return { actor: only.actor, counter: value.counter, payload: value.payload };
 }

@@ -346,11 +346,16 @@ function recallStored(
 
 /** A record none of whose values points into storage. `own` belongs to us already. */
 function ownedRecord(record: Record, own: Uint8Array): Record {
-  return record.map((entry) => ({
-    ...entry,
-    values: entry.values.map(({ counter, payload }) => ({
-      counter,
-      payload: payload.value === own ? payload : copyPayload(payload),
-    })),
-  }));
+  const isOwned = record.every(({ values }) =>
+    values.every(({ payload }) => payload.value === own),
+  );
+  return isOwned
+    ? record
+    : record.map((entry) => ({
+        ...entry,
+        values: entry.values.map(({ counter, payload }) => ({
+          counter,
+          payload: payload.value === own ? payload : copyPayload(payload),
+        })),
+      }));
 }

@@ -41,6 +41,7 @@ const META_PREFIX = "x-meta-";
 const META_TWIN_PREFIX = "meta-";
 const NO_METADATA: Metadata = [];
 const DEFAULT_EXPIRY: Expiry = { kind: "default" };
+const NO_CONDITION: Condition = { kind: "none" };
 /** Operations that may take longer than this need a longer silence than the server's `idleTimeout` allows. */
 const SILENCE_MS = 8000;
 
@@ -56,8 +57,64 @@ export function readRequestOf(exchange: Exchange, properties: BucketProperties):
 /** A write whose value, where it has one, is still on its way. */
 export type PendingWrite = { -readonly [Member in keyof WriteRequest]: WriteRequest[Member] };
 
+/** Headers that say nothing about a write; what HTTP clients send by themselves. `content-type` is looked at separately. */
+const PLAIN_HEADERS: ReadonlySet<string> = new Set([
+  "host",
+  "user-agent",
+  "accept",
+  "accept-encoding",
+  "accept-language",
+  "connection",
+  "content-length",
+  "content-type",
+  "origin",
+  "traceparent",
+]);
+
+/** True where neither query nor header block has an option: one look at each name instead of a question for every option. */
+function hasNoOptions(exchange: Exchange): boolean {
+  if (exchange.hasQuery) return false;
+  let isPlain = true;
+  exchange.request.headers.forEach((_, name) => {
+    if (!PLAIN_HEADERS.has(name)) isPlain = false;
+  });
+  return isPlain;
+}
+
 /** The options of a write; everything in the header block is checked before the body is read. */
 export function writeRequestOf(
+  exchange: Exchange,
+  properties: BucketProperties,
+  kind: "put" | "delete",
+): PendingWrite {
+  return hasNoOptions(exchange)
+    ? plainWrite(exchange, properties, kind)
+    : writeWithOptions(exchange, properties, kind);
+}
+
+function plainWrite(
+  exchange: Exchange,
+  properties: BucketProperties,
+  kind: "put" | "delete",
+): PendingWrite {
+  const { kv, limits } = exchange.services;
+  return {
+    kind,
+    value: EMPTY_BYTES,
+    contentType: kind === "put" ? checkContentType(exchange.header("content-type") ?? "") : "",
+    contentEncoding: "",
+    meta: NO_METADATA,
+    expiry: DEFAULT_EXPIRY,
+    context: "",
+    condition: NO_CONDITION,
+    idempotencyKey: "",
+    consistency: consistencyFor(undefined, properties, kv.effectiveN(properties)),
+    timeoutMs: withSilence(exchange, limits.requestTimeoutMs),
+    session: "",
+  };
+}
+
+function writeWithOptions(
   exchange: Exchange,
   properties: BucketProperties,
   kind: "put" | "delete",
@@ -95,6 +152,11 @@ export function timeoutOf(exchange: Exchange): number {
   const { requestTimeoutMs, requestTimeoutMsMax } = exchange.services.limits;
   const text = exchange.option("x-timeout", "timeout", "bad-timeout");
   const timeoutMs = text === undefined ? requestTimeoutMs : parseTimeout(text, requestTimeoutMsMax);
+  return withSilence(exchange, timeoutMs);
+}
+
+/** The server must not cut a connection whose operation may still be under way. */
+function withSilence(exchange: Exchange, timeoutMs: number): number {
   if (timeoutMs > SILENCE_MS) exchange.allowSilence(Math.ceil(timeoutMs / 1000) + 5);
   return timeoutMs;
 }

@@ -125,9 +125,10 @@ function sendRaw(url: URL, bytes: string, quietMs: number) {
 
 /** An answer that is the problem `code` with `status`. */
 export function expectProblem(answer: Answer, status: number, code: string): void {
-  expect({ status: answer.status, code: answer.status < 400 ? "(none)" : answer.json.code }).toEqual(
-    { status, code },
-  );
+  expect({
+    status: answer.status,
+    code: answer.status < 400 ? "(none)" : answer.json.code,
+  }).toEqual({ status, code });
 }
 
 /** The causal context of an answer, which must be there. */

@@ -108,9 +108,7 @@ describe("conditions", () => {
     expect(two).not.toBe(one);
     const read = await call("GET", path);
     expect([read.status, etagOf(read)]).toEqual([300, two]);
-    expect(
-      (await call("GET", path, { headers: { "If-None-Match": two } })).status,
-    ).toBe(304);
+    expect((await call("GET", path, { headers: { "If-None-Match": two } })).status).toBe(304);
     expectFailedCondition(await put(path, "c", { "If-Match": one }), two);
   });
 });

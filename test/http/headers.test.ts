@@ -7,6 +7,7 @@ import { BodyReader } from "../../src/http/body-reader.ts";
 import { Exchange, type HttpServices, RequestIds } from "../../src/http/exchange.ts";
 import { EXCLUSIVE_HEADERS, READ_HEADERS, WRITE_HEADERS } from "../../src/http/header-schema.ts";
 import { conditionOf, readRequestOf, writeRequestOf } from "../../src/http/headers.ts";
+import { HotAnswers } from "../../src/http/hot-answers.ts";
 import { HttpCounters } from "../../src/http/http-counters.ts";
 import { DEFAULT_HTTP_LIMITS } from "../../src/http/limits.ts";
 import { CountingRandom, FakeAdmin, FakeKv, ManualClock } from "../support/fake-kv.ts";
@@ -26,6 +27,7 @@ const services: HttpServices = {
   bodies: new BodyReader(clock, DEFAULT_HTTP_LIMITS, counters),
   counters,
   requestIds: new RequestIds(random),
+  hotAnswers: new HotAnswers(),
 };
 // So large that no count of four digits is above it: ranges are not a matter of form.
 const properties = { ...kv.bucket("demo"), n: 9999 };
