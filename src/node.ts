@@ -182,11 +182,15 @@ function factsOf(config: Config, { clusterId, q, incarnation }: Identity) {
 }
 
 /** The identity says "clean" only after everything else is on disk; a store that could not end leaves it as after a crash. */
+const WORKERS_WAIT_MS = 2000;
+
 async function closeNode(ports: NodePorts, directory: DataDirectory, store: Store): Promise<void> {
   const isClean = await store.close();
-  await ports.workers.close();
+  // Workers that are in the middle of a compaction end with the process.
+  await Promise.race([ports.workers.close(), ports.clock.sleep(WORKERS_WAIT_MS)]);
   if (isClean) directory.closeClean();
   else directory.release();
+  if (store.failure !== undefined) throw store.failure;
 }
 
 const START_CODES = {

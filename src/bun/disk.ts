@@ -10,7 +10,7 @@ import * as fs from "node:fs";
 import * as nodePath from "node:path";
 import { assert } from "../base/assert.ts";
 import { type Disk, DiskError, type DiskFile, type DiskLock } from "../ports/disk.ts";
-import { calling } from "./disk-errors.ts";
+import { calling, diskErrorOf } from "./disk-errors.ts";
 import { BunDiskFile } from "./disk-file.ts";
 import { lockDescriptor } from "./disk-lock.ts";
 
@@ -86,6 +86,19 @@ export class BunDisk implements Disk {
   syncDirectory(directory: string): void {
     const full = this.resolve(directory);
     calling("sync directory", directory, () => syncDirectoryAt(full));
+  }
+
+  syncDirectorySoon(directory: string): Promise<void> {
+    const descriptor = calling("sync directory", directory, () =>
+      fs.openSync(this.resolve(directory), O_RDONLY),
+    );
+    return new Promise((resolve, reject) => {
+      fs.fsync(descriptor, (failure) => {
+        fs.closeSync(descriptor);
+        if (failure) reject(diskErrorOf("sync directory", directory, failure));
+        else resolve();
+      });
+    });
   }
 
   space(): { readonly freeBytes: number; readonly totalBytes: number } {

@@ -357,8 +357,12 @@ export class Coordinator {
 
   private async importNow(bucketName: string, exported: ExportedKey): Promise<void> {
     const incoming = recordOf(exported);
-    const pause = this.store.admit("put");
-    if (pause !== undefined) await pause;
+    for (let waits = 0; waits < ADMISSION_WAITS_MAX; waits++) {
+      const pause = this.store.admit("put");
+      if (pause === undefined) break;
+      await pause;
+      this.refuseStopping();
+    }
     const bucket = this.buckets.get(bucketName);
     const address = this.address(bucket, exported.key);
     await this.replica.merge(bucket, address, incoming, this.trusted.nowMsForWrite());

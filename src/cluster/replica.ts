@@ -24,7 +24,7 @@ import { entryOf, merge, valueCount } from "../causality/siblings.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { WriteRequest } from "../quorum/operation.ts";
 import type { KeyAddress } from "../ring/partition.ts";
-import { type StoreRead, WriteBatch } from "../storage/store.ts";
+import { type StoreRead, VALUE_BYTES_MAX, WriteBatch } from "../storage/store.ts";
 import type { Bucket, Buckets } from "./bucket-properties.ts";
 import { holds, preconditionFailed } from "./conditions.ts";
 import {
@@ -294,7 +294,9 @@ export class Replica {
     after: Record,
     remembered: { readonly key: Uint8Array; readonly value: Uint8Array } | undefined,
   ): Promise<void> {
-    const batch = new WriteBatch().put(address.internalKey, this.encode(after));
+    const bytes = this.encode(after);
+    refuseOversized(bytes.length, remembered?.value.length ?? 0, valueCount(after));
+    const batch = new WriteBatch().put(address.internalKey, bytes);
     if (remembered !== undefined) batch.put(remembered.key, remembered.value);
     if (!bucket.isListed) this.buckets.listIn(batch, bucket);
     const ceilingBefore = this.storedCeiling;
@@ -358,4 +360,17 @@ function ownedRecord(record: Record, own: Uint8Array): Record {
           payload: payload.value === own ? payload : copyPayload(payload),
         })),
       }));
+}
+
+/** A record holds all siblings of its key, and storage takes no more than one block of it: nothing has been written yet. */
+function refuseOversized(recordBytes: number, rememberedBytes: number, siblings: number): void {
+  if (Math.max(recordBytes, rememberedBytes) <= VALUE_BYTES_MAX) return;
+  const what = `the key would hold ${siblings} values and ${recordBytes} bytes, want at most ${VALUE_BYTES_MAX}`;
+  throw new HutchError(
+    siblings > 1 ? "too-many-siblings" : "value-too-large",
+    `Cannot store: ${what}`,
+    {
+      data: { siblings, recordBytes, recordBytesMax: VALUE_BYTES_MAX },
+    },
+  );
 }

@@ -28,6 +28,7 @@ import { Guard } from "./guard.ts";
 import { HotAnswers } from "./hot-answers.ts";
 import { HttpCounters } from "./http-counters.ts";
 import { deleteKey, getKey, putKey } from "./kv-routes.ts";
+import { StreamSlots } from "./ndjson.ts";
 import type { KvApi } from "./kv-api.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "./limits.ts";
 import { type Route, pathPattern, routerPaths } from "./route.ts";
@@ -120,7 +121,20 @@ function servicesOf(options: AppOptions): HttpServices {
   const bodies = new BodyReader(clock, limits, counters);
   const requestIds = new RequestIds(random);
   const hotAnswers = new HotAnswers();
-  return { kv, admin, random, clock, logger, limits, bodies, counters, requestIds, hotAnswers };
+  const streams = new StreamSlots();
+  return {
+    kv,
+    admin,
+    random,
+    clock,
+    logger,
+    limits,
+    bodies,
+    counters,
+    requestIds,
+    hotAnswers,
+    streams,
+  };
 }
 
 /** The raw path: routing must not decode what the handlers decode strictly. */

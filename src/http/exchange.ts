@@ -13,6 +13,7 @@ import type { HttpCounters } from "./http-counters.ts";
 import type { KvApi } from "./kv-api.ts";
 import type { HotAnswers } from "./hot-answers.ts";
 import type { HttpLimits } from "./limits.ts";
+import type { StreamSlots } from "./ndjson.ts";
 import { Query } from "./query.ts";
 
 /** What the server beneath offers per request; a test or a simulator has none. */
@@ -32,6 +33,7 @@ export interface HttpServices {
   readonly counters: HttpCounters;
   readonly requestIds: RequestIds;
   readonly hotAnswers: HotAnswers;
+  readonly streams: StreamSlots;
 }
 
 /** Ids that are unique in a cluster without a random number per request: 64 random bits per process, then a count. */

@@ -2,12 +2,37 @@
  * Newline-delimited JSON, out as a stream that is made only as fast as it is read, and in as lines of bounded length.
  */
 import { EMPTY_BYTES, concatBytes, utf8 } from "../base/bytes.ts";
+import { HutchError } from "../base/errors.ts";
 import { type HeaderBlock, baseHeaders } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
 
 export const NDJSON_TYPE = "application/x-ndjson";
 /** Lines are gathered up to this many bytes before they are handed to the connection. */
 const CHUNK_BYTES = 64 * 1024;
+/** A client that takes nothing for so long is let go: its snapshot keeps old tables on the disk. */
+const SILENCE_SECONDS = 120;
+/** Streams under way at once; each pins a snapshot. */
+const STREAMS_MAX = 16;
+
+/** Counts the streams under way. */
+export class StreamSlots {
+  #taken = 0;
+
+  /** Throws `overloaded` where all are taken. */
+  take(): void {
+    if (this.#taken >= STREAMS_MAX)
+      throw new HutchError(
+        "overloaded",
+        `Cannot begin another stream: ${this.#taken} are under way`,
+        { retry: "safe" },
+      );
+    this.#taken++;
+  }
+
+  release(): void {
+    this.#taken--;
+  }
+}
 
 /**
  * An answer of one line per value. The first chunk is made before the answer begins, so that what fails at once is a problem
@@ -18,16 +43,38 @@ export async function ndjsonAnswer(
   values: AsyncIterator<unknown>,
   headers: HeaderBlock = {},
 ): Promise<Response> {
-  exchange.allowSilence(0);
-  let next: string | undefined = await chunkOf(values);
+  const { streams } = exchange.services;
+  const headerBlock = {
+    "Content-Type": NDJSON_TYPE,
+    "X-Content-Type-Options": "nosniff",
+    ...baseHeaders(exchange),
+    ...headers,
+  };
+  if (exchange.request.method === "HEAD") return new Response(null, { headers: headerBlock });
+  streams.take();
+  exchange.allowSilence(SILENCE_SECONDS);
+  let next: string | undefined;
+  try {
+    next = await chunkOf(values);
+  } catch (error) {
+    streams.release();
+    throw error;
+  }
+  let isOpen = true;
+  const end = (): void => {
+    if (isOpen) streams.release();
+    isOpen = false;
+  };
   const stream = new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
         const chunk = next ?? (await chunkOf(values));
         next = undefined;
-        if (chunk === "") controller.close();
-        else controller.enqueue(utf8(chunk));
+        if (chunk !== "") return controller.enqueue(utf8(chunk));
+        end();
+        controller.close();
       } catch (error) {
+        end();
         exchange.services.logger.error("stream_failed", {
           requestId: exchange.id,
           message: String(error),
@@ -37,17 +84,11 @@ export async function ndjsonAnswer(
       }
     },
     async cancel() {
+      end();
       await values.return?.();
     },
   });
-  return new Response(stream, {
-    headers: {
-      "Content-Type": NDJSON_TYPE,
-      "X-Content-Type-Options": "nosniff",
-      ...baseHeaders(exchange),
-      ...headers,
-    },
-  });
+  return new Response(stream, { headers: headerBlock });
 }
 
 /** About `CHUNK_BYTES` of lines; "" at the end. */

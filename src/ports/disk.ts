@@ -4,7 +4,7 @@
  * What survives a power loss (FAULTS.md 2.4): bytes of a file only after `sync` of that file; the file's *name*
  * (create, rename, unlink) only after `syncDirectory` of its directory. Both are needed.
  *
- * Everything but `DiskFile.sync` is synchronous: data is in the page cache or the call is rare.
+ * Everything but `DiskFile.sync` and `syncDirectorySoon` is synchronous: data is in the page cache or the call is rare.
  */
 export interface Disk {
   /** Creates `path` for reading and writing; `exists` when it is there already. */
@@ -27,6 +27,8 @@ export interface Disk {
   sizeOf(path: string): number;
   /** Makes creations, renames and unlinks in `directory` durable. */
   syncDirectory(directory: string): void;
+  /** The same off the loop; covers what was done before the call. */
+  syncDirectorySoon(directory: string): Promise<void>;
   /** Free and total bytes of the file system that holds the directory. */
   space(): { readonly freeBytes: number; readonly totalBytes: number };
   /** Takes the exclusive, process-wide lock `path`; `locked` when somebody else has it. `note` is written into the file for people. */

@@ -147,6 +147,11 @@ export class SimDisk implements Disk {
     this.image.syncDirectory(directory);
   }
 
+  async syncDirectorySoon(directory: string): Promise<void> {
+    await this.syncDelay();
+    this.syncDirectory(directory);
+  }
+
   space(): { readonly freeBytes: number; readonly totalBytes: number } {
     failOn(this.enter("space", ""), "measure", "");
     return { freeBytes: this.freeBytes(), totalBytes: this.faults.quotaBytes };

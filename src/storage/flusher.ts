@@ -6,8 +6,7 @@
  * A full disk is waited out: memtable and segment stay. Any other failure stops the store (row 86).
  */
 import { messageOf } from "../base/errors.ts";
-import { DiskError } from "../ports/disk.ts";
-import { toFailure } from "./failure.ts";
+import { isPassing, toFailure } from "./failure.ts";
 import { fileName } from "./file-names.ts";
 import type { FlushJob } from "./memory/flush-memtable.ts";
 import type { StoreParts } from "./store-parts.ts";
@@ -69,11 +68,7 @@ export class Flusher {
       this.queue.shift();
       this.onFlushed();
     } catch (error) {
-      if (
-        !(error instanceof DiskError) ||
-        (error.kind !== "no-space" && error.kind !== "too-many-files")
-      )
-        throw error;
+      if (!isPassing(error)) throw error;
       logger.warn("flush_postponed", { reason: messageOf(error) });
       await clock.sleep(RETRY_MS);
     }
@@ -88,28 +83,31 @@ export class Flusher {
       tableId: manifest.reserveFileIds(1),
       blockBytes: options.blockBytes,
     });
-    const table = metadata === undefined ? undefined : this.parts.openTable(metadata);
+    const opened = this.parts.openOutputs(metadata === undefined ? [] : [metadata]);
     await frozen.registered;
-    await manifest.append(
-      () => ({
-        added: metadata === undefined ? [] : [{ level: 0, table: metadata }],
-        removedWalIds: [memtable.walId],
-        flushedSequence: frozen.lastSequence,
-      }),
-      () => this.install(frozen, table),
+    await this.parts.appendOr(
+      opened,
+      manifest.append(
+        () => ({
+          added: metadata === undefined ? [] : [{ level: 0, table: metadata }],
+          removedWalIds: [memtable.walId],
+          flushedSequence: frozen.lastSequence,
+        }),
+        () => this.install(frozen, opened),
+      ),
     );
     this.flushCount++;
     this.flushedBytes += metadata?.fileBytes ?? 0;
     ports.disk.unlink(fileName("wal", memtable.walId));
   }
 
-  private install(frozen: FrozenMemtable, table: Table | undefined): void {
+  private install(frozen: FrozenMemtable, opened: readonly Table[]): void {
     const { views } = this.parts;
     const { current } = views;
     views.swap({
       ...current,
       frozen: current.frozen.filter((memtable) => memtable !== frozen.memtable),
-      levels: this.parts.levelsOf(table === undefined ? [] : [table]),
+      levels: this.parts.levelsOf(opened),
     });
   }
 }

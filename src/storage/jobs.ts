@@ -31,10 +31,6 @@ export function createStorageJobs(compression: Compression, retention: Retention
       lane: "flush",
       run: (environment, job: FlushJob) => flushMemtable(environment, job, compression),
     },
-    "sync-directory": {
-      lane: "flush",
-      run: async (environment) => environment.disk.syncDirectory(""),
-    },
     compact: {
       lane: "background",
       run: (environment, job: CompactJob) =>

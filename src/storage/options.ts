@@ -71,7 +71,7 @@ export const DEFAULT_STORE_OPTIONS: StoreOptions = {
 
 /** Largest key that storage takes; the entry header has 16 bits for it. */
 export const KEY_BYTES_MAX = 4096;
-/** Largest value that storage takes: a record with a 16 MiB value, 50 siblings' metadata and room to spare. */
-export const VALUE_BYTES_MAX = 1 << 30;
+/** Largest value that storage takes; it must fit into one block (`BLOCK_BYTES_MAX`). A record holds all siblings of its key: that is four of the largest. */
+export const VALUE_BYTES_MAX = 64 * 1024 * 1024;
 /** Frozen memtables that may wait for their flush; with one more, writes wait (C18). */
 export const FROZEN_MEMTABLES_MAX = 2;

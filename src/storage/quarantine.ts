@@ -7,6 +7,7 @@
 import { messageOf } from "../base/errors.ts";
 import type { SalvageJob, SalvageResult } from "./compaction/salvage-table.ts";
 import type { VerifyJob, VerifyResult } from "./compaction/verify-table.ts";
+import { isPassing } from "./failure.ts";
 import { fileName, quarantinedName } from "./file-names.ts";
 import type { StoreParts } from "./store-parts.ts";
 import type { TableMetadata } from "./table/table-metadata.ts";
@@ -42,6 +43,10 @@ export class Quarantine {
         const found = this.find(file);
         if (found !== undefined) await this.salvage(found.level, found.table);
       });
+    } catch (error) {
+      // It stays where it is: reads of its damaged blocks fail one by one, and the next one asks for this again.
+      if (!isPassing(error)) throw error;
+      this.parts.ports.logger.warn("quarantine_postponed", { file, reason: messageOf(error) });
     } finally {
       this.inWork.delete(file);
     }
@@ -54,7 +59,7 @@ export class Quarantine {
     let damaged = 0;
     for (const metadata of this.parts.manifest.state.levels.tables.flat()) {
       if (this.isStopped) break;
-      const result = await this.verify(metadata, bytesPerSecond);
+      const result = await this.verifyNow(metadata, bytesPerSecond);
       if (result === undefined) continue;
       tables++;
       bytes += result.bytes;
@@ -64,6 +69,19 @@ export class Quarantine {
       } else this.allowMap(metadata.id);
     }
     return { tables, bytes, damaged };
+  }
+
+  /** `undefined` as well where no descriptor is left to read with. */
+  private async verifyNow(
+    table: TableMetadata,
+    bytesPerSecond: number,
+  ): Promise<VerifyResult | undefined> {
+    try {
+      return await this.verify(table, bytesPerSecond);
+    } catch (error) {
+      if (isPassing(error)) return undefined;
+      throw error;
+    }
   }
 
   /** `undefined` for a table that a compaction has replaced meanwhile. */
@@ -102,20 +120,23 @@ export class Quarantine {
       blockBytes: options.blockBytes,
       bytesPerSecond: 0,
     });
-    const opened = output === undefined ? [] : [this.parts.openTable(output)];
-    await manifest.append(
-      () => ({
-        removed: [table.id],
-        added: output === undefined ? [] : [{ level, table: output }],
-        lostRanges: lost,
-      }),
-      () => {
-        const { current } = views;
-        const removed = current.levels.flat().filter((open) => open.metadata.id === table.id);
-        this.setAside(name);
-        const lostRanges = manifest.state.levels.lostRanges;
-        views.swap({ ...current, levels: this.parts.levelsOf(opened), lostRanges }, removed);
-      },
+    const opened = this.parts.openOutputs(output === undefined ? [] : [output]);
+    await this.parts.appendOr(
+      opened,
+      manifest.append(
+        () => ({
+          removed: [table.id],
+          added: output === undefined ? [] : [{ level, table: output }],
+          lostRanges: lost,
+        }),
+        () => {
+          const { current } = views;
+          const removed = current.levels.flat().filter((open) => open.metadata.id === table.id);
+          this.setAside(name);
+          const lostRanges = manifest.state.levels.lostRanges;
+          views.swap({ ...current, levels: this.parts.levelsOf(opened), lostRanges }, removed);
+        },
+      ),
     );
     ports.logger.error("table_quarantined", { file: name, lostRanges: lost.length, level });
   }

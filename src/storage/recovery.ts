@@ -63,7 +63,6 @@ export async function recover(
   ports: StorePorts,
   options: StoreOptions,
   owner: LogOwner,
-  wasClean: boolean,
 ): Promise<Recovered> {
   const { disk, random } = ports;
   const loaded = loadManifest(disk, owner);
@@ -71,7 +70,7 @@ export async function recover(
   const state = loaded?.state ?? EMPTY_STATE;
   if (loaded !== undefined && loaded.tornBytes > 0) refuseMissingTables(disk, state);
   refuseStraySegments(disk, state, owner);
-  const plan = planReplay(disk, state, owner, wasClean);
+  const plan = planReplay(disk, state, owner);
   removeTemporaries(disk);
   const manifest = new Manifest(
     disk,
@@ -172,17 +171,11 @@ function firstFreeId(disk: Disk, state: ManifestState): number {
 }
 
 /** Step 1 for the log: where replay ends, or why it must not begin. */
-function planReplay(
-  disk: Disk,
-  state: ManifestState,
-  owner: LogOwner,
-  wasClean: boolean,
-): ReplayPlan {
+function planReplay(disk: Disk, state: ManifestState, owner: LogOwner): ReplayPlan {
   let next = state.flushedSequence + 1;
   let droppedBytes = 0;
   let hole: { file: string; offset: number } | undefined;
-  let proven = -1;
-  let isClosed = true;
+  let proven = state.durableSequence;
   for (const id of state.walIds) {
     const name = fileName("wal", id);
     if (disk.sizeOf(name) < 0)
@@ -190,21 +183,31 @@ function planReplay(
     const scan = scanLog(name, readWholeFile(disk, name));
     checkHeader(scan, id, owner);
     proven = Math.max(proven, scan.provenSequence);
-    isClosed = scan.isClosed;
     const sound = hole === undefined ? follow(scan, next) : { next, offset: 0, isWhole: false };
     next = sound.next;
     if (sound.isWhole) continue;
     hole ??= { file: name, offset: sound.offset };
     droppedBytes += scan.bytes.length - sound.offset;
   }
-  if (hole !== undefined && proven >= next)
-    throw refused(
+  if (proven >= next) throw endsEarly(hole, state);
+  return { walIds: state.walIds, endSequence: next, droppedBytes };
+}
+
+/** Some record, or the manifest, proves that acknowledged writes are missing. */
+function endsEarly(
+  hole: { file: string; offset: number } | undefined,
+  state: ManifestState,
+): HutchError {
+  if (hole !== undefined)
+    return refused(
       hole.file,
       `it is damaged at offset ${hole.offset}, where acknowledged writes were`,
     );
-  if (wasClean && (hole !== undefined || !isClosed))
-    throw refused(hole?.file ?? "log", "it ends before the close that the last stop recorded");
-  return { walIds: state.walIds, endSequence: next, droppedBytes };
+  const last = state.walIds.at(-1);
+  return refused(
+    last === undefined ? "the log" : fileName("wal", last),
+    "it ends before the last acknowledged write",
+  );
 }
 
 function checkHeader(scan: LogScan, id: number, owner: LogOwner): void {

@@ -10,13 +10,17 @@
  * can be read) is sound. Files that cannot be read are never removed. Storage-level deletes that a compaction had dropped already can come back from an
  * input table that was not unlinked yet: collected tombstones are written again by the next repair of the cluster.
  */
+import { ByteReader } from "../base/byte-reader.ts";
 import { HutchError, messageOf } from "../base/errors.ts";
 import type { Disk } from "../ports/disk.ts";
 import type { MergeResult } from "./compaction/merge-tables.ts";
+import type { SalvageJob, SalvageResult } from "./compaction/salvage-table.ts";
+import type { VerifyJob, VerifyResult } from "./compaction/verify-table.ts";
 import { CURRENT_FILE, fileName, parseFileName, quarantinedName } from "./file-names.ts";
 import type { CompactJob } from "./jobs.ts";
 import { Manifest, loadManifest } from "./levels/manifest.ts";
 import { EMPTY_STATE } from "./levels/manifest-edit.ts";
+import type { ManifestState } from "./levels/manifest-edit.ts";
 import { LOG_KINDS, RECORD_TYPES } from "./log/log-format.ts";
 import type { LogOwner } from "./log/log-format.ts";
 import { belongsTo } from "./log/log-owner.ts";
@@ -48,9 +52,10 @@ export async function repairStore(
   const { disk } = ports;
   const losses: string[] = [];
   const damagedFiles: string[] = [];
-  const kept = readTables(disk, losses, damagedFiles);
+  const found = await readTables(ports, losses, damagedFiles);
   const segments = readSegments(disk, owner, losses, damagedFiles);
-  losses.push(...missingData(disk, owner));
+  const state = readableState(disk, owner);
+  losses.push(...missingData(disk, state), ...missingWrites(segments, state));
   if (losses.length > 0 && !acceptLoss)
     throw new HutchError(
       "data-refused",
@@ -62,7 +67,14 @@ export async function repairStore(
     for (const batch of segment.batches)
       await sink.add(segment.bytes, batch.start, batch.end, batch.sequence);
   await sink.flush();
-  const inputs = [...kept, ...sink.tables];
+  const kept = found.filter((table) => !damagedFiles.includes(fileName("table", table.id)));
+  const salvaged = await salvageAll(
+    ports,
+    options,
+    ids,
+    found.filter((table) => !kept.includes(table)),
+  );
+  const inputs = [...kept, ...salvaged, ...sink.tables];
   const merged = await mergeAll(ports, options, ids, inputs);
   installManifest(ports, owner, ids, merged);
   for (const file of damagedFiles)
@@ -95,13 +107,23 @@ class FileIds {
   }
 }
 
-function readTables(disk: Disk, losses: string[], damaged: string[]): TableMetadata[] {
+/** Reads every table whole. A damaged one is in the result as long as its footer can be read: its sound blocks can be salvaged. */
+async function readTables(
+  ports: StorePorts,
+  losses: string[],
+  damaged: string[],
+): Promise<TableMetadata[]> {
+  const { disk, workers } = ports;
   const tables: TableMetadata[] = [];
   for (const name of disk.list("")) {
     const parsed = parseFileName(name);
     if (parsed?.kind !== "table") continue;
     try {
-      tables.push(readTableMetadata(disk, parsed.id));
+      const table = readTableMetadata(disk, parsed.id);
+      tables.push(table);
+      const job: VerifyJob = { table, bytesPerSecond: 0 };
+      const { damage } = await workers.run<VerifyJob, VerifyResult>("verify", job);
+      if (damage.length > 0) throw new Error(damage[0]!.message);
     } catch (error) {
       losses.push(`table "${name}": ${messageOf(error)}`);
       damaged.push(name);
@@ -114,6 +136,7 @@ interface ReadSegment {
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly batches: readonly { start: number; end: number; sequence: number }[];
+  readonly provenSequence: number;
 }
 
 /** In the order of their sequences, so that a later batch overwrites an earlier one. */
@@ -138,8 +161,10 @@ function readSegments(
       damaged.push(name);
       continue;
     }
-    if (scan.soundEnd < bytes.length)
+    if (scan.soundEnd < bytes.length) {
       losses.push(`log segment "${name}": damaged at offset ${scan.soundEnd}`);
+      damaged.push(name);
+    }
     const batches = recordsAnywhere(scan)
       .filter((record) => record.type === RECORD_TYPES.batch)
       .map((record) => ({
@@ -147,19 +172,22 @@ function readSegments(
         end: record.end,
         sequence: record.sequence,
       }));
-    segments.push({ name, bytes, batches });
+    segments.push({ name, bytes, batches, provenSequence: scan.provenSequence });
   }
   return segments.sort((a, b) => (a.batches[0]?.sequence ?? 0) - (b.batches[0]?.sequence ?? 0));
 }
 
-/** What the manifest lists and the directory lacks, or had lost before; a manifest that cannot be read lists nothing. */
-function missingData(disk: Disk, owner: LogOwner): string[] {
-  let state = EMPTY_STATE;
+/** What the manifest says, or nothing where it cannot be read: it is what is being repaired. */
+function readableState(disk: Disk, owner: LogOwner): ManifestState {
   try {
-    state = loadManifest(disk, owner)?.state ?? EMPTY_STATE;
+    return loadManifest(disk, owner)?.state ?? EMPTY_STATE;
   } catch {
-    return []; // it is what is being repaired
+    return EMPTY_STATE;
   }
+}
+
+/** What the manifest lists and the directory lacks, or had lost before. */
+function missingData(disk: Disk, state: ManifestState): string[] {
   const tables = state.levels.tables.flat().map((table) => fileName("table", table.id));
   const segments = state.walIds.map((id) => fileName("wal", id));
   const missing = [...tables, ...segments].filter((name) => disk.sizeOf(name) < 0);
@@ -168,6 +196,43 @@ function missingData(disk: Disk, owner: LogOwner): string[] {
     ...missing.map((name) => `"${name}" is missing`),
     ...(lost === 0 ? [] : [`${lost} key ranges of damaged tables could not be read`]),
   ];
+}
+
+/** Sequences that had been acknowledged and are in no record. */
+function missingWrites(segments: readonly ReadSegment[], state: ManifestState): string[] {
+  const gaps: string[] = [];
+  let proven = state.durableSequence;
+  let next = state.flushedSequence + 1;
+  for (const { bytes, batches, provenSequence } of segments) {
+    proven = Math.max(proven, provenSequence);
+    for (const { start, end, sequence } of batches) {
+      if (sequence > next && state !== EMPTY_STATE)
+        gaps.push(`writes ${next} to ${sequence - 1} are missing`);
+      next = Math.max(next, sequence + new ByteReader(bytes, start, end).varint());
+    }
+  }
+  if (state !== EMPTY_STATE && proven >= next) gaps.push(`writes ${next} to ${proven} are missing`);
+  return gaps;
+}
+
+async function salvageAll(
+  ports: StorePorts,
+  options: StoreOptions,
+  ids: FileIds,
+  damaged: readonly TableMetadata[],
+): Promise<TableMetadata[]> {
+  const outputs: TableMetadata[] = [];
+  for (const input of damaged) {
+    const job: SalvageJob = {
+      input,
+      outputId: ids.reserveFileIds(1),
+      blockBytes: options.blockBytes,
+      bytesPerSecond: 0,
+    };
+    const { output } = await ports.workers.run<SalvageJob, SalvageResult>("salvage", job);
+    if (output !== undefined) outputs.push(output);
+  }
+  return outputs;
 }
 
 async function mergeAll(
@@ -209,7 +274,7 @@ function installManifest(
   const manifest = new Manifest(
     disk,
     owner,
-    { levels, nextFileId: ids.next, flushedSequence, walIds: [] },
+    { levels, nextFileId: ids.next, flushedSequence, durableSequence: flushedSequence, walIds: [] },
     () => random.u32(),
   );
   void manifest.close();

@@ -49,7 +49,11 @@ export class Snapshot {
       const ranges = tables.map((table) => table.metadata);
       runs.push(new LevelIterator(ranges, (index) => tables[index]!.iterator()));
     }
-    return new VisibleIterator(new MergingIterator(runs));
+    return new VisibleIterator(
+      new MergingIterator(runs),
+      Number.MAX_SAFE_INTEGER,
+      this.view.lostRanges,
+    );
   }
 
   close(): void {

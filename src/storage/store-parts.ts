@@ -12,7 +12,10 @@ export interface StoreParts {
   readonly options: StoreOptions;
   readonly manifest: Manifest;
   readonly views: ViewOwner;
-  openTable(metadata: TableMetadata): Table;
+  /** Tables that a job has just written; all or none are open. */
+  openOutputs(outputs: readonly TableMetadata[]): readonly Table[];
+  /** Awaits the edit that installs `opened`; when it fails, they and their files are let go. */
+  appendOr(opened: readonly Table[], edit: Promise<void>): Promise<void>;
   /** The manifest's levels as open tables: those of the current view and `opened`. */
   levelsOf(opened: readonly Table[]): readonly (readonly Table[])[];
   /** A disk that cannot be trusted: the store stops. Only the first call counts. */

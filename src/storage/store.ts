@@ -14,7 +14,7 @@ import { HutchError, CorruptionError } from "../base/errors.ts";
 import type { Timer } from "../ports/clock.ts";
 import { Admission } from "./admission.ts";
 import { Compactor } from "./compaction/compactor.ts";
-import { toFailure } from "./failure.ts";
+import { isPassing, toFailure } from "./failure.ts";
 import { fileName } from "./file-names.ts";
 import { Flusher } from "./flusher.ts";
 import { levelBytes } from "./levels/levels.ts";
@@ -39,7 +39,7 @@ import { WritePath } from "./write-path.ts";
 import type { WriteBatch } from "./write-batch.ts";
 
 export { WriteBatch } from "./write-batch.ts";
-export { DEFAULT_STORE_OPTIONS } from "./options.ts";
+export { DEFAULT_STORE_OPTIONS, VALUE_BYTES_MAX } from "./options.ts";
 export { Snapshot } from "./snapshot.ts";
 export type { FsyncMode, RetentionParameters, StoreOptions } from "./options.ts";
 export type { EntryIterator } from "./iterators/entry-iterator.ts";
@@ -88,6 +88,9 @@ export interface StoreStats {
   readonly space: "ok" | "low" | "exhausted";
 }
 
+/** How long `close` waits for a compaction or a scrub in progress. */
+const CLOSE_WAIT_MS = 5000;
+
 export class Store {
   private readonly ports: StorePorts;
   private readonly options: StoreOptions;
@@ -108,6 +111,7 @@ export class Store {
   private ageTimer: Timer | undefined;
   private scrubTimer: Timer | undefined;
   private isClosing = false;
+  private isClosed = false;
   /** Set once, when the disk could not be trusted any more. */
   failure: HutchError | undefined;
 
@@ -163,7 +167,7 @@ export class Store {
    * Throws `data-refused` with nothing changed where files are damaged, foreign or newer than this program.
    */
   static async open(ports: StorePorts, options: StoreOptions, owner: StoreOwner): Promise<Store> {
-    const recovered = await recover(ports, options, owner, owner.wasClean);
+    const recovered = await recover(ports, options, owner);
     if (recovered.droppedBytes > 0)
       ports.logger.warn("wal_tail_truncated", { bytes: recovered.droppedBytes });
     const store = new Store(ports, options, owner, recovered.manifest, recovered.lastSequence);
@@ -260,13 +264,30 @@ export class Store {
     this.space.stop();
     this.admission.wake();
     this.quarantine.stop();
-    await this.compactor.stop();
+    // A compaction may take minutes more; what it writes after the manifest is closed is an orphan, and removed at the next start.
+    const background = this.compactor.stop().then(() => this.exclusive);
+    await Promise.race([background.catch(() => undefined), this.ports.clock.sleep(CLOSE_WAIT_MS)]);
     await this.flusher.stop();
-    await this.exclusive.catch(() => undefined);
     await this.writePath.log.close();
+    await this.recordEnd();
     await this.manifest.close();
+    this.isClosed = true;
     this.views.closeAll();
     return this.failure === undefined;
+  }
+
+  /** How far the log must reach at the next start: a tail that is lost while the node is down does not go unnoticed. */
+  private async recordEnd(): Promise<void> {
+    if (this.failure !== undefined) return;
+    const { syncedSequence } = this.writePath.log;
+    try {
+      await this.manifest.append(
+        () => ({ durableSequence: syncedSequence }),
+        () => undefined,
+      );
+    } catch (error) {
+      this.fail(toFailure(error));
+    }
   }
 
   stats(): StoreStats {
@@ -315,7 +336,8 @@ export class Store {
       options,
       manifest,
       views,
-      openTable: (metadata) => this.openTable(metadata, this.options.readMode),
+      openOutputs: (outputs) => this.openOutputs(outputs),
+      appendOr: (opened, edit) => this.appendOr(opened, edit),
       levelsOf: (opened) => this.levelsOf(opened),
       fail: (error) => this.fail(error),
       exclusively: (work) => this.exclusively(work),
@@ -328,6 +350,33 @@ export class Store {
       cache: this.cache,
       compression: this.ports.compression,
     });
+  }
+
+  private openOutputs(outputs: readonly TableMetadata[]): readonly Table[] {
+    const opened: Table[] = [];
+    try {
+      for (const metadata of outputs) opened.push(this.openTable(metadata, this.options.readMode));
+      return opened;
+    } catch (error) {
+      this.discard(opened, outputs);
+      throw error;
+    }
+  }
+
+  private async appendOr(opened: readonly Table[], edit: Promise<void>): Promise<void> {
+    try {
+      await edit;
+    } catch (error) {
+      // After a failed sync nobody knows whether the manifest names them: then the files stay.
+      const outputs = isPassing(error) ? opened.map((table) => table.metadata) : [];
+      this.discard(opened, outputs);
+      throw error;
+    }
+  }
+
+  private discard(opened: readonly Table[], outputs: readonly TableMetadata[]): void {
+    for (const table of opened) table.close();
+    for (const { id } of outputs) this.ports.disk.unlink(fileName("table", id));
   }
 
   private levelsOf(opened: readonly Table[]): readonly (readonly Table[])[] {
@@ -371,6 +420,7 @@ export class Store {
   }
 
   private afterFlush(): void {
+    if (this.writePath.isMemtableFull) this.writePath.tryFreeze();
     this.admission.wake();
     this.compactor.kick();
   }
@@ -438,7 +488,7 @@ export class Store {
   }
 
   private fail(error: HutchError): void {
-    if (this.failure !== undefined) return;
+    if (this.failure !== undefined || this.isClosed) return;
     this.failure = error;
     this.ports.logger.error("store_failed", { code: error.code, reason: error.message });
     this.admission.wake();

@@ -9,7 +9,7 @@
 import { HutchError, messageOf } from "../base/errors.ts";
 import { hashKey } from "../kernels/kernels.ts";
 import { DiskError } from "../ports/disk.ts";
-import { toFailure } from "./failure.ts";
+import { isPassing, toFailure } from "./failure.ts";
 import type { Manifest } from "./levels/manifest.ts";
 import { createSegment } from "./log/create-segment.ts";
 import type { LogOwner } from "./log/log-format.ts";
@@ -17,11 +17,16 @@ import type { LogSegment } from "./log/write-ahead-log.ts";
 import { WriteAheadLog } from "./log/write-ahead-log.ts";
 import { memtableCapacity } from "./memory/memtable-capacity.ts";
 import { Memtable } from "./memory/memtable.ts";
+import { FROZEN_MEMTABLES_MAX } from "./options.ts";
 import type { StoreOptions } from "./options.ts";
 import type { StorePorts } from "./store-ports.ts";
 import type { ViewOwner } from "./store-view.ts";
 import type { WriteBatch } from "./write-batch.ts";
 import { encodedBatchBytes } from "./write-batch.ts";
+
+/** Longer than any request waits; then the store gives up. */
+const REGISTER_ATTEMPTS_MAX = 60;
+const REGISTER_RETRY_MS = 1000;
 
 export interface FrozenMemtable {
   readonly memtable: Memtable;
@@ -88,7 +93,8 @@ export class WritePath {
   /** See `Store.apply`. Throws `disk-full` when a full memtable cannot be continued. */
   apply(batch: WriteBatch): Promise<void> {
     const bytes = encodedBatchBytes(batch);
-    if (!this.views.current.active.hasRoomFor(batch.count, bytes)) this.freeze(batch.count, bytes);
+    if (!this.views.current.active.hasRoomFor(batch.count, bytes))
+      this.makeRoom(batch.count, bytes);
     const active = this.views.current.active;
     const sequence = this.lastSequence + 1;
     const durable = this.log.append(batch, sequence);
@@ -101,6 +107,16 @@ export class WritePath {
     this.lastSequence += batch.count;
     if (this.isMemtableFull) this.tryFreeze();
     return durable;
+  }
+
+  /** What this batch was merged on may be taken back on the way, when the disk has no room for what is pending: then so is this batch. */
+  private makeRoom(entryCount: number, bytes: number): void {
+    const before = this.lastSequence;
+    this.freeze(entryCount, bytes);
+    if (this.lastSequence !== before)
+      throw new HutchError("disk-full", "Cannot write to the log: no space left on the disk", {
+        retry: "safe",
+      });
   }
 
   /** Continues in a new segment and memtable, with room for a batch of that size. */
@@ -119,8 +135,9 @@ export class WritePath {
     });
   }
 
-  /** A full memtable may be continued a little later when the disk refuses just now. */
-  private tryFreeze(): void {
+  /** A full memtable may be continued a little later: when the disk refuses just now, or enough of them wait for their flush. */
+  tryFreeze(): void {
+    if (this.views.current.frozen.length >= FROZEN_MEMTABLES_MAX) return;
     try {
       this.freeze(0, 0);
     } catch (error) {
@@ -167,16 +184,29 @@ export class WritePath {
       salt: ports.random.u32(),
       owner,
       durableSequence: syncedSequence,
-      register: async () => {
-        await ports.workers.run("sync-directory", {});
+      register: () => this.register(id),
+    });
+    segment.registered.catch((error: unknown) => this.context.onFailure(toFailure(error)));
+    return segment;
+  }
+
+  /** A disk that is full just now is waited out: what is in the segment is not acknowledged before. */
+  private async register(id: number): Promise<void> {
+    const { ports, manifest } = this.context;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await ports.disk.syncDirectorySoon("");
         await manifest.append(
           () => ({ addedWalIds: [id] }),
           () => undefined,
         );
-      },
-    });
-    segment.registered.catch((error: unknown) => this.context.onFailure(toFailure(error)));
-    return segment;
+        return;
+      } catch (error) {
+        if (!isPassing(error) || attempt === REGISTER_ATTEMPTS_MAX) throw error;
+        ports.logger.warn("segment_not_registered_yet", { reason: messageOf(error) });
+        await ports.clock.sleep(REGISTER_RETRY_MS);
+      }
+    }
   }
 
   private newMemtable(entryCount: number, bytes: number): Memtable {

@@ -7,6 +7,7 @@ import { BodyReader } from "../../src/http/body-reader.ts";
 import { Exchange, type HttpServices, RequestIds } from "../../src/http/exchange.ts";
 import { EXCLUSIVE_HEADERS, READ_HEADERS, WRITE_HEADERS } from "../../src/http/header-schema.ts";
 import { conditionOf, readRequestOf, writeRequestOf } from "../../src/http/headers.ts";
+import { StreamSlots } from "../../src/http/ndjson.ts";
 import { HotAnswers } from "../../src/http/hot-answers.ts";
 import { HttpCounters } from "../../src/http/http-counters.ts";
 import { DEFAULT_HTTP_LIMITS } from "../../src/http/limits.ts";
@@ -28,6 +29,7 @@ const services: HttpServices = {
   counters,
   requestIds: new RequestIds(random),
   hotAnswers: new HotAnswers(),
+  streams: new StreamSlots(),
 };
 // So large that no count of four digits is above it: ranges are not a matter of form.
 const properties = { ...kv.bucket("demo"), n: 9999 };

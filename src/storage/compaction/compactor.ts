@@ -6,8 +6,7 @@
  * A damaged input is handed to the quarantine and the pick is made anew; a full disk is waited out.
  */
 import { CorruptionError, messageOf } from "../../base/errors.ts";
-import { DiskError } from "../../ports/disk.ts";
-import { toFailure } from "../failure.ts";
+import { isPassing, toFailure } from "../failure.ts";
 import type { CompactJob } from "../jobs.ts";
 import { LEVEL_COUNT } from "../levels/levels.ts";
 import type { StoreParts } from "../store-parts.ts";
@@ -16,6 +15,8 @@ import type { Compaction } from "./pick-compaction.ts";
 import { pickCompaction, pickFullCompaction, rangeOf } from "./pick-compaction.ts";
 
 const RETRY_MS = 5000;
+/** Damage that the quarantine cannot mend must not make a busy loop. */
+const CORRUPTION_RETRY_MS = 100;
 /** Output tables that one compaction may write. */
 const OUTPUTS_MAX = 10_000;
 
@@ -88,8 +89,10 @@ export class Compactor {
         return this.compact(pickCompaction(manifest.state.levels, options, this.cursors));
       });
     } catch (error) {
-      if (error instanceof CorruptionError) await this.quarantine(error.file);
-      else if (error instanceof DiskError && error.kind === "no-space") {
+      if (error instanceof CorruptionError) {
+        await this.quarantine(error.file);
+        await this.parts.ports.clock.sleep(CORRUPTION_RETRY_MS);
+      } else if (isPassing(error)) {
         this.parts.ports.logger.warn("compaction_postponed", { reason: messageOf(error) });
         await this.parts.ports.clock.sleep(RETRY_MS);
       } else throw error;
@@ -130,20 +133,23 @@ export class Compactor {
 
   private async install(compaction: Compaction, result: MergeResult): Promise<void> {
     const { manifest, views } = this.parts;
-    const opened = result.outputs.map((metadata) => this.parts.openTable(metadata));
+    const opened = this.parts.openOutputs(result.outputs);
     const removedIds = compaction.inputs.map((table) => table.id);
-    await manifest.append(
-      () => ({
-        removed: removedIds,
-        added: result.outputs.map((table) => ({ level: compaction.targetLevel, table })),
-      }),
-      () => {
-        const { current } = views;
-        const removed = current.levels
-          .flat()
-          .filter((table) => removedIds.includes(table.metadata.id));
-        views.swap({ ...current, levels: this.parts.levelsOf(opened) }, removed);
-      },
+    await this.parts.appendOr(
+      opened,
+      manifest.append(
+        () => ({
+          removed: removedIds,
+          added: result.outputs.map((table) => ({ level: compaction.targetLevel, table })),
+        }),
+        () => {
+          const { current } = views;
+          const removed = current.levels
+            .flat()
+            .filter((table) => removedIds.includes(table.metadata.id));
+          views.swap({ ...current, levels: this.parts.levelsOf(opened) }, removed);
+        },
+      ),
     );
   }
 }

@@ -5,6 +5,7 @@
  * every run below holds nothing above the bound, or holds it as a key's only version.
  */
 import { EMPTY_BYTES } from "../../base/bytes.ts";
+import { type LostRange, lostRangeOf } from "../levels/levels.ts";
 import { DELETE_ENTRY, type EntryIterator, type EntryKind, PUT_ENTRY } from "./entry-iterator.ts";
 
 export class VisibleIterator implements EntryIterator {
@@ -20,10 +21,20 @@ export class VisibleIterator implements EntryIterator {
   private readonly source: EntryIterator;
   private readonly sequenceMax: number;
 
-  /** @param sequenceMax entries with a higher sequence are hidden */
-  constructor(source: EntryIterator, sequenceMax: number = Number.MAX_SAFE_INTEGER) {
+  private readonly lostRanges: readonly LostRange[];
+
+  /**
+   * @param sequenceMax entries with a higher sequence are hidden
+   * @param lostRanges entries in one of them are hidden: they may have been overwritten or deleted by what was lost
+   */
+  constructor(
+    source: EntryIterator,
+    sequenceMax: number = Number.MAX_SAFE_INTEGER,
+    lostRanges: readonly LostRange[] = [],
+  ) {
     this.source = source;
     this.sequenceMax = sequenceMax;
+    this.lostRanges = lostRanges;
   }
 
   seekToFirst(): void {
@@ -69,7 +80,16 @@ export class VisibleIterator implements EntryIterator {
   }
 
   private isHidden(): boolean {
-    return this.source.kind === DELETE_ENTRY || this.source.sequence > this.sequenceMax;
+    const { source } = this;
+    if (source.kind === DELETE_ENTRY || source.sequence > this.sequenceMax) return true;
+    return this.lostRanges.length > 0 && this.isLost();
+  }
+
+  private isLost(): boolean {
+    const { keyBytes, keyStart, keyEnd, sequence } = this.source;
+    return (
+      lostRangeOf(this.lostRanges, keyBytes.subarray(keyStart, keyEnd), sequence) !== undefined
+    );
   }
 
   private take(): void {

@@ -13,6 +13,8 @@ export interface ManifestEdit extends LevelsEdit {
   readonly nextFileId?: number;
   /** Everything up to here is in tables. */
   readonly flushedSequence?: number;
+  /** Everything up to here had been synced to the log, or is in tables. */
+  readonly durableSequence?: number;
   readonly addedWalIds?: readonly number[];
   readonly removedWalIds?: readonly number[];
 }
@@ -21,6 +23,8 @@ export interface ManifestState {
   readonly levels: Levels;
   readonly nextFileId: number;
   readonly flushedSequence: number;
+  /** The log must reach at least to here, or acknowledged writes are missing. */
+  readonly durableSequence: number;
   /** Segments that hold writes which are not in tables, ascending. */
   readonly walIds: readonly number[];
 }
@@ -29,6 +33,7 @@ export const EMPTY_STATE: ManifestState = {
   levels: EMPTY_LEVELS,
   nextFileId: 1,
   flushedSequence: 0,
+  durableSequence: 0,
   walIds: [],
 };
 
@@ -39,6 +44,7 @@ export function applyEdit(state: ManifestState, edit: ManifestEdit): ManifestSta
     levels: applyLevelsEdit(state.levels, edit),
     nextFileId: Math.max(state.nextFileId, edit.nextFileId ?? 0),
     flushedSequence: Math.max(state.flushedSequence, edit.flushedSequence ?? 0),
+    durableSequence: Math.max(state.durableSequence, edit.durableSequence ?? 0),
     walIds: walIds.sort((a, b) => a - b),
   };
 }
@@ -52,6 +58,7 @@ export function snapshotEdit(state: ManifestState): ManifestEdit {
     lostRanges: state.levels.lostRanges,
     nextFileId: state.nextFileId,
     flushedSequence: state.flushedSequence,
+    durableSequence: state.durableSequence,
     addedWalIds: state.walIds,
   };
 }
@@ -65,6 +72,7 @@ const TAGS = {
   addedWal: 5,
   removedWal: 6,
   lostRange: 7,
+  durableSequence: 8,
 } as const;
 
 export function encodeEdit(writer: ByteWriter, edit: ManifestEdit): void {
@@ -79,6 +87,7 @@ export function encodeEdit(writer: ByteWriter, edit: ManifestEdit): void {
   for (const id of edit.removed ?? []) tagged(TAGS.removed, id);
   if (edit.nextFileId !== undefined) tagged(TAGS.nextFileId, edit.nextFileId);
   if (edit.flushedSequence !== undefined) tagged(TAGS.flushedSequence, edit.flushedSequence);
+  if (edit.durableSequence !== undefined) tagged(TAGS.durableSequence, edit.durableSequence);
   for (const id of edit.addedWalIds ?? []) tagged(TAGS.addedWal, id);
   for (const id of edit.removedWalIds ?? []) tagged(TAGS.removedWal, id);
   for (const range of edit.lostRanges ?? []) {
@@ -110,6 +119,7 @@ export function decodeEdit(bytes: Uint8Array, start: number, end: number): Manif
   const lostRanges: LostRange[] = [];
   let nextFileId = 0;
   let flushedSequence = 0;
+  let durableSequence = 0;
   while (reader.remaining > 0) {
     const tag = reader.u8();
     const value = reader.varint();
@@ -117,6 +127,7 @@ export function decodeEdit(bytes: Uint8Array, start: number, end: number): Manif
     else if (tag === TAGS.removed) removed.push(value);
     else if (tag === TAGS.nextFileId) nextFileId = value;
     else if (tag === TAGS.flushedSequence) flushedSequence = value;
+    else if (tag === TAGS.durableSequence) durableSequence = value;
     else if (tag === TAGS.addedWal) addedWalIds.push(value);
     else if (tag === TAGS.removedWal) removedWalIds.push(value);
     else if (tag === TAGS.lostRange)
@@ -127,7 +138,16 @@ export function decodeEdit(bytes: Uint8Array, start: number, end: number): Manif
       });
     else throw new DecodeError(`Cannot read manifest edit: unknown field ${tag}`);
   }
-  return { added, removed, addedWalIds, removedWalIds, lostRanges, nextFileId, flushedSequence };
+  return {
+    added,
+    removed,
+    addedWalIds,
+    removedWalIds,
+    lostRanges,
+    nextFileId,
+    flushedSequence,
+    durableSequence,
+  };
 }
 
 function checkedLevel(level: number): number {

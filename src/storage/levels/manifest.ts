@@ -11,6 +11,7 @@ import { utf8, utf8Text } from "../../base/bytes.ts";
 import { ByteWriter } from "../../base/byte-writer.ts";
 import { HutchError, messageOf } from "../../base/errors.ts";
 import { crc32 } from "../../kernels/kernels.ts";
+import { DiskError } from "../../ports/disk.ts";
 import type { Disk, DiskFile } from "../../ports/disk.ts";
 import { CURRENT_FILE, fileName, parseFileName, temporaryName } from "../file-names.ts";
 import {
@@ -169,9 +170,20 @@ export class Manifest {
     }
   }
 
+  /** A disk without room keeps the old one, whole as it is; the next edit tries again. */
   private rewrite(): void {
+    let created: ReturnType<Manifest["writeNew"]>;
+    try {
+      created = this.writeNew(this.state);
+    } catch (error) {
+      if (
+        error instanceof DiskError &&
+        (error.kind === "no-space" || error.kind === "too-many-files")
+      )
+        return;
+      throw error;
+    }
     this.file.close();
-    const created = this.writeNew(this.state);
     this.state = created.state;
     this.file = created.file;
     this.salt = created.salt;

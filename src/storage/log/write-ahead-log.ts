@@ -124,7 +124,7 @@ export class WriteAheadLog {
     if (this.committing !== undefined && sequence <= this.committing.lastSequence)
       return this.committing.promise;
     for (const group of this.groups) if (sequence <= group.lastSequence) return group.promise;
-    return undefined;
+    return this.failure === undefined ? undefined : rejected(this.failure);
   }
 
   /** Continues in `next`. What is pending goes to the old segment first, so that segments and memtables stay paired. */
@@ -147,6 +147,7 @@ export class WriteAheadLog {
     try {
       this.appendControl(RECORD_TYPES.close);
       await this.syncAll();
+      this.syncedSequence = this.writtenSequence;
     } catch (error) {
       this.fail(error, undefined);
     }
@@ -191,6 +192,7 @@ export class WriteAheadLog {
     this.committing = group;
     try {
       if (this.options.fsync !== "os") await this.syncAll();
+      else await this.settleUnsynced();
       this.durableSequence = group.lastSequence;
       if (this.options.fsync !== "os") this.syncedSequence = group.lastSequence;
       group.resolve();
@@ -243,8 +245,12 @@ export class WriteAheadLog {
 
   /** Takes a partly written group off the end of the file again. */
   private cutBack(): boolean {
+    const { file } = this.segment;
     try {
-      this.segment.file.truncate(this.segmentBytes);
+      if (file.size() !== this.segmentBytes) {
+        file.truncate(this.segmentBytes);
+        file.syncNow(); // or a power loss could bring back what was refused
+      }
       return true;
     } catch {
       return false;
@@ -261,6 +267,16 @@ export class WriteAheadLog {
       segment.file.close();
     }
     await this.syncOne(file);
+    await registered;
+  }
+
+  /** Mode `os`: nothing is synced, but a segment counts only when it is in the manifest, and one that is full is let go. */
+  private async settleUnsynced(): Promise<void> {
+    const { registered } = this.segment;
+    for (const segment of this.unsynced.splice(0)) {
+      await segment.registered;
+      segment.file.close();
+    }
     await registered;
   }
 
@@ -315,8 +331,9 @@ export class WriteAheadLog {
     if (this.options.fsync === "os") return;
     try {
       this.appendControl(RECORD_TYPES.mark);
-    } catch {
-      this.cutBack();
+    } catch (error) {
+      const isSpace = error instanceof DiskError && error.kind === "no-space";
+      if (!isSpace || !this.cutBack()) this.fail(error, undefined);
     }
   }
 
@@ -333,4 +350,11 @@ export class WriteAheadLog {
     this.segment.file.append(writer.view());
     this.segmentBytes += writer.length;
   }
+}
+
+/** A promise that nobody needs to handle. */
+function rejected(error: HutchError): Promise<void> {
+  const promise = Promise.reject<void>(error);
+  promise.catch(() => undefined);
+  return promise;
 }

@@ -18,7 +18,7 @@ export const UNCOMPRESSED = 0;
 export const ZSTD = 1;
 
 /** More than one entry of the largest value (16 MiB) and its key can take, with room for a block already begun. */
-export const BLOCK_BYTES_MAX = 32 * 1024 * 1024;
+export const BLOCK_BYTES_MAX = 80 * 1024 * 1024;
 
 const LENGTH_BYTES = 4;
 
