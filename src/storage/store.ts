@@ -17,7 +17,6 @@ import { Compactor } from "./compaction/compactor.ts";
 import { isPassing, toFailure } from "./failure.ts";
 import { fileName } from "./file-names.ts";
 import { Flusher } from "./flusher.ts";
-import { levelBytes } from "./levels/levels.ts";
 import type { Manifest } from "./levels/manifest.ts";
 import type { LogOwner } from "./log/log-format.ts";
 import type { StoreOptions } from "./options.ts";
@@ -29,6 +28,8 @@ import { recover, removeOrphans } from "./recovery.ts";
 import { Snapshot } from "./snapshot.ts";
 import { SpaceGuard } from "./space-guard.ts";
 import type { StoreParts } from "./store-parts.ts";
+import { statsOf } from "./store-stats.ts";
+import type { StoreStats } from "./store-stats.ts";
 import type { StorePorts } from "./store-ports.ts";
 import { ViewOwner } from "./store-view.ts";
 import { BlockCache } from "./table/block-cache.ts";
@@ -46,46 +47,12 @@ export type { EntryIterator } from "./iterators/entry-iterator.ts";
 export type { LostRange } from "./levels/levels.ts";
 export type { ScrubResult } from "./quarantine.ts";
 export type { StorePorts } from "./store-ports.ts";
+export type { StoreStats } from "./store-stats.ts";
 export type { StoreRead } from "./read-path.ts";
 
 /** Whose files these are, and how the last process left them (`data-directory.ts`). */
 export interface StoreOwner extends LogOwner {
   readonly wasClean: boolean;
-}
-
-/** Plain data; bytes and counts. */
-export interface StoreStats {
-  /** Entries in tables and memtables: an upper bound of the number of keys. */
-  readonly entryCount: number;
-  readonly tableBytes: number;
-  readonly levels: readonly {
-    readonly tables: number;
-    readonly bytes: number;
-    readonly entries: number;
-  }[];
-  readonly memtableBytes: number;
-  readonly memtableEntries: number;
-  readonly frozenMemtables: number;
-  readonly walSegments: number;
-  readonly walBytes: number;
-  readonly walSyncs: number;
-  readonly lastSequence: number;
-  readonly durableSequence: number;
-  readonly flushes: number;
-  readonly flushedBytes: number;
-  readonly compactions: number;
-  readonly compactionBytesRead: number;
-  readonly compactionBytesWritten: number;
-  readonly isCompacting: boolean;
-  readonly quarantinedTables: number;
-  readonly lostRanges: number;
-  readonly mappedTables: number;
-  readonly pinnedViews: number;
-  readonly delayedWrites: number;
-  readonly refusedWrites: number;
-  readonly freeBytes: number;
-  readonly totalBytes: number;
-  readonly space: "ok" | "low" | "exhausted";
 }
 
 /** How long `close` waits for a compaction or a scrub in progress. */
@@ -291,42 +258,17 @@ export class Store {
   }
 
   stats(): StoreStats {
-    const { current } = this.views;
-    const levels = this.manifest.state.levels.tables.map((tables) => ({
-      tables: tables.length,
-      bytes: levelBytes(tables),
-      entries: tables.reduce((sum, table) => sum + table.entryCount - table.deletionCount, 0),
-    }));
-    const memtables = [current.active, ...current.frozen];
-    const memtableEntries = memtables.reduce((sum, table) => sum + table.keyCount, 0);
-    return {
-      entryCount: memtableEntries + levels.reduce((sum, level) => sum + level.entries, 0),
-      tableBytes: levels.reduce((sum, level) => sum + level.bytes, 0),
-      levels,
-      memtableBytes: memtables.reduce((sum, table) => sum + table.heapBytes, 0),
-      memtableEntries,
-      frozenMemtables: current.frozen.length,
-      walSegments: this.manifest.state.walIds.length,
-      walBytes: this.writePath.log.currentBytes,
-      walSyncs: this.writePath.log.syncCount,
-      lastSequence: this.writePath.lastSequence,
-      durableSequence: this.writePath.log.durableSequence,
-      flushes: this.flusher.flushCount,
-      flushedBytes: this.flusher.flushedBytes,
-      compactions: this.compactor.compactionCount,
-      compactionBytesRead: this.compactor.bytesRead,
-      compactionBytesWritten: this.compactor.bytesWritten,
-      isCompacting: this.compactor.isRunning,
-      quarantinedTables: this.quarantine.quarantinedCount,
-      lostRanges: current.lostRanges.length,
-      mappedTables: current.levels.flat().filter((table) => table.isMapped).length,
-      pinnedViews: this.views.pinnedCount,
-      delayedWrites: this.admission.delayedCount,
-      refusedWrites: this.admission.refusedCount,
-      freeBytes: this.space.freeBytes,
-      totalBytes: this.space.totalBytes,
-      space: this.space.state,
-    };
+    const { views, manifest, writePath, flusher, compactor, quarantine, admission, space } = this;
+    return statsOf({
+      views,
+      manifest,
+      writePath,
+      flusher,
+      compactor,
+      quarantine,
+      admission,
+      space,
+    });
   }
 
   private makeParts(): StoreParts {
