@@ -46,6 +46,8 @@ export class HotAnswers {
 
   /** The kept answer for this request, if it is a plain one and the answer still holds. */
   find(exchange: Exchange): Response | undefined {
+    // HEAD comes here too, and needs the length of a body that it is not given.
+    if (exchange.request.method !== "GET") return undefined;
     const answer = this.#answers.get(exchange.url);
     if (answer === undefined) return undefined;
     if (!exchange.services.kv.isFresh(answer.freshness)) {

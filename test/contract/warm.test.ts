@@ -28,6 +28,14 @@ test("repeated reads have the same headers and an own request id each", async ()
   expect(new Set(answers.map(({ headers }) => headers.get("X-Request-Id"))).size).toBe(10);
 });
 
+test("HEAD has the length that GET has", async () => {
+  const path = await warm("warm", "12345");
+  for (let heads = 0; heads < 4; heads += 1) {
+    const head = await call("HEAD", path);
+    expect([head.status, head.text, head.headers.get("Content-Length")]).toEqual([200, "", "5"]);
+  }
+});
+
 test("a write, a delete, a batch and an import are seen by the next read", async () => {
   const path = await warm("warm", "one");
   await call("PUT", path, { body: "two" });
