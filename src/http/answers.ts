@@ -70,9 +70,30 @@ export function problemAnswer(exchange: Exchange, thrown: unknown): Response {
   const headers: HeaderBlock = {
     ...problemHeaders(thrown, document.status),
     ...baseHeaders(exchange),
+    ...headersOfRead(exchange),
   };
   if (leavesBodyUnread(exchange.request, document.status)) headers["Connection"] = "close";
   return bytesAnswer(exchange, document.status, `${JSON.stringify(document)}\n`, headers);
+}
+
+/** What every read says of how it was made. A session needs it most of all: a 404 was seen like any other answer (R7). */
+const READ_HEADERS = [
+  "X-Session",
+  "X-Replies",
+  "X-Conflict-Mode",
+  "X-Effective-N",
+  "X-Siblings",
+] as const;
+
+/** Of a read that got through and found nothing to show: absent, deleted, another version, another type. */
+function headersOfRead({ readHeaders }: Exchange): HeaderBlock {
+  const headers: HeaderBlock = {};
+  if (readHeaders === undefined) return headers;
+  for (const name of READ_HEADERS) {
+    const value = readHeaders[name];
+    if (value !== undefined) headers[name] = value;
+  }
+  return headers;
 }
 
 /**

@@ -78,6 +78,8 @@ export class Exchange {
   /** Set once they are decoded, for problem documents. */
   bucket = "";
   key: Uint8Array | undefined = undefined;
+  /** The header block of a read that got through, for the problem that its answer may still become. */
+  readHeaders: Readonly<Record<string, string>> | undefined = undefined;
   #query: Query | undefined = undefined;
 
   constructor(services: HttpServices, request: Request, server: Partial<HttpServer> | undefined) {

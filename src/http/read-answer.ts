@@ -28,6 +28,7 @@ const UNTYPED = "application/octet-stream";
 /** Answers `GET` and `HEAD`; throws what becomes 404, 406 and 412. */
 export function answerRead(exchange: Exchange, bucketN: number, result: ReadResult): Response {
   const headers = readHeaders(exchange, bucketN, result);
+  exchange.readHeaders = headers;
   const notModified = checkCondition(exchange, result, headers);
   if (notModified !== undefined) return notModified;
   const response = answerState(exchange, result, headers);

@@ -205,6 +205,28 @@ describe("request headers", () => {
     expect((await call("GET", "/v1/kv/time/bad")).status).toBe(404);
   });
 
+  test("R6, R7, R10: a read that ends in 404 or 412 says how it was made, as a 200 does", async () => {
+    const path = "/v1/kv/session/deleted";
+    const put = await call("PUT", `${path}?session=new`, { body: "x" });
+    const session = { "X-Session": put.headers.get("X-Session") ?? "" };
+    const other = await call("GET", path, { headers: { ...session, "If-Match": '"other"' } });
+    expectProblem(other, 412, "precondition-failed");
+    await call("DELETE", path);
+    const deleted = await call("GET", path, { headers: session });
+    expectProblem(deleted, 404, "key-not-found");
+    expect(deleted.headers.get("X-Tombstone")).toBe("true");
+    for (const { headers } of [other, deleted]) {
+      expect(headers.get("X-Session")).toBeTruthy();
+      expect(headers.get("X-Replies")).toBe("n=1, ok=1, primary=1");
+      expect(headers.get("X-Conflict-Mode")).toBe("siblings");
+      expect(headers.get("X-Effective-N")).toBe("1");
+    }
+    const next = await call("GET", path, {
+      headers: { "X-Session": deleted.headers.get("X-Session") ?? "" },
+    });
+    expect(next.status).toBe(404);
+  });
+
   test("R7: a session starts with new, is handed on, and garbage is 400 bad-session", async () => {
     const headers = { "X-Session": "new" };
     const put = await call("PUT", "/v1/kv/session/k", { headers, body: "mine" });
@@ -219,6 +241,7 @@ describe("request headers", () => {
     expect(fresh.headers.get("X-Session")).toBeTruthy();
     const absent = await call("GET", "/v1/kv/session/none", { headers: { "X-Session": token } });
     expect(absent.status).toBe(404);
+    expect(absent.headers.get("X-Session")).toBeTruthy();
 
     for (const garbage of ["garbage", "***", token.slice(0, -2), `${token}AA`]) {
       const bad = { headers: { "X-Session": garbage } };
