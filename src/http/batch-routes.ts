@@ -4,6 +4,9 @@
  *
  * All operations are looked at before the first one runs: one that can never work refuses the batch and nothing is
  * written. One that fails when it runs fails alone.
+ *
+ * An `Idempotency-Key` of the batch holds for each put and delete as `<key>#<index>`: a retry repeats the answer of what
+ * was written before and writes the rest; another value for the key of an operation is 422 for that operation alone.
  */
 import { z } from "zod";
 import { EMPTY_BYTES, base64url, fromBase64url, utf8 } from "../base/bytes.ts";
@@ -13,7 +16,7 @@ import { requireType } from "./accept.ts";
 import { jsonAnswer } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
 import { TTL_MS_MAX, parseCondition } from "./header-values.ts";
-import { consistencyOf, readRequestOf, timeoutOf } from "./headers.ts";
+import { consistencyOf, idempotencyKeyOf, readRequestOf, timeoutOf } from "./headers.ts";
 import { readJson } from "./json-body.ts";
 import { envelopeJson, metadataJson, valueJson } from "./key-json.ts";
 import { KeyLanes } from "./key-lanes.ts";
@@ -51,6 +54,8 @@ interface Operation {
   readonly context: string;
   readonly expiry: Expiry;
   readonly condition: Condition;
+  /** "" for none. */
+  readonly idempotencyKey: string;
 }
 
 export async function postBatch(exchange: Exchange): Promise<Response> {
@@ -63,13 +68,26 @@ export async function postBatch(exchange: Exchange): Promise<Response> {
       `Cannot take a batch of ${body.ops.length} operations: want at most ${limits.batchOperationsMax}`,
     );
   }
-  const operations = body.ops.map((input, index) => checkOperation(exchange, input, index));
+  const idempotencyKey = idempotencyKeyOf(exchange);
+  const operations = body.ops.map((input, index) =>
+    checkOperation(
+      exchange,
+      input,
+      index,
+      idempotencyKey === "" ? "" : `${idempotencyKey}#${index}`,
+    ),
+  );
   return jsonAnswer(exchange, { results: await runAll(exchange, operations) });
 }
 
-function checkOperation(exchange: Exchange, input: OperationInput, index: number): Operation {
+function checkOperation(
+  exchange: Exchange,
+  input: OperationInput,
+  index: number,
+  idempotencyKey: string,
+): Operation {
   try {
-    const operation = operationOf(exchange, input);
+    const operation = operationOf(exchange, input, idempotencyKey);
     // Whatever the options of the batch ask of this bucket is refused now, before anything is written.
     consistencyOf(exchange, exchange.services.kv.bucket(operation.bucket));
     return operation;
@@ -81,7 +99,7 @@ function checkOperation(exchange: Exchange, input: OperationInput, index: number
   }
 }
 
-function operationOf(exchange: Exchange, input: OperationInput): Operation {
+function operationOf(exchange: Exchange, input: OperationInput, idempotencyKey: string): Operation {
   const isPut = input.op === "put";
   if (!isPut && (input.value ?? input.valueB64 ?? input.ttl) !== undefined) {
     throw new HutchError("bad-request", `"${input.op}" takes no value and no ttl`);
@@ -98,6 +116,7 @@ function operationOf(exchange: Exchange, input: OperationInput): Operation {
     expiry:
       input.ttl === undefined ? { kind: "default" } : { kind: "after", ttlMs: input.ttl * 1000 },
     condition: parseCondition(input.ifMatch, undefined),
+    idempotencyKey,
   };
 }
 
@@ -194,7 +213,7 @@ async function runWrite(exchange: Exchange, operation: Operation): Promise<unkno
     expiry: operation.expiry,
     context: operation.context,
     condition: operation.condition,
-    idempotencyKey: "",
+    idempotencyKey: operation.idempotencyKey,
     consistency: consistencyOf(exchange, properties),
     timeoutMs: timeoutOf(exchange),
     session: exchange.option("x-session", "session", "bad-session") ?? "",

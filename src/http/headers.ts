@@ -191,7 +191,7 @@ function expiryOf(exchange: Exchange): Expiry {
   return parseExpiresAt(expiresAt, exchange.services.clock.wallMs());
 }
 
-function idempotencyKeyOf(exchange: Exchange): string {
+export function idempotencyKeyOf(exchange: Exchange): string {
   const text = exchange.option("idempotency-key", "idempotency-key");
   return text === undefined ? "" : checkIdempotencyKey(text);
 }

@@ -208,6 +208,28 @@ describe("batch", () => {
     expect((await call("GET", "/v1/kv/batch/tagged")).text).toBe("2");
   });
 
+  test("row 35: Idempotency-Key holds per operation: a retry is a replay, another body is 422 alone", async () => {
+    const headers = { "Idempotency-Key": "batch-1" };
+    const operations = (value: string) => [
+      { op: "put", bucket: "sib", key: "retried", value: "a" },
+      { op: "put", bucket: "sib", key: "retried", value },
+      { op: "delete", bucket: "batch", key: "retried" },
+    ];
+    const first = await batch(operations("b"), headers);
+    expect(first.json.results.map(({ status }: any) => status)).toEqual([204, 204, 204]);
+    await put("/v1/kv/batch/retried", "since");
+    expect((await batch(operations("b"), headers)).json).toEqual(first.json);
+    expect((await call("GET", "/v1/kv/sib/retried")).headers.get("X-Siblings")).toBe("2");
+    expect((await call("GET", "/v1/kv/batch/retried")).text).toBe("since");
+    const other = (await batch(operations("c"), headers)).json.results;
+    expect(other.map(({ status }: any) => status)).toEqual([204, 422, 204]);
+    expect(other[1].problem.code).toBe("idempotency-mismatch");
+    const long = { "Idempotency-Key": "k".repeat(201) };
+    const fresh = [{ op: "put", bucket: "batch", key: "not-taken", value: "x" }];
+    expectProblem(await batch(fresh, long), 400, "bad-request");
+    expect((await call("GET", "/v1/kv/batch/not-taken")).status).toBe(404);
+  });
+
   test("row 53: a malformed operation refuses the whole with 400, nothing written", async () => {
     const good = { op: "put", bucket: "batch", key: "whole", value: "x" };
     const malformed = [
