@@ -334,6 +334,16 @@ export class Coordinator {
     return indeterminate(quorum, "failed", this.nodeId, request, thrown);
   }
 
+  /** Throws unless `context` is a token of this key. */
+  checkContext(bucketName: string, key: Uint8Array, context: string): void {
+    this.tokens.decode(this.address(this.buckets.get(bucketName), key).fingerprint, context);
+  }
+
+  /** Throws unless `session` is `new` or a token of this cluster. */
+  checkSession(session: string): void {
+    this.sessions.decode(session);
+  }
+
   list(bucketName: string, request: ListRequest): Promise<ListPage> {
     this.refuseStopping();
     return this.listing.page(this.buckets.get(bucketName), request);

@@ -16,7 +16,13 @@ import { requireType } from "./accept.ts";
 import { jsonAnswer } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
 import { TTL_MS_MAX, parseCondition } from "./header-values.ts";
-import { consistencyOf, idempotencyKeyOf, readRequestOf, timeoutOf } from "./headers.ts";
+import {
+  checkSession,
+  consistencyOf,
+  idempotencyKeyOf,
+  readRequestOf,
+  timeoutOf,
+} from "./headers.ts";
 import { readJson } from "./json-body.ts";
 import { envelopeJson, metadataJson, valueJson } from "./key-json.ts";
 import { KeyLanes } from "./key-lanes.ts";
@@ -69,6 +75,8 @@ export async function postBatch(exchange: Exchange): Promise<Response> {
     );
   }
   const idempotencyKey = idempotencyKeyOf(exchange);
+  timeoutOf(exchange);
+  checkSession(exchange);
   const operations = body.ops.map((input, index) =>
     checkOperation(
       exchange,
@@ -89,11 +97,16 @@ function checkOperation(
   try {
     const operation = operationOf(exchange, input, idempotencyKey);
     // Whatever the options of the batch ask of this bucket is refused now, before anything is written.
-    consistencyOf(exchange, exchange.services.kv.bucket(operation.bucket));
+    const { kv } = exchange.services;
+    const { bucket, key, context } = operation;
+    consistencyOf(exchange, kv.bucket(bucket));
+    if (context !== "") kv.checkContext(bucket, key, context);
     return operation;
   } catch (thrown) {
     if (!(thrown instanceof HutchError)) throw thrown;
-    throw new HutchError(thrown.code, `Cannot take operation ${index}: ${thrown.message}`, {
+    // 414 is for a path; here a malformed operation refuses the whole with 400.
+    const code = thrown.code === "key-too-long" ? "bad-key" : thrown.code;
+    throw new HutchError(code, `Cannot take operation ${index}: ${thrown.message}`, {
       data: { ...thrown.data, operation: index },
     });
   }
@@ -104,8 +117,8 @@ function operationOf(exchange: Exchange, input: OperationInput, idempotencyKey: 
   if (!isPut && (input.value ?? input.valueB64 ?? input.ttl) !== undefined) {
     throw new HutchError("bad-request", `"${input.op}" takes no value and no ttl`);
   }
-  if (input.op === "get" && input.context !== undefined) {
-    throw new HutchError("bad-request", '"get" takes no context');
+  if (input.op === "get" && (input.context ?? input.ifMatch) !== undefined) {
+    throw new HutchError("bad-request", '"get" takes no context and no ifMatch');
   }
   return {
     op: input.op,
@@ -166,12 +179,8 @@ async function run(exchange: Exchange, operation: Operation): Promise<unknown> {
   }
 }
 
-async function runRead(
-  exchange: Exchange,
-  { bucket, key, condition }: Operation,
-): Promise<unknown> {
+async function runRead(exchange: Exchange, { bucket, key }: Operation): Promise<unknown> {
   const { kv } = exchange.services;
-  if (condition.kind !== "none") throw new HutchError("bad-request", '"get" takes no ifMatch');
   const result = await kv.read(bucket, key, readRequestOf(exchange, kv.bucket(bucket)));
   return readResultJson(result);
 }

@@ -50,7 +50,7 @@ export function readRequestOf(exchange: Exchange, properties: BucketProperties):
   return {
     consistency: consistencyOf(exchange, properties),
     timeoutMs: timeoutOf(exchange),
-    session: exchange.option("x-session", "session", "bad-session") ?? "",
+    session: sessionOf(exchange),
   };
 }
 
@@ -136,7 +136,7 @@ function writeWithOptions(
     idempotencyKey: idempotencyKeyOf(exchange),
     consistency: consistencyOf(exchange, properties),
     timeoutMs: timeoutOf(exchange),
-    session: exchange.option("x-session", "session", "bad-session") ?? "",
+    session: sessionOf(exchange),
   };
 }
 
@@ -166,6 +166,28 @@ export function conditionOf(exchange: Exchange): Condition {
     exchange.option("if-match", "if-match"),
     exchange.option("if-none-match", "if-none-match"),
   );
+}
+
+/**
+ * Refuses level, timeout and session of a request over many keys, which has no single read to refuse them: never a silent
+ * default (row 28).
+ */
+export function checkReadOptions(exchange: Exchange, bucket: string): void {
+  const { kv } = exchange.services;
+  consistencyOf(exchange, kv.bucket(bucket));
+  timeoutOf(exchange);
+  checkSession(exchange);
+}
+
+/** The session of the request, "" for none; refused now where it is no token. */
+export function checkSession(exchange: Exchange): string {
+  const session = sessionOf(exchange);
+  if (session !== "") exchange.services.kv.checkSession(session);
+  return session;
+}
+
+function sessionOf(exchange: Exchange): string {
+  return exchange.option("x-session", "session", "bad-session") ?? "";
 }
 
 function contextOf(exchange: Exchange): string {

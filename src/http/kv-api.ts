@@ -28,6 +28,10 @@ export interface KvApi {
   list(bucket: string, request: ListRequest): Promise<ListPage>;
   /** All keys after `after` (empty: from the start), in byte order, deleted ones included, from one snapshot. */
   export(bucket: string, after: Uint8Array): AsyncIterable<ExportedKey>;
+  /** Throws `bad-context` or `context-mismatch` unless `context` is a token of this key. */
+  checkContext(bucket: string, key: Uint8Array, context: string): void;
+  /** Throws `bad-session` unless `session` is `new` or a token. */
+  checkSession(session: string): void;
   /** Merges an exported state (mints nothing); twice is once. */
   importMerge(bucket: string, exported: ExportedKey): Promise<void>;
   explain(bucket: string, key: Uint8Array): Promise<Explanation>;

@@ -19,7 +19,7 @@ import { bytesOf } from "./batch-routes.ts";
 import { ClientAborted } from "./body-reader.ts";
 import type { Exchange } from "./exchange.ts";
 import { TTL_MS_MAX, checkContentType, checkMetadata } from "./header-values.ts";
-import { consistencyOf, timeoutOf } from "./headers.ts";
+import { checkReadOptions, consistencyOf, timeoutOf } from "./headers.ts";
 import { checkBodyType } from "./json-body.ts";
 import { parseJson } from "./json-text.ts";
 import { KeyLanes } from "./key-lanes.ts";
@@ -67,6 +67,7 @@ const writeLine = z.compile(
 export function exportBucket(exchange: Exchange): Promise<Response> {
   const bucket = bucketOf(exchange, "/v1/export/");
   requireType(exchange.header("accept"), [NDJSON_TYPE, "application/json"]);
+  checkReadOptions(exchange, bucket);
   const after = exchange.hasQuery ? exchange.query.bytes("after") : undefined;
   return ndjsonAnswer(exchange, exportLines(exchange, bucket, after ?? EMPTY_BYTES));
 }

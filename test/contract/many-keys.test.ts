@@ -166,6 +166,25 @@ describe("listing", () => {
   });
 });
 
+test("rows 28, 31: a level, timeout or session that cannot be refuses a listing and an export", async () => {
+  const ndjson = { Accept: "application/x-ndjson" };
+  for (const path of ["/v1/kv/batch", "/v1/export/batch"])
+    for (const headers of [{}, ndjson]) {
+      for (const [option, code] of [
+        ["consistency", "bad-consistency"],
+        ["timeout", "bad-timeout"],
+        ["session", "bad-session"],
+      ]) {
+        expectProblem(await call("GET", `${path}?${option}=banana`, { headers }), 400, `${code}`);
+        const header = { ...headers, [`X-${option}`]: "banana" };
+        expectProblem(await call("GET", path, { headers: header }), 400, `${code}`);
+      }
+      expectProblem(await call("GET", `${path}?consistency=STRONG`), 501, "not-implemented");
+      const allowed = `${path}?consistency=ALL&timeout=2s&session=new`;
+      expect((await call("GET", allowed, { headers })).status).toBe(200);
+    }
+});
+
 describe("batch", () => {
   const batch = (ops: unknown, headers: Record<string, string> = {}) =>
     json("POST", "/v1/batch", { ops }, headers);
@@ -232,6 +251,7 @@ describe("batch", () => {
 
   test("row 53: a malformed operation refuses the whole with 400, nothing written", async () => {
     const good = { op: "put", bucket: "batch", key: "whole", value: "x" };
+    const foreign = contextOf(await put("/v1/kv/batch/foreign", "x"));
     const malformed = [
       { op: "fly", bucket: "batch", key: "k" },
       { op: "put", bucket: "batch", key: "k" },
@@ -246,6 +266,10 @@ describe("batch", () => {
       { op: "put", bucket: "batch", key: "k", value: "x", ifMatch: "unquoted" },
       { op: "put", bucket: "batch", key: "k", value: "x", colour: "red" },
       { op: "get", bucket: "batch", key: "k", value: "x" },
+      { op: "get", bucket: "batch", key: "k", ifMatch: "*" },
+      { op: "put", bucket: "batch", key: "k", value: "x", context: "garbage" },
+      { op: "delete", bucket: "batch", key: "k", context: foreign },
+      { op: "put", bucket: "batch", key: "k".repeat(300), value: "x" },
       "put",
       null,
     ];
@@ -258,6 +282,13 @@ describe("batch", () => {
       400,
       "unknown-field",
     );
+    const inOne = async (members: object) =>
+      batch([good, { op: "put", bucket: "batch", key: "k", value: "x", ...members }]);
+    expectProblem(await inOne({ context: "garbage" }), 400, "bad-context");
+    expectProblem(await inOne({ context: foreign }), 400, "context-mismatch");
+    expectProblem(await inOne({ key: "k".repeat(300) }), 400, "bad-key");
+    expectProblem(await batch([good], { "X-Timeout": "banana" }), 400, "bad-timeout");
+    expectProblem(await batch([good], { "X-Session": "banana" }), 400, "bad-session");
     for (const body of [{}, { ops: {} }, { ops: [good], extra: 1 }, [], "ops"])
       expect((await json("POST", "/v1/batch", body)).status).toBe(400);
     expect((await call("GET", "/v1/kv/batch/whole")).status).toBe(404);

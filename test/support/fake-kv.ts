@@ -294,6 +294,14 @@ export class FakeKv implements KvApi {
     };
   }
 
+  checkContext(bucket: string, key: Uint8Array, context: string): void {
+    contextOf(bucket, key, context, 0);
+  }
+
+  checkSession(session: string): void {
+    sessionAfter(session);
+  }
+
   async list(bucket: string, request: ListRequest): Promise<ListPage> {
     this.#fail();
     const after = request.cursor === "" ? undefined : fromBase64url(request.cursor);
