@@ -123,7 +123,8 @@ function chosenSibling(exchange: Exchange, state: KeyState): Sibling | undefined
   const { query } = exchange;
   const dot = query.text("dot");
   if (dot !== undefined) {
-    const named = state.siblings.find((sibling) => sibling.dot === dot && !sibling.isDeleted);
+    const named = state.siblings.find((sibling) => sibling.dot === dot);
+    if (named?.isDeleted === true) throw deletedSibling(state, "The sibling is a deletion");
     if (named === undefined)
       throw keyNotFound(
         `Cannot read sibling "${dot.slice(0, 64)}": the key has no such value`,
@@ -137,8 +138,16 @@ function chosenSibling(exchange: Exchange, state: KeyState): Sibling | undefined
     throw new HutchError("bad-request", `Cannot resolve by "${resolve.slice(0, 32)}": want lww`);
   }
   const newest = visibleSiblings(exchange, state)[0]!;
-  if (newest.isDeleted) throw absent(state);
+  if (state.isTombstone) throw absent(state);
+  if (newest.isDeleted) {
+    throw deletedSibling(state, "The newest sibling is a deletion, older ones hold values");
+  }
   return newest;
+}
+
+/** One of several siblings is asked for and is a deletion; `X-Siblings` says that there are others. */
+function deletedSibling(state: KeyState, detail: string): HutchError {
+  return keyNotFound(detail, { ...dataOf(state), tombstone: true });
 }
 
 function absent(state: KeyState): HutchError {
@@ -176,7 +185,11 @@ function answerSeveral(
   accept: string | null,
   headers: HeaderBlock,
 ): Response {
-  const type = requireTypeOrProblem(accept);
+  // A write was done already when its representation is made: it is never refused for its form.
+  const isWrite = exchange.request.method === "PUT";
+  const type = isWrite
+    ? (preferredType(accept, ENVELOPE_TYPES) ?? JSON_TYPE)
+    : requireType(accept, ENVELOPE_TYPES);
   return answerEnvelope(
     exchange,
     state,
@@ -185,11 +198,6 @@ function answerSeveral(
     headers,
     type === SIBLINGS_TYPE ? 200 : 300,
   );
-}
-
-/** A client that asked for the value's own type did not expect several; the default form tells it. */
-function requireTypeOrProblem(accept: string | null): string {
-  return preferredType(accept, ENVELOPE_TYPES) ?? JSON_TYPE;
 }
 
 function answerEnvelope(

@@ -221,6 +221,31 @@ describe("siblings", () => {
     expect((await call("GET", `${path}?resolve=banana`)).status).toBe(400);
   });
 
+  test("R4: ?resolve=lww and ?dot= that meet a deletion are a 404 that says so and that there are others", async () => {
+    const path = fresh();
+    const first = contextOf(await put(path, "a"));
+    await put(path, "b");
+    await call("DELETE", path, { headers: { "X-Causal-Context": first } });
+    const { siblings } = (await call("GET", path)).json;
+    const deleted = siblings.find((each: any) => each.deleted);
+    for (const query of ["resolve=lww", `dot=${encodeURIComponent(deleted.dot)}`]) {
+      const answer = await call("GET", `${path}?${query}`);
+      expectProblem(answer, 404, "key-not-found");
+      expect(answer.json.detail).toContain("deletion");
+      expect(answer.headers.get("X-Tombstone")).toBe("true");
+      expect(answer.headers.get("X-Siblings")).toBe("2");
+      expect(contextOf(answer)).toBeTruthy();
+    }
+    expect((await call("GET", `${path}?resolve=lww&tombstones=drop`)).text).toBe("b");
+    await call("DELETE", path);
+    const gone = await call("GET", `${path}?resolve=lww`);
+    expectProblem(gone, 404, "key-not-found");
+    expect([gone.json.detail, gone.headers.get("X-Tombstone")]).toEqual([
+      "The key is deleted or expired",
+      "true",
+    ]);
+  });
+
   test("a PUT with the context of the read resolves them", async () => {
     const path = fresh();
     for (const body of ["a", "b", "c"]) await put(path, body);
@@ -327,6 +352,14 @@ describe("siblings", () => {
         406,
         "not-acceptable",
       );
+    for (const accept of ["image/png", "text/plain", "application/json;q=0"])
+      expectProblem(
+        await call("GET", path, { headers: { Accept: accept } }),
+        406,
+        "not-acceptable",
+      );
+    const written = await put(path, "c", { Prefer: "return=representation", Accept: "image/png" });
+    expect(written.status).toBe(300);
     for (const accept of ["application/json", "application/*", "*/*"])
       expect((await call("GET", path, { headers: { Accept: accept } })).status).toBe(300);
   });
