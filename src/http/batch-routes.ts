@@ -33,9 +33,9 @@ const operation = z.strictObject({
   op: z.enum(["get", "put", "delete"]),
   bucket: z.string(),
   key: z.string().optional(),
-  keyB64: z.string().optional().describe("base64url, instead of `key`"),
+  keyB64: z.string().optional().describe("base64url or base64, instead of `key`"),
   value: z.string().optional(),
-  valueB64: z.string().optional().describe("base64url, instead of `value`"),
+  valueB64: z.string().optional().describe("base64url or base64, instead of `value`"),
   context: z.string().optional(),
   ttl: z
     .number()
@@ -133,7 +133,7 @@ function operationOf(exchange: Exchange, input: OperationInput, idempotencyKey: 
   };
 }
 
-/** `name` as text or `nameB64` as base64url, exactly one of them. */
+/** `name` as text or `nameB64` as base64, exactly one of them. Of base64 both alphabets, with padding or without. */
 export function bytesOf(
   input: Readonly<Record<string, unknown>>,
   name: "key" | "value",
@@ -146,8 +146,8 @@ export function bytesOf(
     throw new HutchError(code, `want "${name}" or "${name}B64", exactly one of them`);
   }
   if (text !== undefined) return utf8(text);
-  const bytes = fromBase64url(encoded!);
-  if (bytes === undefined) throw new HutchError(code, `"${name}B64" is not base64url`);
+  const bytes = fromBase64url(encoded!.replaceAll("+", "-").replaceAll("/", "_"));
+  if (bytes === undefined) throw new HutchError(code, `"${name}B64" is not base64`);
   return bytes;
 }
 

@@ -26,6 +26,7 @@ import type {
 import { consistencyFor } from "../quorum/parse-consistency.ts";
 import type { Exchange } from "./exchange.ts";
 import {
+  CURL_DEFAULT_TYPE,
   checkContentEncoding,
   checkContentType,
   checkIdempotencyKey,
@@ -123,9 +124,7 @@ function writeWithOptions(
   return {
     kind,
     value: EMPTY_BYTES,
-    contentType: isPut
-      ? checkContentType(exchange.option("content-type", "content-type") ?? "")
-      : "",
+    contentType: isPut ? contentTypeOf(exchange) : "",
     contentEncoding: isPut
       ? checkContentEncoding(exchange.option("content-encoding", "content-encoding") ?? "")
       : "",
@@ -188,6 +187,14 @@ export function checkSession(exchange: Exchange): string {
 
 function sessionOf(exchange: Exchange): string {
   return exchange.option("x-session", "session", "bad-session") ?? "";
+}
+
+/** The type that `curl -d` sends counts as not given, so the twin holds beside it. */
+function contentTypeOf(exchange: Exchange): string {
+  const header = exchange.header("content-type");
+  const isGiven = header !== null && header !== CURL_DEFAULT_TYPE;
+  const twin = !isGiven && exchange.hasQuery ? exchange.query.text("content-type") : undefined;
+  return checkContentType(twin ?? header ?? "");
 }
 
 function contextOf(exchange: Exchange): string {

@@ -2,6 +2,9 @@
 import type { z } from "zod";
 import { HutchError, type RestCode } from "../base/errors.ts";
 
+/** Members of a body that have a code of their own, wherever a header with their name has it. */
+const MEMBER_CODES: Readonly<Record<string, RestCode>> = { ttl: "bad-ttl" };
+
 /** The first issue decides; `unknown-field` where the input has a field that nobody knows. */
 export function schemaError(
   what: string,
@@ -10,9 +13,10 @@ export function schemaError(
 ): HutchError {
   const unknown = issues.find((issue) => issue.code === "unrecognized_keys");
   const issue = unknown ?? issues[0]!;
+  const memberCode = code === "bad-request" ? MEMBER_CODES[String(issue.path.at(-1))] : undefined;
   const place = issue.path.length === 0 ? "" : ` at "${issue.path.join(".").slice(0, 64)}"`;
   return new HutchError(
-    unknown === undefined ? code : "unknown-field",
+    unknown === undefined ? (memberCode ?? code) : "unknown-field",
     `Cannot read ${what}${place}: ${issue.message.slice(0, 256)}`,
   );
 }

@@ -190,6 +190,20 @@ describe("request headers", () => {
     expect(asForm.headers.get("Content-Type")).not.toContain("urlencoded");
   });
 
+  test("?content-type= holds beside the type that curl -d sends, which counts as not given", async () => {
+    const typeOf = async (type: string | undefined, twin: string) => {
+      const headers = type === undefined ? {} : { "Content-Type": type };
+      await call("PUT", `/v1/kv/type/twin${twin}`, { headers, body: new Uint8Array([120]) });
+      return (await call("GET", "/v1/kv/type/twin")).headers.get("Content-Type");
+    };
+    const curl = "application/x-www-form-urlencoded";
+    const twin = "?content-type=text/css";
+    expect(await typeOf(curl, twin)).toBe("text/css");
+    expect(await typeOf(undefined, twin)).toBe("text/css");
+    expect(await typeOf("text/html", twin)).toBe("text/html");
+    expect(await typeOf(curl, "")).toBe("application/octet-stream");
+  });
+
   test("row 31: X-Timeout in ms and s up to 60 s, else 400 bad-timeout, nothing written", async () => {
     for (const timeout of ["250ms", "2s", "60s", "60000ms"]) {
       const headers = { "X-Timeout": timeout };

@@ -210,6 +210,24 @@ describe("batch", () => {
     expect(Math.abs(Date.parse(expires) - Date.now() - 3_600_000)).toBeLessThan(20_000);
   });
 
+  test("keyB64 and valueB64 are base64url or standard base64, with padding or without", async () => {
+    const value = Buffer.from([0xfb, 0xff, 0xfe, 0xff]);
+    const texts = ["-__-_w", "-__-_w==", "+//+/w", "+//+/w=="];
+    const keys = ["_w", "_w==", "/w", "/w=="];
+    for (const [index, valueB64] of texts.entries()) {
+      const put = { op: "put", bucket: "base64", keyB64: keys[index], valueB64 };
+      expect((await batch([put])).json.results[0].status).toBe(204);
+      const got = await call("GET", "/v1/kv64/base64/_w");
+      expect(Buffer.from(got.bytes)).toEqual(value);
+      const line = JSON.stringify({ keyB64: keys[index], valueB64 });
+      const into = `/v1/import/base64${index}?mode=write`;
+      const imported = await call("POST", into, { body: line });
+      expect(imported.json).toMatchObject({ imported: 1, failed: 0 });
+      const read = await call("GET", `/v1/kv64/base64${index}/_w`);
+      expect(Buffer.from(read.bytes)).toEqual(value);
+    }
+  });
+
   test("context and ifMatch hold; an operation that fails at run time fails alone", async () => {
     const context = contextOf(await put("/v1/kv/sib/batch", "a"));
     const etag = etagOf(await put("/v1/kv/batch/tagged", "1"));
@@ -282,6 +300,12 @@ describe("batch", () => {
       400,
       "unknown-field",
     );
+    for (const ttl of [0, -5, 1.5, 10 * 366 * 86_400, "soon"])
+      expectProblem(
+        await batch([good, { op: "put", bucket: "batch", key: "k", value: "x", ttl }]),
+        400,
+        "bad-ttl",
+      );
     const inOne = async (members: object) =>
       batch([good, { op: "put", bucket: "batch", key: "k", value: "x", ...members }]);
     expectProblem(await inOne({ context: "garbage" }), 400, "bad-context");

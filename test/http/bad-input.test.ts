@@ -600,7 +600,7 @@ describe("keys and values", () => {
       [{ op: "put", bucket: "demo", key: "a", valueB64: "!" }, "bad-request"],
       [{ op: "put", bucket: "Demo", key: "a", value: "x" }, "bad-bucket"],
       [{ op: "put", bucket: "demo", key: "", value: "x" }, "bad-key"],
-      [{ op: "put", bucket: "demo", key: "a", value: "x", ttl: 0 }, "bad-request"],
+      [{ op: "put", bucket: "demo", key: "a", value: "x", ttl: 0 }, "bad-ttl"],
       [{ op: "put", bucket: "demo", key: "a", value: "x", ifMatch: "x" }, "bad-request"],
       [{ op: "get", bucket: "demo", key: "a", value: "x" }, "bad-request"],
       [null, "bad-request"],

@@ -272,7 +272,7 @@ describe("export and import", () => {
       "5 unknown-field",
       "6 bad-request",
       "7 value-too-large",
-      "8 bad-request",
+      "8 bad-ttl",
       "9 bad-request",
       "10 bad-json",
     ]);
