@@ -354,18 +354,18 @@ export class Coordinator {
     return this.listing.export(this.buckets.get(bucketName), after);
   }
 
-  /** Mints nothing; importing twice changes nothing. */
-  async importMerge(bucketName: string, exported: ExportedKey): Promise<void> {
+  /** Mints nothing; importing twice changes nothing. Answers how many concurrent values a lww bucket gave up for it. */
+  async importMerge(bucketName: string, exported: ExportedKey): Promise<number> {
     this.refuseStopping();
     this.writesInFlight++;
     try {
-      await this.importNow(bucketName, exported);
+      return await this.importNow(bucketName, exported);
     } finally {
       this.writeEnded();
     }
   }
 
-  private async importNow(bucketName: string, exported: ExportedKey): Promise<void> {
+  private async importNow(bucketName: string, exported: ExportedKey): Promise<number> {
     const incoming = recordOf(exported);
     for (let waits = 0; waits < ADMISSION_WAITS_MAX; waits++) {
       const pause = this.store.admit("put");
@@ -375,7 +375,13 @@ export class Coordinator {
     }
     const bucket = this.buckets.get(bucketName);
     const address = this.address(bucket, exported.key);
-    await this.replica.merge(bucket, address, incoming, this.trusted.nowMsForWrite());
+    const { counters } = this.replica;
+    const droppedBefore = counters.conflictsDropped;
+    const durable = this.replica.merge(bucket, address, incoming, this.trusted.nowMsForWrite());
+    // Of this merge alone: it has run by now, and nothing else has.
+    const dropped = counters.conflictsDropped - droppedBefore;
+    await durable;
+    return dropped;
   }
 
   async explain(bucketName: string, key: Uint8Array): Promise<Explained> {

@@ -32,8 +32,8 @@ export interface KvApi {
   checkContext(bucket: string, key: Uint8Array, context: string): void;
   /** Throws `bad-session` unless `session` is `new` or a token. */
   checkSession(session: string): void;
-  /** Merges an exported state (mints nothing); twice is once. */
-  importMerge(bucket: string, exported: ExportedKey): Promise<void>;
+  /** Merges an exported state (mints nothing); twice is once. Answers how many concurrent values a lww bucket gave up for it. */
+  importMerge(bucket: string, exported: ExportedKey): Promise<number>;
   explain(bucket: string, key: Uint8Array): Promise<Explanation>;
 
   bucketNames(): readonly string[];

@@ -14,7 +14,7 @@ import { EMPTY_BYTES, base64url } from "../base/bytes.ts";
 import { HutchError, type RestCode, messageOf } from "../base/errors.ts";
 import type { Metadata, WriteRequest } from "../quorum/operation.ts";
 import { requireType } from "./accept.ts";
-import { jsonAnswer } from "./answers.ts";
+import { type HeaderBlock, jsonAnswer } from "./answers.ts";
 import { bytesOf } from "./batch-routes.ts";
 import { ClientAborted } from "./body-reader.ts";
 import type { Exchange } from "./exchange.ts";
@@ -22,6 +22,7 @@ import { TTL_MS_MAX, checkContentType, checkMetadata } from "./header-values.ts"
 import { checkReadOptions, consistencyOf, timeoutOf } from "./headers.ts";
 import { checkBodyType } from "./json-body.ts";
 import { parseJson } from "./json-text.ts";
+import type { KvApi } from "./kv-api.ts";
 import { KeyLanes } from "./key-lanes.ts";
 import { bucketOf, checkKey } from "./key-path.ts";
 import { type Line, NDJSON_TYPE, linesOf, ndjsonAnswer } from "./ndjson.ts";
@@ -92,6 +93,8 @@ interface ImportError {
 interface ImportReport {
   imported: number;
   failed: number;
+  /** Concurrent values that a lww bucket gave up for what was merged; told in a header. */
+  dropped: number;
   /** In the order of lines; the first `importErrorsMax`. */
   readonly errors: ImportError[];
 }
@@ -102,20 +105,23 @@ export async function importBucket(exchange: Exchange): Promise<Response> {
   checkBodyType(exchange, IMPORT_TYPES);
   const task = importTaskOf(exchange, bucket);
   exchange.allowSilence(0);
-  const report: ImportReport = { imported: 0, failed: 0, errors: [] };
+  const report: ImportReport = { imported: 0, failed: 0, dropped: 0, errors: [] };
   try {
     await importLines(exchange, task, report);
   } catch (thrown) {
     throw withReport(thrown, report);
   }
   report.errors.sort((a, b) => a.line - b.line);
-  return jsonAnswer(exchange, report);
+  const { imported, failed, errors, dropped } = report;
+  const headers: HeaderBlock = dropped > 0 ? { "X-Conflict-Dropped": String(dropped) } : {};
+  return jsonAnswer(exchange, { imported, failed, errors }, 200, headers);
 }
 
 /** One line, decoded: its key, and what writes it. */
 interface ImportStep {
   readonly key: Uint8Array;
-  readonly run: () => Promise<unknown>;
+  /** Answers how many concurrent values were dropped for it. */
+  readonly run: () => Promise<number>;
 }
 
 type ImportTask = (line: unknown) => ImportStep;
@@ -149,7 +155,8 @@ async function take(
   report: ImportReport,
 ): Promise<void> {
   try {
-    await step.run();
+    const dropped = await step.run();
+    report.dropped += dropped;
     report.imported++;
   } catch (thrown) {
     fail(exchange, report, line, thrown);
@@ -251,8 +258,18 @@ function writeTask(exchange: Exchange, bucket: string): ImportTask {
       timeoutMs,
       session: "",
     };
-    return { key, run: () => kv.write(bucket, key, request) };
+    return { key, run: () => written(kv, bucket, key, request) };
   };
+}
+
+async function written(
+  kv: KvApi,
+  bucket: string,
+  key: Uint8Array,
+  request: WriteRequest,
+): Promise<number> {
+  const { state } = await kv.write(bucket, key, request);
+  return state.conflictDropped;
 }
 
 function metadataOf(meta: Readonly<Record<string, string>> | undefined): Metadata {

@@ -429,6 +429,23 @@ describe("export and import", () => {
     expect([get.status, get.text]).toEqual([200, "newer"]);
   });
 
+  test("a merge into a lww bucket says how many concurrent values it dropped, once", async () => {
+    await json("PUT", "/v1/buckets/two", { blindPut: "sibling" });
+    await json("PUT", "/v1/buckets/newest", { conflicts: "lww" });
+    for (const body of ["a", "b", "c"]) await put("/v1/kv/two/many", body);
+    await put("/v1/kv/two/single", "x");
+    const body = (await call("GET", "/v1/export/two")).text;
+    const droppedBy = async (bucket: string) => {
+      const answer = await call("POST", `/v1/import/${bucket}`, { body });
+      expect(answer.json).toEqual({ imported: 2, failed: 0, errors: [] });
+      return answer.headers.get("X-Conflict-Dropped");
+    };
+    expect(await droppedBy("newest")).toBe("2");
+    expect(await droppedBy("newest")).toBeNull();
+    expect(await droppedBy("two")).toBeNull();
+    expect((await call("GET", "/v1/kv/newest/many")).text).toBe("c");
+  });
+
   test("?mode=write takes plain lines; bad ones are reported by number and do not stop the good", async () => {
     const lines = [
       JSON.stringify({ key: "w1", value: "1", contentType: "text/plain", meta: { who: "ann" } }),

@@ -366,7 +366,7 @@ export class FakeKv implements KvApi {
     }
   }
 
-  async importMerge(bucket: string, exported: ExportedKey): Promise<void> {
+  async importMerge(bucket: string, exported: ExportedKey): Promise<number> {
     this.#fail();
     this.writesInFlight++;
     this.writesInFlightMax = Math.max(this.writesInFlightMax, this.writesInFlight);
@@ -377,13 +377,16 @@ export class FakeKv implements KvApi {
       throw new HutchError("bad-request", "Cannot import: the record is none");
     }
     const found = this.#find(bucket, exported.key);
-    if (found !== undefined && found.counter >= record.counter) return;
+    if (found !== undefined && found.counter >= record.counter) return 0;
     this.writeCount++;
+    const siblings = record.siblings.map((s) => ({ ...s, value: fromBase64url(s.value)! }));
+    const kept = this.bucket(bucket).conflicts === "lww" ? 1 : siblings.length;
     this.#keys.set(mapKey(bucket, exported.key), {
       key: exported.key.slice(),
       counter: record.counter,
-      siblings: record.siblings.map((s) => ({ ...s, value: fromBase64url(s.value)! })),
+      siblings: siblings.slice(0, kept),
     });
+    return siblings.length - kept;
   }
 
   async explain(_bucket: string, _key: Uint8Array): Promise<Explanation> {
