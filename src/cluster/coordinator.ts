@@ -12,11 +12,8 @@
  */
 import { HutchError } from "../base/errors.ts";
 import { DecodeError } from "../base/byte-reader.ts";
-import { hex } from "../base/bytes.ts";
-import { type Actor, dotText, makeActor } from "../causality/actor.ts";
+import { type Actor, makeActor } from "../causality/actor.ts";
 import { ContextTokens } from "../causality/context-token.ts";
-import { hlcText } from "../causality/hlc.ts";
-import { maxHlc } from "../causality/lww.ts";
 import { recordFromJson } from "../causality/record-json.ts";
 import { type Record, decodeSingle } from "../causality/record.ts";
 import {
@@ -26,7 +23,6 @@ import {
   satisfies,
   seenOf,
 } from "../causality/session-token.ts";
-import { stateDigest } from "../kernels/kernels.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type {
@@ -43,7 +39,10 @@ import { ReadQuorum } from "../quorum/read-quorum.ts";
 import { WriteQuorum } from "../quorum/write-quorum.ts";
 import { type KeyAddress, addressOf, partitionBitsOf } from "../ring/partition.ts";
 import { type Bucket, Buckets } from "./bucket-properties.ts";
+import { isProvenEmpty } from "./bucket-emptiness.ts";
 import { Deadlines } from "./deadlines.ts";
+import { explainOwner } from "./explain.ts";
+import { refuseImpossibleWrite } from "./impossible-write.ts";
 import { type Explained, indeterminate, overloaded, readTimeout, unavailable } from "./answers.ts";
 import { type KeyAnswer, answerAbsent, answerRecord, answerSingle } from "./key-state.ts";
 import { Listing } from "./listing.ts";
@@ -56,7 +55,6 @@ import { WriteStamps } from "./write-stamps.ts";
 const NODE_COUNT = 1;
 /** A write that was told to wait asks again this often before it goes on; each wait is short or ends with a flush. */
 const ADMISSION_WAITS_MAX = 3;
-const TTL_MS_MAX = 10 * 366 * 86_400_000;
 
 export interface CoordinatorOptions {
   /** Open, with the retention of `causality/retention.ts`. */
@@ -248,7 +246,9 @@ export class Coordinator {
     request: WriteRequest,
   ): Promise<WriteResult> {
     const deadline = this.options.clock.monoMs() + request.timeoutMs;
-    this.refuseImpossible(this.buckets.get(bucketName), request);
+    const { isDurable } = this.options;
+    const means = { reachable: NODE_COUNT, isDurable };
+    refuseImpossibleWrite(this.buckets.get(bucketName).properties, request, means);
     const session = request.session === "" ? undefined : this.sessions.decode(request.session);
     const pause = this.store.admit(request.kind);
     if (pause !== undefined) await this.admitted(pause, request, deadline);
@@ -267,7 +267,7 @@ export class Coordinator {
       }
     }
     if (outcome.kind === "refused") throw outcome.error;
-    quorum.acknowledge(this.nodeId, this.options.isDurable);
+    quorum.acknowledge(this.nodeId, isDurable);
     return this.writeResult(outcome, quorum, address, session);
   }
 
@@ -286,27 +286,6 @@ export class Coordinator {
       session: seen === undefined ? "" : this.sessions.encode(seen),
       isReplay: outcome.kind === "replayed",
     };
-  }
-
-  /** Input that can never work, and levels that cannot be reached: refused before anything is sent (R5). */
-  private refuseImpossible({ properties }: Bucket, request: WriteRequest): void {
-    const { value, expiry, consistency } = request;
-    if (value.length > properties.valueBytesMax)
-      throw new HutchError(
-        "value-too-large",
-        `Cannot store ${value.length} bytes: the bucket takes at most ${properties.valueBytesMax}`,
-        { data: { valueBytesMax: properties.valueBytesMax } },
-      );
-    const isTtlSane = expiry.kind !== "after" || (expiry.ttlMs > 0 && expiry.ttlMs <= TTL_MS_MAX);
-    const isInstantSane = expiry.kind !== "at" || Number.isSafeInteger(expiry.wallMs);
-    if (!isTtlSane || !isInstantSane)
-      throw new HutchError("bad-ttl", "Cannot store the value: its expiry is not within 10 years");
-    if (consistency.w > NODE_COUNT) throw unavailable("write", NODE_COUNT, consistency.w);
-    if (consistency.dw > 0 && !this.options.isDurable)
-      throw new HutchError(
-        "unavailable",
-        "Cannot write durably: this node runs with fsync=os and promises nothing",
-      );
   }
 
   /** Back-pressure; nothing has been written when it throws. */
@@ -391,17 +370,8 @@ export class Coordinator {
     const stored = this.replica.read(address);
     const value = stored?.value.slice();
     if (stored !== undefined) await this.store.whenDurable(stored.sequence);
-    const record = value === undefined ? [] : decodeStored(value);
-    const owner = {
-      node: this.nodeId,
-      role: "primary" as const,
-      state: "up",
-      reachable: true,
-      dots: record.flatMap(({ actor, values }) => values.map((own) => dotText(actor, own.counter))),
-      hlc: record.length === 0 ? "" : hlcText(maxHlc(record)),
-      stateHash: value === undefined ? "" : hex(stateDigest(value)),
-      latencyMs: this.options.clock.monoMs() - startedMs,
-    };
+    const latencyMs = this.options.clock.monoMs() - startedMs;
+    const owner = explainOwner(this.nodeId, value, latencyMs);
     return { partition: address.partition, owners: [owner], fallbacks: [], isEqual: true };
   }
 
@@ -429,10 +399,7 @@ export class Coordinator {
   async deleteBucket(bucketName: string): Promise<void> {
     this.refuseStopping();
     const bucket = this.buckets.get(bucketName);
-    let page = await this.listing.page(bucket, FIRST_KEY);
-    while (page.keys.length === 0 && page.cursor !== "")
-      page = await this.listing.page(bucket, { ...FIRST_KEY, cursor: page.cursor });
-    if (page.keys.length > 0 || page.isPartial)
+    if (!(await isProvenEmpty(this.listing, bucket)))
       throw new HutchError(
         "bucket-not-empty",
         `Cannot delete bucket "${bucketName}": it holds keys, want them deleted first`,
@@ -464,24 +431,11 @@ export class Coordinator {
   }
 }
 
-const NO_BYTES = new Uint8Array(0);
-
 /** One live value without an expiry: nothing but a write changes what a read answers. */
 function holdsUntilWritten({ siblings, session }: KeyAnswer): boolean {
   const only = siblings.length === 1 ? siblings[0]! : undefined;
   return only !== undefined && !only.isDeleted && only.expiresAtMs === 0 && session === "";
 }
-
-const FIRST_KEY: ListRequest = {
-  prefix: NO_BYTES,
-  start: NO_BYTES,
-  end: NO_BYTES,
-  limit: 1,
-  cursor: "",
-  delimiter: NO_BYTES,
-  isReverse: false,
-  withValues: false,
-};
 
 function recordOf(exported: ExportedKey): Record {
   try {

@@ -1,0 +1,39 @@
+/** What refuses a write before anything of it is sent (R5): input that can never work, and levels that cannot be reached now. */
+import { HutchError } from "../base/errors.ts";
+import type { BucketProperties, Expiry, WriteRequest } from "../quorum/operation.ts";
+import { unavailable } from "./answers.ts";
+
+const TTL_MS_MAX = 10 * 366 * 86_400_000;
+
+export interface WriteMeans {
+  /** Owners that can be asked for an acknowledgement. */
+  readonly reachable: number;
+  /** Does an acknowledged write survive a power loss? */
+  readonly isDurable: boolean;
+}
+
+export function refuseImpossibleWrite(
+  { valueBytesMax }: BucketProperties,
+  { value, expiry, consistency }: WriteRequest,
+  { reachable, isDurable }: WriteMeans,
+): void {
+  if (value.length > valueBytesMax)
+    throw new HutchError(
+      "value-too-large",
+      `Cannot store ${value.length} bytes: the bucket takes at most ${valueBytesMax}`,
+      { data: { valueBytesMax } },
+    );
+  if (!isExpirySane(expiry))
+    throw new HutchError("bad-ttl", "Cannot store the value: its expiry is not within 10 years");
+  if (consistency.w > reachable) throw unavailable("write", reachable, consistency.w);
+  if (consistency.dw > 0 && !isDurable)
+    throw new HutchError(
+      "unavailable",
+      "Cannot write durably: this node runs with fsync=os and promises nothing",
+    );
+}
+
+function isExpirySane(expiry: Expiry): boolean {
+  if (expiry.kind === "after") return expiry.ttlMs > 0 && expiry.ttlMs <= TTL_MS_MAX;
+  return expiry.kind !== "at" || Number.isSafeInteger(expiry.wallMs);
+}
