@@ -113,6 +113,8 @@ export const KNOBS = {
     "The most that a bucket's valueBytesMax (1 MiB unless set) may be raised to. Each request in flight may hold this much memory."),
   idleTimeoutMs: knob("requests", duration("1s", "255s"), ms("10s"),
     "A connection that sends nothing for this long is closed, in the middle of a request too. Longer: kinder to slow clients, easier to exhaust. Whole seconds."),
+  memoryLimitBytes: knob("requests", size("0", "100TiB"), 0,
+    "Memory of the process besides mapped files; above four fifths of it requests with a body get 503 overloaded. 0: what the control group or the machine has.", "memory-limit"),
   shutdownTimeoutMs: knob("requests", duration("0", "10m"), ms("10s"),
     "How long a stopping node lets requests in flight finish before it closes. 0: not at all."),
 

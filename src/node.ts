@@ -18,13 +18,17 @@ import type { App } from "./http/app.ts";
 import { createApp } from "./http/app.ts";
 import type { DiskErrorKind } from "./ports/disk.ts";
 import { DiskError } from "./ports/disk.ts";
+import type { MemoryPressure } from "./ports/memory.ts";
 import type { Identity } from "./storage/data-directory.ts";
 import { DataDirectory } from "./storage/data-directory.ts";
 import type { StoreOptions, StorePorts } from "./storage/store.ts";
 import { Store } from "./storage/store.ts";
 
 /** The world of one node. `workers` runs the jobs of the store with the retention of `causality/retention.ts`. */
-export type NodePorts = StorePorts;
+export interface NodePorts extends StorePorts {
+  /** Where it is left out the node never sheds load for want of memory. */
+  readonly memory?: MemoryPressure;
+}
 
 export interface Node {
   /** The REST face; `app.fetch(request)` needs no server. */
@@ -139,6 +143,7 @@ function assemble(
     partitionOf: (bucket, key) => coordinator.partitionOf(bucket, key),
   });
   const app = createApp({
+    ...(ports.memory && { memory: ports.memory }),
     kv: coordinator,
     admin,
     random,

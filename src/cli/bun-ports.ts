@@ -3,6 +3,7 @@
 import { zstdCompression } from "../bun/compression.ts";
 import { BunClock } from "../bun/clock.ts";
 import { BunDisk } from "../bun/disk.ts";
+import { MemoryGuard } from "../bun/memory-guard.ts";
 import "../bun/native-kernels.ts";
 import { BunRandom } from "../bun/random.ts";
 import { BunWorkers } from "../bun/workers.ts";
@@ -11,7 +12,7 @@ import type { Logger } from "../ports/logger.ts";
 import { storageJobs } from "./storage-jobs.ts";
 
 /** Makes the data directory where only its last part is missing; throws `DiskError` where it cannot be used. */
-export function createBunPorts(dataDir: string, logger: Logger): NodePorts {
+export function createBunPorts(dataDir: string, logger: Logger, memoryLimitBytes = 0): NodePorts {
   const disk = new BunDisk(dataDir);
   const workers = new BunWorkers({
     root: disk.root,
@@ -26,5 +27,6 @@ export function createBunPorts(dataDir: string, logger: Logger): NodePorts {
     clock: new BunClock(),
     random: new BunRandom(),
     compression: zstdCompression,
+    memory: new MemoryGuard(memoryLimitBytes),
   };
 }

@@ -34,7 +34,7 @@ export async function serve(options: Readonly<Record<string, unknown>>): Promise
   warnings.forEach(note);
   const logger = createBunLogger({ level: config.logLevel, format: config.logFormat });
   const ending = new Ending();
-  const door = new Door();
+  const door = new Door(config.nodeId);
   const server = startHttpServer({
     app: door,
     hostname: config.listen.host,
@@ -59,7 +59,9 @@ export async function serve(options: Readonly<Record<string, unknown>>): Promise
 }
 
 async function openNode(config: Config, logger: Logger): Promise<Node> {
-  return startNode(config, () => createBunPorts(dataDirOf(config), logger));
+  return startNode(config, () =>
+    createBunPorts(dataDirOf(config), logger, config.memoryLimitBytes),
+  );
 }
 
 function dataDirOf(config: Config): string {
@@ -71,28 +73,39 @@ function dataDirOf(config: Config): string {
 /** What the server asks: the node, or nobody yet. */
 class Door {
   #node: Node | undefined;
+  readonly #nodeId: string;
+
+  constructor(nodeId: string) {
+    this.#nodeId = nodeId;
+  }
 
   open(node: Node): void {
     this.#node = node;
   }
 
   fetch(request: Request, server: RequestTimeouts): Response | Promise<Response> {
-    return this.#node === undefined ? notYet(request) : this.#node.app.fetch(request, server);
+    return this.#node === undefined
+      ? notYet(request, this.#nodeId)
+      : this.#node.app.fetch(request, server);
   }
 }
 
 /** The process is up, and that is all. */
-function notYet(request: Request): Response {
-  if (new URL(request.url).pathname === "/healthz") return new Response("starting\n");
+function notYet(request: Request, nodeId: string): Response {
+  const requestId = crypto.randomUUID();
+  const base = { "X-Request-Id": requestId, "X-Node": nodeId };
+  if (new URL(request.url).pathname === "/healthz")
+    return new Response("starting\n", { headers: base });
   const problem = {
     type: "urn:hutch:problem:unavailable",
     title: "Unavailable",
     status: 503,
     detail: "Cannot answer yet: the node is starting",
     code: "unavailable",
+    requestId,
     retry: "safe",
   };
-  const headers = { "Content-Type": "application/problem+json", "Retry-After": "1" };
+  const headers = { ...base, "Content-Type": "application/problem+json", "Retry-After": "1" };
   return new Response(`${JSON.stringify(problem)}\n`, { status: 503, headers });
 }
 

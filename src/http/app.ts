@@ -12,6 +12,7 @@ import { HutchError } from "../base/errors.ts";
 import type { Metrics } from "../base/metrics.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
+import type { MemoryPressure } from "../ports/memory.ts";
 import type { Random } from "../ports/random.ts";
 import type { AdminApi } from "./admin-api.ts";
 import { problemAnswer } from "./answers.ts";
@@ -41,6 +42,8 @@ export interface AppOptions {
   readonly random: Random;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Requests with a body get 503 `overloaded` while it says so (row 91). */
+  readonly memory?: MemoryPressure;
   /** Those that differ from `DEFAULT_HTTP_LIMITS`. */
   readonly limits?: Partial<HttpLimits>;
   /** Host names without port that requests may come under, besides loopback: the bound host and configured names. */
@@ -65,7 +68,11 @@ export type App = Hono<AppEnvironment>;
  */
 export function createApp(options: AppOptions): App {
   const services = servicesOf(options);
-  const guard = new Guard({ hosts: options.hosts ?? [], origins: options.origins ?? [] });
+  const guard = new Guard({
+    hosts: options.hosts ?? [],
+    origins: options.origins ?? [],
+    memory: options.memory,
+  });
   const app: App = new Hono<AppEnvironment>({ router: new RegExpRouter(), getPath: routingPath });
   const serve = (handle: Route["handle"]) => (context: Context) =>
     answer(services, guard, handle, context);

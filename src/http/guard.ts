@@ -8,6 +8,7 @@
  * 4. `GET` and `DELETE` with a chunked body: 400, because nobody means it and parsers disagree about it.
  */
 import { HutchError } from "../base/errors.ts";
+import type { MemoryPressure } from "../ports/memory.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** Hosts under which a wildcard bind is asked for cannot be listed; addresses cannot be rebound, so they may pass. */
@@ -19,18 +20,21 @@ export interface GuardOptions {
   readonly hosts: readonly string[];
   /** Origins such as `https://admin.example`, besides the node's own. */
   readonly origins: readonly string[];
+  readonly memory?: MemoryPressure | undefined;
 }
 
 export class Guard {
   readonly #hosts: ReadonlySet<string>;
   readonly #origins: ReadonlySet<string>;
   readonly #allowsAddresses: boolean;
+  readonly #memory: MemoryPressure | undefined;
   /** What the last URL that was let in had before its path; most often the next one has the same. */
   #lastAllowed = "";
 
   constructor(options: GuardOptions) {
     this.#hosts = new Set(options.hosts.map((host) => host.toLowerCase()));
     this.#origins = new Set(options.origins);
+    this.#memory = options.memory;
     this.#allowsAddresses = options.hosts.some((host) => WILDCARD_HOSTS.includes(host));
   }
 
@@ -43,8 +47,9 @@ export class Guard {
       exchange.pathStart === this.#lastAllowed.length && exchange.url.startsWith(this.#lastAllowed);
     if (!isKnown) this.#admitHost(exchange.url.slice(0, exchange.pathStart));
     const { method } = exchange.request;
-    if (method === "GET" || method === "HEAD") refuseChunks(exchange);
-    else this.#admitOrigin(exchange, method);
+    if (method === "GET" || method === "HEAD") return refuseChunks(exchange);
+    this.#admitOrigin(exchange, method);
+    if (this.#memory?.isOver === true && method !== "DELETE") throw nearTheEnd();
   }
 
   #admitHost(origin: string): void {
@@ -81,6 +86,14 @@ function hostOf(origin: string): string {
   const authority = origin.slice(origin.indexOf("//") + 2);
   const port = /:[0-9]*$/.exec(authority);
   return (port === null ? authority : authority.slice(0, port.index)).toLowerCase();
+}
+
+function nearTheEnd(): HutchError {
+  return new HutchError(
+    "overloaded",
+    "Cannot take a body: the node is near the end of its memory",
+    { retry: "safe" },
+  );
 }
 
 function refuseChunks(exchange: Exchange): void {
