@@ -171,7 +171,7 @@ export function conditionOf(exchange: Exchange): Condition {
  * Refuses level, timeout and session of a request over many keys, which has no single read to refuse them: never a silent
  * default (row 28).
  */
-export function checkReadOptions(exchange: Exchange, bucket: string): void {
+export function checkOptions(exchange: Exchange, bucket: string): void {
   const { kv } = exchange.services;
   consistencyOf(exchange, kv.bucket(bucket));
   timeoutOf(exchange);

@@ -12,7 +12,7 @@ import { requireType } from "./accept.ts";
 import { jsonAnswer } from "./answers.ts";
 import { rfc3339 } from "./dates.ts";
 import type { Exchange } from "./exchange.ts";
-import { checkReadOptions } from "./headers.ts";
+import { checkOptions } from "./headers.ts";
 import { bucketOf } from "./key-path.ts";
 import { envelopeJson, metadataJson, valueJson } from "./key-json.ts";
 import { NDJSON_TYPE, ndjsonAnswer } from "./ndjson.ts";
@@ -41,7 +41,7 @@ export const LIST_QUERY = z.object({
 export async function listKeys(exchange: Exchange): Promise<Response> {
   const bucket = bucketOf(exchange, "/v1/kv/");
   const type = requireType(exchange.header("accept"), ["application/json", NDJSON_TYPE]);
-  checkReadOptions(exchange, bucket);
+  checkOptions(exchange, bucket);
   const request = listRequestOf(exchange);
   if (type === NDJSON_TYPE) return ndjsonAnswer(exchange, listLines(exchange, bucket, request));
   const page = await exchange.services.kv.list(bucket, request);

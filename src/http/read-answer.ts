@@ -185,9 +185,7 @@ function answerSeveral(
   accept: string | null,
   headers: HeaderBlock,
 ): Response {
-  // A write was done already when its representation is made: it is never refused for its form.
-  const isWrite = exchange.request.method === "PUT";
-  const type = isWrite
+  const type = isDone(exchange)
     ? (preferredType(accept, ENVELOPE_TYPES) ?? JSON_TYPE)
     : requireType(accept, ENVELOPE_TYPES);
   return answerEnvelope(
@@ -198,6 +196,11 @@ function answerSeveral(
     headers,
     type === SIBLINGS_TYPE ? 200 : 300,
   );
+}
+
+/** A write was done already when its representation is made: it is never refused for its form. */
+function isDone({ request }: Exchange): boolean {
+  return request.method === "PUT";
 }
 
 function answerEnvelope(
@@ -228,7 +231,8 @@ function answerRaw(
   headers: HeaderBlock,
 ): Response {
   if (sibling.contentType !== "") {
-    if (accept !== null) requireType(accept, [mediaTypeOf(sibling.contentType)]);
+    if (accept !== null && !isDone(exchange))
+      requireType(accept, [mediaTypeOf(sibling.contentType)]);
     headers["Content-Type"] = sibling.contentType;
     headers["Content-Security-Policy"] = "sandbox";
   }

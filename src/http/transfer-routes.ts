@@ -19,7 +19,7 @@ import { bytesOf } from "./batch-routes.ts";
 import { ClientAborted } from "./body-reader.ts";
 import type { Exchange } from "./exchange.ts";
 import { TTL_MS_MAX, checkContentType, checkMetadata } from "./header-values.ts";
-import { checkReadOptions, consistencyOf, timeoutOf } from "./headers.ts";
+import { checkOptions, consistencyOf, timeoutOf } from "./headers.ts";
 import { checkBodyType } from "./json-body.ts";
 import { parseJson } from "./json-text.ts";
 import type { KvApi } from "./kv-api.ts";
@@ -68,7 +68,7 @@ const writeLine = z.compile(
 export function exportBucket(exchange: Exchange): Promise<Response> {
   const bucket = bucketOf(exchange, "/v1/export/");
   requireType(exchange.header("accept"), [NDJSON_TYPE, "application/json"]);
-  checkReadOptions(exchange, bucket);
+  checkOptions(exchange, bucket);
   const after = exchange.hasQuery ? exchange.query.bytes("after") : undefined;
   return ndjsonAnswer(exchange, exportLines(exchange, bucket, after ?? EMPTY_BYTES));
 }
@@ -103,6 +103,7 @@ export async function importBucket(exchange: Exchange): Promise<Response> {
   const bucket = bucketOf(exchange, "/v1/import/");
   requireType(exchange.header("accept"), ["application/json"]);
   checkBodyType(exchange, IMPORT_TYPES);
+  checkOptions(exchange, bucket);
   const task = importTaskOf(exchange, bucket);
   exchange.allowSilence(0);
   const report: ImportReport = { imported: 0, failed: 0, dropped: 0, errors: [] };

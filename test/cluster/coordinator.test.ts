@@ -213,6 +213,37 @@ test("R7: a session carries what was written and read; a state that lacks it is 
   expect(await empty.values("k")).toEqual([]);
 });
 
+test("a context and a session are checked without a read or a write", async () => {
+  const node = await OneNode.start();
+  const { coordinator } = node;
+  const { context, session } = await node.put("k", "v", { session: "new" });
+  const codeOfCheck = (check: () => void) => codeOf((async () => check())());
+  coordinator.checkContext("demo", utf8("k"), context);
+  coordinator.checkSession("new");
+  coordinator.checkSession(session);
+  const other = () => coordinator.checkContext("demo", utf8("other"), context);
+  expect(await codeOfCheck(other)).toBe("context-mismatch");
+  const garbage = () => coordinator.checkContext("demo", utf8("k"), "garbage");
+  expect(await codeOfCheck(garbage)).toBe("bad-context");
+  expect(await codeOfCheck(() => coordinator.checkSession("garbage"))).toBe("bad-session");
+});
+
+test("a merge into a lww bucket answers how many concurrent values it dropped, side by side too", async () => {
+  const from = await OneNode.start();
+  await from.coordinator.setBucket("demo", "put", { blindPut: "sibling" });
+  for (const value of ["1", "2", "3"]) await from.put("k", value);
+  await from.put("l", "1");
+  await from.put("l", "2");
+  const into = await OneNode.start();
+  await into.coordinator.setBucket("demo", "put", { conflicts: "lww" });
+  const merges: Promise<number>[] = [];
+  for await (const exported of from.coordinator.export("demo", utf8("")))
+    merges.push(into.coordinator.importMerge("demo", exported));
+  expect((await Promise.all(merges)).sort()).toEqual([1, 2]);
+  for await (const exported of from.coordinator.export("demo", utf8("")))
+    expect(await into.coordinator.importMerge("demo", exported)).toBe(0);
+});
+
 test("explain shows partition, owner, dots and state hash, also of an absent key", async () => {
   const node = await OneNode.start();
   const absent = await node.coordinator.explain("demo", utf8("k"));

@@ -487,6 +487,15 @@ describe("export and import", () => {
     expect((await call("GET", "/v1/kv/plain/w5")).text).toBe("last");
   });
 
+  test("row 28: a level that cannot be refuses an import in both modes, nothing written", async () => {
+    for (const mode of ["merge", "write"]) {
+      const path = `/v1/import/refused?mode=${mode}&consistency=banana`;
+      const refused = await call("POST", path, { body: '{"key":"k","value":"v"}' });
+      expectProblem(refused, 400, "bad-consistency");
+    }
+    expect((await call("GET", "/v1/kv/refused/k")).status).toBe(404);
+  });
+
   test("an unknown mode is 400, an empty import counts nothing", async () => {
     expect((await send("/v1/import/plain?mode=banana", "")).status).toBe(400);
     const nothing = await send("/v1/import/plain", "\n\r\n");

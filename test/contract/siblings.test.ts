@@ -352,6 +352,9 @@ describe("siblings", () => {
         406,
         "not-acceptable",
       );
+    const one = { Prefer: "return=representation", Accept: "image/png" };
+    const typed = await put(fresh(), "x", { ...one, "Content-Type": "text/plain" });
+    expect([typed.status, typed.text]).toEqual([200, "x"]);
     for (const accept of ["image/png", "text/plain", "application/json;q=0"])
       expectProblem(
         await call("GET", path, { headers: { Accept: accept } }),
