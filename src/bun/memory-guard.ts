@@ -29,7 +29,8 @@ export class MemoryGuard {
   }
 
   check(): void {
-    this.isOver = unmappedBytes() > this.limitBytes * SHARE;
+    const bytes = unmappedBytes();
+    if (bytes !== undefined) this.isOver = bytes > this.limitBytes * SHARE;
   }
 
   stop(): void {
@@ -37,12 +38,17 @@ export class MemoryGuard {
   }
 }
 
-/** Resident bytes that are not pages of files. */
-export function unmappedBytes(): number {
+/** Resident bytes that are not pages of files; `undefined` where they cannot be learnt just now (no descriptor is left). */
+export function unmappedBytes(): number | undefined {
   const status = textOf("/proc/self/status");
   const bytesOf = (name: string): number =>
     Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1] ?? 0) * 1024;
-  return bytesOf("RssAnon") + bytesOf("RssShmem") || process.memoryUsage.rss();
+  if (status !== "") return bytesOf("RssAnon") + bytesOf("RssShmem");
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return undefined;
+  }
 }
 
 function controlGroupLimit(): number {
