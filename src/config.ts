@@ -126,7 +126,7 @@ export const KNOBS = {
     "A memtable this old becomes a table however small. Shorter: less log to replay, more small tables."),
   walSegmentBytes: knob("storage", size("4KiB", "8GiB"), bytes("128MiB"),
     "Log size at which the memtable is frozen too, as overwrites grow the log and not the table."),
-  blockBytes: knob("storage", size("512", "1MiB"), bytes("4KiB"),
+  blockBytes: knob("storage", size("512", "1MiB"), bytes("2KiB"),
     "Uncompressed content of a block of a table. Larger: smaller index and better compression, slower reads of one key."),
   tableBytes: knob("storage", size("4KiB", "4GiB"), bytes("32MiB"),
     "Size at which compaction starts the next table. Larger: fewer files, coarser compactions."),

@@ -1,4 +1,4 @@
-/** Load from outside: wrk for HTTP, redis-benchmark for Redis, on core 1. */
+/** Load from outside: wrk for HTTP, redis-benchmark for Redis; on core 1 where the server is pinned to core 0. */
 import { writeFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,10 +19,14 @@ export interface HttpLoad {
   readonly connections: number;
   readonly seconds: number;
   readonly valueBytes: number;
+  readonly isPinned: boolean;
 }
 
-async function output(command: readonly string[]): Promise<string> {
-  const child = Bun.spawn(pinned(1, command), { stdout: "pipe", stderr: "inherit" });
+async function output(command: readonly string[], isPinned: boolean): Promise<string> {
+  const child = Bun.spawn(isPinned ? pinned(1, command) : [...command], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
   const text = await child.stdout.text();
   if ((await child.exited) !== 0) throw new Error(`"${command[0]}" failed: ${text}`);
   return text;
@@ -46,15 +50,10 @@ end
 `,
   );
   try {
-    const text = await output([
-      "wrk",
-      "-t1",
-      `-c${load.connections}`,
-      `-d${load.seconds}s`,
-      "-s",
-      script,
-      server.url,
-    ]);
+    const text = await output(
+      ["wrk", "-t1", `-c${load.connections}`, `-d${load.seconds}s`, "-s", script, server.url],
+      load.isPinned,
+    );
     const [, rate, p50, p99, errors] = /RESULT (\S+) (\S+) (\S+) (\d+)/.exec(text) ?? [];
     if (rate === undefined) throw new Error(`wrk said: ${text}`);
     return { rate: Number(rate), p50Ms: Number(p50), p99Ms: Number(p99), errors: Number(errors) };
@@ -69,23 +68,27 @@ export async function redisBenchmark(
   test: "get" | "set",
   connections: number,
   requests: number,
+  isPinned: boolean,
 ): Promise<number> {
-  const text = await output([
-    "redis-benchmark",
-    "-p",
-    String(server.port),
-    "-t",
-    test,
-    "-c",
-    String(connections),
-    "-n",
-    String(requests),
-    "-d",
-    "100",
-    "-r",
-    "10000",
-    "--csv",
-  ]);
+  const text = await output(
+    [
+      "redis-benchmark",
+      "-p",
+      String(server.port),
+      "-t",
+      test,
+      "-c",
+      String(connections),
+      "-n",
+      String(requests),
+      "-d",
+      "100",
+      "-r",
+      "10000",
+      "--csv",
+    ],
+    isPinned,
+  );
   const line = text.split("\n").find((row) => row.toLowerCase().startsWith(`"${test}"`));
   const rate = Number(line?.split(",")[1]?.replaceAll('"', ""));
   if (!(rate > 0)) throw new Error(`redis-benchmark said: ${text}`);

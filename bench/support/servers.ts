@@ -1,4 +1,4 @@
-/** Servers to measure, as child processes pinned to core 0; the load generator has core 1. */
+/** Servers to measure, as child processes: pinned to core 0 where one core is measured (the load generator has core 1), else free. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -32,8 +32,9 @@ async function start(
   port: number,
   isUp: () => Promise<boolean>,
   clean: () => void,
+  isPinned: boolean,
 ): Promise<Server> {
-  const child = Bun.spawn(pinned(0, command), {
+  const child = Bun.spawn(isPinned ? pinned(0, command) : [...command], {
     stdout: "ignore",
     stderr: "inherit",
     env: { ...process.env, BUN_BE_BUN: "1" },
@@ -60,7 +61,7 @@ const answers = (url: string) => (): Promise<boolean> =>
     () => false,
   );
 
-export function startHutch(args: readonly string[] = []): Promise<Server> {
+export function startHutch(args: readonly string[] = [], isPinned = false): Promise<Server> {
   const directory = mkdtempSync(join(tmpdir(), "hutch-bench-"));
   const port = freePort();
   const main = join(import.meta.dir, "..", "..", "src", "cli", "main.ts");
@@ -82,6 +83,7 @@ export function startHutch(args: readonly string[] = []): Promise<Server> {
         () => false,
       ),
     () => rmSync(directory, { recursive: true, force: true }),
+    isPinned,
   );
 }
 
@@ -89,6 +91,7 @@ export function startHutch(args: readonly string[] = []): Promise<Server> {
 export function startBareHono(
   headers: Readonly<Record<string, string>>,
   body: string,
+  isPinned: boolean,
 ): Promise<Server> {
   const directory = mkdtempSync(join(tmpdir(), "hutch-bench-bare-"));
   const port = freePort();
@@ -98,10 +101,11 @@ export function startBareHono(
     port,
     answers(`http://127.0.0.1:${port}/v1/kv/b/k`),
     () => rmSync(directory, { recursive: true, force: true }),
+    isPinned,
   );
 }
 
-export function startRedis(): Promise<Server> {
+export function startRedis(isPinned: boolean): Promise<Server> {
   const directory = mkdtempSync(join(tmpdir(), "hutch-bench-redis-"));
   const port = freePort();
   const options = [
@@ -119,6 +123,7 @@ export function startRedis(): Promise<Server> {
     port,
     () => isListening(port),
     () => rmSync(directory, { recursive: true, force: true }),
+    isPinned,
   );
 }
 

@@ -110,6 +110,8 @@ function answerKey(
   const handle = KEY_HANDLES[request.method];
   if (handle === undefined) return undefined;
   const { url } = request;
+  const hot = services.hotAnswers.find(request, url, services);
+  if (hot !== undefined) return hot;
   const start = pathStartOf(url);
   if (start < 0 || !url.startsWith(KEY_PREFIX, start)) return undefined;
   const keyStart = url.indexOf("/", start + KEY_PREFIX.length) + 1;

@@ -10,7 +10,7 @@
  * Bounded by `ENTRIES_MAX` and `BYTES_MAX`; the oldest goes first.
  */
 import type { HeaderBlock } from "./answers.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange, HttpServices } from "./exchange.ts";
 
 const ENTRIES_MAX = 16_384;
 const BYTES_MAX = 16 * 1024 * 1024;
@@ -22,8 +22,9 @@ const CANDIDATES = 16_384;
 
 interface HotAnswer {
   readonly freshness: number;
-  /** All but `X-Request-Id`. */
+  /** `X-Request-Id` is another one each time. */
   readonly headers: HeaderBlock;
+  readonly init: ResponseInit;
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
@@ -44,19 +45,22 @@ export class HotAnswers {
   readonly #candidates = new Float64Array(CANDIDATES).fill(-1);
   #bytes = 0;
 
-  /** The kept answer for this request, if it is a plain one and the answer still holds. */
-  find(exchange: Exchange): Response | undefined {
-    // HEAD comes here too, and needs the length of a body that it is not given.
-    if (exchange.request.method !== "GET") return undefined;
-    const answer = this.#answers.get(exchange.url);
-    if (answer === undefined) return undefined;
-    if (!exchange.services.kv.isFresh(answer.freshness)) {
-      this.#drop(exchange.url, answer);
+  /**
+   * The kept answer for this request, if it is a plain GET and the answer still holds. The URL, host included, is the one that the guard let in
+   * when the answer was kept.
+   */
+  find(request: Request, url: string, services: HttpServices): Response | undefined {
+    const answer = this.#answers.get(url);
+    if (answer === undefined || request.method !== "GET") return undefined;
+    if (!services.kv.isFresh(answer.freshness)) {
+      this.#drop(url, answer);
       return undefined;
     }
-    if (!isPlain(exchange.request.headers)) return undefined;
-    const headers = { ...answer.headers, "X-Request-Id": exchange.id };
-    return new Response(answer.body, { status: 200, headers });
+    if (!isPlain(request.headers)) return undefined;
+    // The block is read while the Response is made, and never afterwards.
+    answer.headers["X-Request-Id"] = services.requestIds.next();
+    services.counters.kvReads.record(0); // well below the first bucket's bound
+    return new Response(answer.body, answer.init);
   }
 
   /** Called with every 200 of a raw value; copies what it keeps. */
@@ -68,7 +72,9 @@ export class HotAnswers {
       this.#candidates[place] = freshness;
       return;
     }
-    this.#keep(exchange.url, { freshness, headers: { ...headers }, body: new Uint8Array(body) });
+    const kept = { ...headers };
+    const init = { status: 200, headers: kept };
+    this.#keep(exchange.url, { freshness, headers: kept, init, body: new Uint8Array(body) });
   }
 
   #keep(url: string, answer: HotAnswer): void {

@@ -11,7 +11,7 @@ export interface StoreOptions {
   readonly memtableAgeMs: number;
   /** Log bytes after which the memtable is frozen too (overwrites grow the log, not the table). Default 128 MiB. */
   readonly walSegmentBytes: number;
-  /** Uncompressed content of a table block. Default 4 KiB. Larger: smaller index, better compression, slower point reads. */
+  /** Uncompressed content of a table block. Default 2 KiB: every read verifies a whole block (docs/decisions/block-size.md). Larger: smaller index, better compression, slower point reads. */
   readonly blockBytes: number;
   /** Size at which a compaction starts its next table. Default 32 MiB. */
   readonly tableBytes: number;
@@ -53,7 +53,7 @@ export const DEFAULT_STORE_OPTIONS: StoreOptions = {
   memtableBytes: 64 * MIB,
   memtableAgeMs: 3_600_000,
   walSegmentBytes: 128 * MIB,
-  blockBytes: 4096,
+  blockBytes: 2048,
   tableBytes: 32 * MIB,
   level0Trigger: 4,
   level0Slowdown: 12,

@@ -33,7 +33,7 @@ import type { TableMetadata } from "./table-metadata.ts";
 import { encodeProperties, type TableOrigin } from "./table-properties.ts";
 
 export interface TableWriterOptions {
-  /** Content of a data block before compression; 4 KiB. Larger: better compression, fewer index entries, dearer point reads. */
+  /** Content of a data block before compression; 2 KiB. Larger: better compression, fewer index entries, dearer point reads. */
   readonly blockBytes: number;
   /** For blocks where it saves an eighth; `undefined` stores all as they are, which is what a map serves fastest. */
   readonly compression: Compression | undefined;
@@ -45,7 +45,7 @@ export interface TableWriterOptions {
 }
 
 export const TABLE_WRITER_DEFAULTS: TableWriterOptions = {
-  blockBytes: 4096,
+  blockBytes: 2048,
   compression: undefined,
   origin: "flush",
   createdMs: 0,
