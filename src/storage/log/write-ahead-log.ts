@@ -25,6 +25,9 @@ import { beginRecord, endRecord, RECORD_TYPES } from "./log-format.ts";
 
 /** Buffers above this are given back after use, so that one large batch does not stay in memory. */
 const KEPT_BUFFER_BYTES = 4 * 1024 * 1024;
+const GROUP_BYTES = 16 * 1024;
+/** The content of every group whose bytes are in a segment. */
+const WRITTEN = new ByteWriter(0);
 
 export interface LogSegment {
   readonly id: number;
@@ -46,7 +49,7 @@ export interface WriteAheadLogOptions {
 
 /** Batches that are written and synced together. */
 class CommitGroup {
-  readonly content = new ByteWriter(16 * 1024);
+  content: ByteWriter;
   readonly promise: Promise<void>;
   lastSequence = -1;
   /** Its bytes are in a segment already: later batches belong to another group. */
@@ -54,7 +57,8 @@ class CommitGroup {
   resolve!: () => void;
   reject!: (error: Error) => void;
 
-  constructor() {
+  constructor(content: ByteWriter) {
+    this.content = content;
     this.promise = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
@@ -76,6 +80,8 @@ export class WriteAheadLog {
   /** Segments before the current one that hold bytes which are not synced yet. */
   private unsynced: LogSegment[] = [];
   private groups: CommitGroup[] = [];
+  /** The buffer of a group that has been written, for the next one. */
+  private spare: ByteWriter | undefined;
   private isCommitting = false;
   private committing: CommitGroup | undefined;
   private failure: HutchError | undefined;
@@ -162,7 +168,8 @@ export class WriteAheadLog {
   private openGroup(): CommitGroup {
     const last = this.groups[this.groups.length - 1];
     if (last !== undefined && !last.isSealed && this.options.fsync !== "always") return last;
-    const group = new CommitGroup();
+    const group = new CommitGroup(this.spare ?? new ByteWriter(GROUP_BYTES));
+    this.spare = undefined;
     this.groups.push(group);
     return group;
   }
@@ -220,8 +227,9 @@ export class WriteAheadLog {
     }
     this.segmentBytes += content.length;
     this.writtenSequence = group.lastSequence;
-    if (content.buffer.length > KEPT_BUFFER_BYTES) content.buffer = new Uint8Array(0);
     content.reset();
+    if (content.buffer.length <= KEPT_BUFFER_BYTES) this.spare = content;
+    group.content = WRITTEN;
     group.isSealed = true;
     return true;
   }
