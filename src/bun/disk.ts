@@ -21,6 +21,8 @@ const { O_CREAT, O_EXCL, O_NOFOLLOW, O_RDONLY, O_RDWR } = fs.constants;
 export class BunDisk implements Disk {
   /** Absolute path of the data directory. */
   readonly root: string;
+  /** Opened with the first sync of the directory, for the life of the process; -1 before. */
+  private rootDescriptor = -1;
 
   /** Makes the directory when only its last part is missing; a missing parent is `not-found`, most likely a typing error. */
   constructor(root: string) {
@@ -84,21 +86,38 @@ export class BunDisk implements Disk {
   }
 
   syncDirectory(directory: string): void {
-    const full = this.resolve(directory);
-    calling("sync directory", directory, () => syncDirectoryAt(full));
+    calling("sync directory", directory, () => {
+      const descriptor = this.directoryDescriptor(directory);
+      try {
+        fs.fsyncSync(descriptor);
+      } finally {
+        this.letGo(descriptor);
+      }
+    });
   }
 
   syncDirectorySoon(directory: string): Promise<void> {
     const descriptor = calling("sync directory", directory, () =>
-      fs.openSync(this.resolve(directory), O_RDONLY),
+      this.directoryDescriptor(directory),
     );
     return new Promise((resolve, reject) => {
       fs.fsync(descriptor, (failure) => {
-        fs.closeSync(descriptor);
+        this.letGo(descriptor);
         if (failure) reject(diskErrorOf("sync directory", directory, failure));
         else resolve();
       });
     });
+  }
+
+  /** That of the root is kept: a log segment must be registered also when no descriptor is left (row 90). */
+  private directoryDescriptor(directory: string): number {
+    if (directory !== "") return fs.openSync(this.resolve(directory), O_RDONLY);
+    if (this.rootDescriptor < 0) this.rootDescriptor = fs.openSync(this.root, O_RDONLY);
+    return this.rootDescriptor;
+  }
+
+  private letGo(descriptor: number): void {
+    if (descriptor !== this.rootDescriptor) fs.closeSync(descriptor);
   }
 
   space(): { readonly freeBytes: number; readonly totalBytes: number } {
