@@ -158,7 +158,6 @@ class CrashRun {
       }
       if (k >= floor && sameMaps(content, model)) matched = k;
     }
-    if (matched < floor && process.env['DBG']) { const m2 = new Map<string,string>(); for (let k=0;k<this.batches.length;k++){ for (const {key,value} of this.batches[k]!) value===''?m2.delete(key):m2.set(key,value); const diff=[...new Set([...m2.keys(),...content.keys()])].filter(x=>m2.get(x)!==content.get(x)); if(k>=floor-3) console.log(k+1, diff.map(d=>[d,m2.get(d)?.slice(0,8),content.get(d)?.slice(0,8)].join('/'))); } console.log(this.disk.list(''), store.stats()); }
     if (matched < floor)
       throw new Error(
         `seed ${this.options.seed}, life ${this.result.lives}: content equals no state after ${floor}..${this.batches.length} batches`,
