@@ -85,6 +85,12 @@ export class BunDisk implements Disk {
     return stat?.isFile() ? stat.size : -1;
   }
 
+  /** The inode; not the device, whose number may change from boot to boot. */
+  fileIdentity(path: string): string {
+    const full = this.resolve(path);
+    return calling("look at", path, () => String(fs.statSync(full, { bigint: true }).ino));
+  }
+
   syncDirectory(directory: string): void {
     calling("sync directory", directory, () => {
       const descriptor = this.directoryDescriptor(directory);

@@ -25,6 +25,8 @@ export interface Disk {
   makeDirectory(directory: string): void;
   /** Size in bytes, or -1 when there is no such file. */
   sizeOf(path: string): number;
+  /** Names the file itself, not its path: the same for its whole life, another one for a copy of it. */
+  fileIdentity(path: string): string;
   /** Makes creations, renames and unlinks in `directory` durable. */
   syncDirectory(directory: string): void;
   /** The same off the loop; covers what was done before the call. */

@@ -4,6 +4,8 @@
  *   IDENTITY = one line of JSON, newline, CRC-32 of that line in eight hex digits, newline
  *
  * - One process at a time: LOCK is held from `open` to `close`; the second gets `data-dir-in-use` and touches nothing.
+ * - A directory that was copied or restored may be behind what this node has told others (R12a, row 93): LOCK is another file then than the one
+ *   that IDENTITY remembers, and the incarnation grows as after a stop that was not clean.
  * - `generation` grows at every start and is on disk before anything is sent or minted. `incarnation` grows when the last
  *   stop was not a clean one: whatever this node may have forgotten, it never mints a dot under the old name again (D6, R12).
  * - Data files without IDENTITY, an unknown newer format, or a damaged IDENTITY are refused and nothing is changed.
@@ -39,11 +41,13 @@ export interface Identity {
   readonly generation: number;
   readonly incarnation: number;
   readonly isClean: boolean;
+  /** `fileIdentity` of LOCK, which is made once and never replaced; "" before the first start. */
+  readonly home: string;
 }
 
 export class DataDirectory {
   identity: Identity;
-  /** The last stop was a clean one, or there was none. */
+  /** The last stop was a clean one, or there was none, and these are the very files it left. */
   readonly wasClean: boolean;
   private readonly disk: Disk;
   private readonly lock: DiskLock;
@@ -60,14 +64,17 @@ export class DataDirectory {
     const lock = takeLock(disk, `${note}, started ${clock.wallMs()}\n`);
     try {
       const before = readIdentity(disk) ?? createIdentity(disk, random, q);
+      const home = disk.fileIdentity(LOCK_FILE);
+      const isTrusted = before.isClean && (before.home === "" || before.home === home);
       const started: Identity = {
         ...before,
         generation: Math.max(before.generation + 1, Math.floor(clock.wallMs() / 1000)),
-        incarnation: before.isClean ? before.incarnation : before.incarnation + 1,
+        incarnation: isTrusted ? before.incarnation : before.incarnation + 1,
         isClean: false,
+        home,
       };
       writeIdentity(disk, started);
-      return new DataDirectory(disk, lock, started, before.isClean);
+      return new DataDirectory(disk, lock, started, isTrusted);
     } catch (error) {
       lock.release();
       throw error;
@@ -120,6 +127,7 @@ function createIdentity(disk: Disk, random: Random, q: number): Identity {
     generation: 0,
     incarnation: 1,
     isClean: true,
+    home: "",
   };
 }
 
@@ -150,6 +158,7 @@ export function readIdentity(disk: Disk): Identity | undefined {
     generation: integerField(stored, "generation"),
     incarnation: integerField(stored, "incarnation"),
     isClean: stored["isClean"] === true,
+    home: typeof stored["home"] === "string" ? stored["home"] : "",
   };
 }
 

@@ -1,6 +1,7 @@
 /** The real program on a real file system that misbehaves. What a machine cannot do is said in the title of what ran instead. */
 import { afterAll, expect, test } from "bun:test";
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
   rmSync,
@@ -229,6 +230,31 @@ test.if(hasStrace)(
   },
   60_000,
 );
+
+test("row 93: a directory that was copied or restored has its data and a new incarnation; a plain restart keeps the old one", async () => {
+  const incarnationOf = async (node: NodeProcess): Promise<number> => {
+    const { nodes } = (await (await fetch(`${node.url}/v1/cluster/nodes`)).json()) as {
+      nodes: { incarnation: number }[];
+    };
+    return nodes[0]!.incarnation;
+  };
+  const dataDir = join(root, "original");
+  const first = await NodeProcess.start(dataDir);
+  await fetch(first.key("b", "k"), { method: "PUT", body: "1" });
+  const before = await incarnationOf(first);
+  await first.end("SIGTERM");
+  const second = await NodeProcess.start(dataDir);
+  expect(await incarnationOf(second)).toBe(before);
+  await second.end("SIGTERM");
+  const copy = join(root, "restored");
+  cpSync(dataDir, copy, { recursive: true });
+  const restored = await NodeProcess.start(copy);
+  expect(await incarnationOf(restored)).toBeGreaterThan(before);
+  expect(await (await fetch(restored.key("b", "k"))).text()).toBe("1");
+  expect((await fetch(restored.key("b", "k"), { method: "PUT", body: "2" })).status).toBe(204);
+  expect(await (await fetch(restored.key("b", "k"))).text()).toBe("2");
+  await restored.end("SIGTERM");
+}, 60_000);
 
 test("row 91: near the end of its memory the node sheds bodies with 503 and goes on reading", async () => {
   const dataDir = join(root, "memory");

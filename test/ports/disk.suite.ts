@@ -188,6 +188,28 @@ function names({ fresh }: DiskWorld): void {
     file.close();
   });
 
+  test("fileIdentity() stays while the file is written and renamed, and is not-found for none", () => {
+    const disk = fresh();
+    put(disk, "a", "one");
+    const before = disk.fileIdentity("a");
+    disk.rename("a", "b");
+    expect(disk.fileIdentity("b")).toBe(before);
+    expect(kindOf(() => disk.fileIdentity("a"))).toBe("not-found");
+  });
+
+  test("syncDirectorySoon() settles, and rejects for a directory that is not there", async () => {
+    const disk = fresh();
+    put(disk, "a", "one");
+    await disk.syncDirectorySoon("");
+    const outcome = await Promise.resolve()
+      .then(() => disk.syncDirectorySoon("none"))
+      .then(
+        () => "settled",
+        (error: unknown) => (error as DiskError).kind,
+      );
+    expect(outcome).toBe("not-found");
+  });
+
   test("sizeOf() is the size, or -1 for nothing and for directories", () => {
     const disk = fresh();
     put(disk, "a", "12345");
