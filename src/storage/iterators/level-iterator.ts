@@ -2,9 +2,10 @@
  * A level of disjoint tables in key order, as one run. A table is opened only when the position gets there, and at most one is
  * open at a time: a scan of a short range of a level of 1,000 tables touches one or two.
  */
+import { EntryPosition } from "./entry-position.ts";
 import { assert } from "../../base/assert.ts";
-import { compareBytes, EMPTY_BYTES } from "../../base/bytes.ts";
-import { type EntryIterator, type EntryKind, PUT_ENTRY } from "./entry-iterator.ts";
+import { compareBytes } from "../../base/bytes.ts";
+import { type EntryIterator } from "./entry-iterator.ts";
 
 /** What the level knows of a table before it is opened. */
 export interface KeyRange {
@@ -12,16 +13,7 @@ export interface KeyRange {
   readonly largestKey: Uint8Array;
 }
 
-export class LevelIterator implements EntryIterator {
-  isValid = false;
-  keyBytes: Uint8Array = EMPTY_BYTES;
-  keyStart = 0;
-  keyEnd = 0;
-  kind: EntryKind = PUT_ENTRY;
-  sequence = 0;
-  valueBytes: Uint8Array = EMPTY_BYTES;
-  valueStart = 0;
-  valueEnd = 0;
+export class LevelIterator extends EntryPosition implements EntryIterator {
   private readonly tables: readonly KeyRange[];
   private readonly openTable: (index: number) => EntryIterator;
   private openIndex = -1;
@@ -32,6 +24,7 @@ export class LevelIterator implements EntryIterator {
    * @param openTable a new iterator over the table at that index of `tables`
    */
   constructor(tables: readonly KeyRange[], openTable: (index: number) => EntryIterator) {
+    super();
     this.tables = tables;
     this.openTable = openTable;
   }
@@ -49,7 +42,7 @@ export class LevelIterator implements EntryIterator {
     if (index === this.tables.length) return this.end();
     const iterator = this.open(index);
     iterator.seek(key);
-    if (iterator.isValid) this.take(iterator);
+    if (iterator.isValid) this.standWith(iterator);
     else this.firstFrom(index + 1);
   }
 
@@ -58,7 +51,7 @@ export class LevelIterator implements EntryIterator {
     if (index < 0) return this.end();
     const iterator = this.open(index);
     iterator.seekBefore(key);
-    if (iterator.isValid) this.take(iterator);
+    if (iterator.isValid) this.standWith(iterator);
     else this.lastFrom(index - 1);
   }
 
@@ -66,7 +59,7 @@ export class LevelIterator implements EntryIterator {
     const iterator = this.standing();
     this.isValid = false;
     iterator.next();
-    if (iterator.isValid) this.take(iterator);
+    if (iterator.isValid) this.standWith(iterator);
     else this.firstFrom(this.openIndex + 1);
   }
 
@@ -74,7 +67,7 @@ export class LevelIterator implements EntryIterator {
     const iterator = this.standing();
     this.isValid = false;
     iterator.previous();
-    if (iterator.isValid) this.take(iterator);
+    if (iterator.isValid) this.standWith(iterator);
     else this.lastFrom(this.openIndex - 1);
   }
 
@@ -88,7 +81,7 @@ export class LevelIterator implements EntryIterator {
     for (let index = from; index < this.tables.length; index++) {
       const iterator = this.open(index);
       iterator.seekToFirst();
-      if (iterator.isValid) return this.take(iterator);
+      if (iterator.isValid) return this.standWith(iterator);
     }
     this.end();
   }
@@ -97,7 +90,7 @@ export class LevelIterator implements EntryIterator {
     for (let index = from; index >= 0; index--) {
       const iterator = this.open(index);
       iterator.seekToLast();
-      if (iterator.isValid) return this.take(iterator);
+      if (iterator.isValid) return this.standWith(iterator);
     }
     this.end();
   }
@@ -125,17 +118,5 @@ export class LevelIterator implements EntryIterator {
       else high = middle;
     }
     return low;
-  }
-
-  private take(iterator: EntryIterator): void {
-    this.isValid = true;
-    this.keyBytes = iterator.keyBytes;
-    this.keyStart = iterator.keyStart;
-    this.keyEnd = iterator.keyEnd;
-    this.kind = iterator.kind;
-    this.sequence = iterator.sequence;
-    this.valueBytes = iterator.valueBytes;
-    this.valueStart = iterator.valueStart;
-    this.valueEnd = iterator.valueEnd;
   }
 }

@@ -12,20 +12,12 @@
  * Changing direction costs one seek per run. Cost per step: about 2 log2 k comparisons. A run that throws leaves the
  * iterator invalid.
  */
+import { EntryPosition } from "./entry-position.ts";
 import { assert } from "../../base/assert.ts";
-import { compareRanges, EMPTY_BYTES } from "../../base/bytes.ts";
-import { type EntryIterator, type EntryKind, PUT_ENTRY } from "./entry-iterator.ts";
+import { compareRanges } from "../../base/bytes.ts";
+import { type EntryIterator } from "./entry-iterator.ts";
 
-export class MergingIterator implements EntryIterator {
-  isValid = false;
-  keyBytes: Uint8Array = EMPTY_BYTES;
-  keyStart = 0;
-  keyEnd = 0;
-  kind: EntryKind = PUT_ENTRY;
-  sequence = 0;
-  valueBytes: Uint8Array = EMPTY_BYTES;
-  valueStart = 0;
-  valueEnd = 0;
+export class MergingIterator extends EntryPosition implements EntryIterator {
   private readonly runs: readonly EntryIterator[];
   /** Indexes into `runs`; the first `heapLength` are the heap. */
   private readonly heap: Int32Array;
@@ -33,6 +25,7 @@ export class MergingIterator implements EntryIterator {
   private isForward = true;
 
   constructor(runs: readonly EntryIterator[]) {
+    super();
     this.runs = runs;
     this.heap = new Int32Array(runs.length);
   }
@@ -115,14 +108,7 @@ export class MergingIterator implements EntryIterator {
     if (!this.isValid) return;
     this.skipOlder();
     const top = this.runs[this.heap[0]!]!;
-    this.keyBytes = top.keyBytes;
-    this.keyStart = top.keyStart;
-    this.keyEnd = top.keyEnd;
-    this.kind = top.kind;
-    this.sequence = top.sequence;
-    this.valueBytes = top.valueBytes;
-    this.valueStart = top.valueStart;
-    this.valueEnd = top.valueEnd;
+    this.standWith(top);
   }
 
   /** The best of the rest is a child of the top; while it has the top's key, it is older. */

@@ -4,20 +4,11 @@
  * The bound only hides: it cannot bring back an older version that the run does not hold. So over a merge it is right only where
  * every run below holds nothing above the bound, or holds it as a key's only version.
  */
-import { EMPTY_BYTES } from "../../base/bytes.ts";
+import { EntryPosition } from "./entry-position.ts";
 import { type LostRange, lostRangeOf } from "../levels/levels.ts";
-import { DELETE_ENTRY, type EntryIterator, type EntryKind, PUT_ENTRY } from "./entry-iterator.ts";
+import { DELETE_ENTRY, type EntryIterator } from "./entry-iterator.ts";
 
-export class VisibleIterator implements EntryIterator {
-  isValid = false;
-  keyBytes: Uint8Array = EMPTY_BYTES;
-  keyStart = 0;
-  keyEnd = 0;
-  kind: EntryKind = PUT_ENTRY;
-  sequence = 0;
-  valueBytes: Uint8Array = EMPTY_BYTES;
-  valueStart = 0;
-  valueEnd = 0;
+export class VisibleIterator extends EntryPosition implements EntryIterator {
   private readonly source: EntryIterator;
   private readonly sequenceMax: number;
 
@@ -32,6 +23,7 @@ export class VisibleIterator implements EntryIterator {
     sequenceMax: number = Number.MAX_SAFE_INTEGER,
     lostRanges: readonly LostRange[] = [],
   ) {
+    super();
     this.source = source;
     this.sequenceMax = sequenceMax;
     this.lostRanges = lostRanges;
@@ -96,13 +88,6 @@ export class VisibleIterator implements EntryIterator {
     const { source } = this;
     this.isValid = source.isValid;
     if (!source.isValid) return;
-    this.keyBytes = source.keyBytes;
-    this.keyStart = source.keyStart;
-    this.keyEnd = source.keyEnd;
-    this.kind = source.kind;
-    this.sequence = source.sequence;
-    this.valueBytes = source.valueBytes;
-    this.valueStart = source.valueStart;
-    this.valueEnd = source.valueEnd;
+    this.standWith(source);
   }
 }

@@ -3,6 +3,7 @@
  *
  * Walks group by group; a group is sorted when the iterator enters it. Keys that have no version at that sequence are passed over.
  */
+import { EntryPosition } from "../iterators/entry-position.ts";
 import { compareRanges } from "../../base/bytes.ts";
 import type { EntryIterator, EntryKind } from "../iterators/entry-iterator.ts";
 import { ENTRY_HEADER_WORDS, groupOf } from "./memtable.ts";
@@ -11,16 +12,7 @@ import type { Memtable } from "./memtable.ts";
 const GROUP_LAST = 65_535;
 const NO_KEYS = new Int32Array(0);
 
-export class MemtableIterator implements EntryIterator {
-  isValid = false;
-  keyBytes: Uint8Array;
-  keyStart = 0;
-  keyEnd = 0;
-  kind: EntryKind = 0;
-  sequence = 0;
-  valueBytes: Uint8Array;
-  valueStart = 0;
-  valueEnd = 0;
+export class MemtableIterator extends EntryPosition implements EntryIterator {
   private readonly table: Memtable;
   private readonly sequenceMax: number;
   private group = 0;
@@ -28,6 +20,7 @@ export class MemtableIterator implements EntryIterator {
   private index = -1;
 
   constructor(table: Memtable, sequenceMax: number) {
+    super();
     this.table = table;
     this.sequenceMax = sequenceMax;
     this.keyBytes = table.bytes;

@@ -6,23 +6,15 @@
  *
  * Values are ranges of the block itself: of the map, or of a heap copy that no other block will overwrite.
  */
+import { EntryPosition } from "../iterators/entry-position.ts";
 import { assert } from "../../base/assert.ts";
 import { EMPTY_BYTES } from "../../base/bytes.ts";
 import { BlockCursor, searchBlock } from "../../kernels/block-kernels.ts";
-import { type EntryIterator, type EntryKind, PUT_ENTRY } from "../iterators/entry-iterator.ts";
+import { type EntryIterator, type EntryKind } from "../iterators/entry-iterator.ts";
 import { DecodedBlock } from "./decoded-block.ts";
 import type { Table } from "./table.ts";
 
-export class TableIterator implements EntryIterator {
-  isValid = false;
-  keyBytes: Uint8Array = EMPTY_BYTES;
-  keyStart = 0;
-  keyEnd = 0;
-  kind: EntryKind = PUT_ENTRY;
-  sequence = 0;
-  valueBytes: Uint8Array = EMPTY_BYTES;
-  valueStart = 0;
-  valueEnd = 0;
+export class TableIterator extends EntryPosition implements EntryIterator {
   private readonly table: Table;
   private readonly cursor = new BlockCursor();
   private readonly decoded = new DecodedBlock();
@@ -34,6 +26,7 @@ export class TableIterator implements EntryIterator {
   private decodedAt = -1;
 
   constructor(table: Table) {
+    super();
     this.table = table;
   }
 

@@ -1,26 +1,15 @@
 /** The dumb twin of every iterator: a sorted array and an index into it. */
-import { compareBytes, EMPTY_BYTES } from "../../../src/base/bytes.ts";
-import {
-  type EntryIterator,
-  type EntryKind,
-  PUT_ENTRY,
-} from "../../../src/storage/iterators/entry-iterator.ts";
+import { EntryPosition } from "../../../src/storage/iterators/entry-position.ts";
+import { compareBytes } from "../../../src/base/bytes.ts";
+import { type EntryIterator } from "../../../src/storage/iterators/entry-iterator.ts";
 import type { Entry } from "../table/support.ts";
 
-export class ArrayIterator implements EntryIterator {
-  isValid = false;
-  keyBytes: Uint8Array = EMPTY_BYTES;
-  keyStart = 0;
-  keyEnd = 0;
-  kind: EntryKind = PUT_ENTRY;
-  sequence = 0;
-  valueBytes: Uint8Array = EMPTY_BYTES;
-  valueStart = 0;
-  valueEnd = 0;
+export class ArrayIterator extends EntryPosition implements EntryIterator {
   private readonly entries: readonly Entry[];
   private index = -1;
 
   constructor(entries: readonly Entry[]) {
+    super();
     this.entries = entries;
   }
 
