@@ -5,7 +5,7 @@
  *
  * A plain request has no query and no header that changes what is answered; all others go the long way. Nothing here can be stale: the
  * node moves a key's stamp in the turn in which a write becomes visible (`cluster/write-stamps.ts`), and an answer is only kept when it was given
- * without waiting. Measured with 100-byte values and 64 connections: 0.6x of a bare handler without, 0.9x with it.
+ * without waiting. Measured with 100-byte values and 64 connections: 0.59x of a bare handler without; 0.89x with it on 100 keys, 0.74x on 10,000.
  *
  * Bounded by `ENTRIES_MAX` and `BYTES_MAX`; the oldest goes first.
  */

@@ -188,6 +188,47 @@ test.if(hasStrace)(
 );
 
 test.if(hasStrace)(
+  "row 87: an fdatasync of the real program that hangs: the write is 504, reads go on, then exit 75",
+  async () => {
+    const dataDir = join(root, "stuck");
+    const node = await NodeProcess.start(dataDir, {
+      args: ["--sync-stuck", "3s", "--request-timeout", "500ms"],
+    });
+    await fetch(node.key("b", "kept"), { method: "PUT", body: "1" });
+    const tracer = Bun.spawn(
+      [
+        "strace",
+        "-f",
+        "-q",
+        "-o",
+        "/dev/null",
+        "-e",
+        "trace=fdatasync",
+        "-e",
+        "inject=fdatasync:delay_enter=20000000",
+        "-p",
+        String(node.child.pid),
+      ],
+      { stdout: "ignore", stderr: "ignore" },
+    );
+    await Bun.sleep(1000);
+    const answer = await fetch(node.key("b", "stuck"), { method: "PUT", body: "2" });
+    expect(answer.status).toBe(504);
+    expect(await problemCode(answer)).toBe("write-indeterminate");
+    expect(await (await fetch(node.key("b", "kept"))).text()).toBe("1");
+    const ended = node.child.exited;
+    // The thread that hangs in the traced call keeps the process until the tracer lets go.
+    await Bun.sleep(3500);
+    tracer.kill("SIGKILL");
+    expect(await ended).toBe(75);
+    const again = await NodeProcess.start(dataDir);
+    expect(await (await fetch(again.key("b", "kept"))).text()).toBe("1");
+    await again.end("SIGTERM");
+  },
+  60_000,
+);
+
+test.if(hasStrace)(
   "C6: every 204 has an fdatasync of the log between the write and the answer, seen from outside",
   async () => {
     const node = await NodeProcess.start(join(root, "traced"));

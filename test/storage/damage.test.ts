@@ -335,6 +335,36 @@ test("row 83: a manifest whose last edit is torn at any byte opens with the edit
   }
 });
 
+test("row 83: repair without CURRENT and with a damaged table keeps what verifies and sets the table aside", async () => {
+  const disk = await diskWithTables(40);
+  const name = filesOf(disk, "table")[0]!;
+  change(disk, name, flip(30));
+  disk.unlink("CURRENT");
+  await expectRefused(disk, "CURRENT");
+  await expect(repair(worldOn(disk), false, BIG_MEMTABLE)).rejects.toThrow(
+    "Cannot repair without loss",
+  );
+  const report = await repair(worldOn(disk), true, BIG_MEMTABLE);
+  expect(report.setAside).toEqual([`${name}.corrupt`]);
+  expect(disk.list("")).toContain(`${name}.corrupt`);
+  const opened = await openStore(worldOn(disk), BIG_MEMTABLE);
+  const found = Array.from({ length: 40 }, (_, i) => opened.store.get(keyOf(i))).filter(
+    (read) => read !== undefined,
+  );
+  expect(found.length).toBeGreaterThanOrEqual(20);
+  expect(found.length).toBeLessThan(40);
+  await opened.close();
+});
+
+test("C23: a damaged log segment is set aside by repair, not removed", async () => {
+  const disk = await diskWithLog(10);
+  const name = logOf(disk);
+  change(disk, name, flip(150));
+  const report = await repair(worldOn(disk), true, BIG_MEMTABLE);
+  expect(report.setAside).toContain(`${name}.corrupt`);
+  expect(disk.list("")).toContain(`${name}.corrupt`);
+});
+
 test("row 84: an I/O error on a read is reported as damage, not as absence, and the store goes on", async () => {
   const disk = await diskWithTables(40);
   const opened = await openStore(worldOn(disk), {
