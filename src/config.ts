@@ -17,6 +17,7 @@ import {
   duration,
   parseDurationMs,
   parseSizeBytes,
+  optionalAddress,
   powerOfTwo,
   size,
   text,
@@ -76,13 +77,15 @@ export const KNOBS = {
   listen: knob("node", address(), loopback(7001),
     "Where clients connect (HTTP). Anything but loopback needs insecure-bind-public as long as there is no client authentication."),
   peer: knob("node", address(), loopback(7101),
-    "Where other nodes connect (TCP and UDP, the same port). A node alone opens nothing here. Must differ from listen."),
+    "Where other nodes connect (TCP and UDP, the same port). Must differ from listen."),
+  advertise: knob("node", optionalAddress(), "",
+    "Where other nodes reach this one, where that is not the address of peer: behind address translation, in a container. Empty: the address of peer."),
   insecureBindPublic: knob("node", toggle(), false,
     "Allow listen and peer on addresses that other machines reach, without authentication. Everybody who reaches the port can read and delete everything; logged every minute."),
   dataDir: knob("node", text("DIR", /^[^\0]*$/, "a path"), "",
     "Where the data live; created when its parent is there. Empty: .hutch/NODE-ID in the working directory, parent included. One process at a time."),
   seeds: knob("node", addresses(64), [],
-    "Peer addresses of some nodes of the cluster to join. Empty: a cluster of one."),
+    "Peer addresses of nodes of the cluster. The first of them founds a new cluster when all have answered; all nodes get the same list. Empty: a cluster of one."),
   dc: knob("node", label("NAME"), "dc1", "Data centre of this node: copies of a key are spread over these first."),
   rack: knob("node", label("NAME"), "rack1", "Rack of this node: copies are spread over these next."),
   host: knob("node", label("NAME"), "host1",
@@ -105,6 +108,8 @@ export const KNOBS = {
 
   requestTimeoutMs: knob("requests", duration("1ms", "10m"), ms("2s"),
     "Time for one request that brings no X-Timeout. Longer: rides out slow disks; clients wait longer for an error. At most request-timeout-max."),
+  replicaTimeoutMs: knob("requests", duration("1ms", "10m"), ms("500ms"),
+    "Time for one replica to answer one read or write. Shorter: a stalled node costs less; too short: slow disks look like dead ones. Never more than the request has left."),
   requestTimeoutMaxMs: knob("requests", duration("1ms", "10m"), ms("60s"),
     "The longest X-Timeout that is accepted. Part of the relation that keeps deletes deleted: see gc-delay."),
   keyBytesMax: knob("requests", size("1", "1KiB"), 256,
@@ -187,7 +192,7 @@ export type Config = { readonly [Key in KnobKey]: ValueOf<(typeof KNOBS)[Key]> }
 
 /** Values that presets change; `lan` is the table above. */
 export const PRESETS: Readonly<Record<Config["preset"], Partial<Config>>> = {
-  local: { gossipIntervalMs: 200, hintReplayDelayMs: 500, repairIntervalMs: ms("1m") },
+  local: { gossipIntervalMs: ms("200ms"), hintReplayDelayMs: 500, repairIntervalMs: ms("1m") },
   lan: {},
   wan: {
     gossipIntervalMs: ms("2s"),

@@ -75,9 +75,13 @@ export const PROCESS_CODES = [
   "disk-stuck",
 ] as const;
 
+/** Codes that only nodes say to each other; `internal` to everybody else. */
+export const PEER_CODES = ["not-owner", "bad-dot"] as const;
+
 export type RestCode = (typeof REST_CODES)[number];
 export type ProcessCode = (typeof PROCESS_CODES)[number];
-export type ErrorCode = RestCode | ProcessCode;
+export type PeerCode = (typeof PEER_CODES)[number];
+export type ErrorCode = RestCode | ProcessCode | PeerCode;
 
 /** `safe`: nothing was done, try again. `safe-with-idempotency-key`: the outcome is unknown. `no`: it cannot work. */
 export type Retry = "safe" | "safe-with-idempotency-key" | "no";

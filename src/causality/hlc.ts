@@ -11,7 +11,7 @@ import { assert } from "../base/assert.ts";
 
 export const HLC_EPOCH_MS = 1_704_067_200_000;
 export const HLC_STEPS_PER_MS = 2048;
-/** A remote timestamp further ahead than this is not adopted (R20). */
+/** A remote timestamp further ahead than this is not adopted (R20), unless the node is told otherwise (`drift-max`). */
 export const DRIFT_REJECT_MS = 10_000;
 /** A remote timestamp further ahead than this is worth a warning. */
 export const DRIFT_WARN_MS = 500;
@@ -54,9 +54,9 @@ export class HybridClock {
   }
 
   /** Takes note of a timestamp from elsewhere, unless it is too far ahead of our own wall clock. */
-  observe(remote: number, wallMs: number): Observation {
+  observe(remote: number, wallMs: number, driftMaxMs = DRIFT_REJECT_MS): Observation {
     const aheadMs = (remote - hlcOfWallMs(wallMs)) / HLC_STEPS_PER_MS;
-    if (aheadMs > DRIFT_REJECT_MS) return "rejected";
+    if (aheadMs > driftMaxMs) return "rejected";
     if (remote > this.last) this.last = remote;
     return aheadMs > DRIFT_WARN_MS ? "adopted-with-drift" : "adopted";
   }

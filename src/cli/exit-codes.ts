@@ -87,6 +87,9 @@ const EXIT_BY_CODE = {
 
   "data-corrupt": EXIT.io,
   "disk-full": EXIT.io,
+
+  "not-owner": EXIT.io,
+  "bad-dot": EXIT.io,
 } as const satisfies Record<ErrorCode, number>;
 
 /** The exit code for anything that was thrown. A defect of the program itself counts as an I/O error: it stopped. */

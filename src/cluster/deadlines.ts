@@ -3,6 +3,8 @@
  *
  * `within` settles as its promise does, or rejects at the first look after the deadline; looks are `LOOK_EVERY_MS` apart and happen only
  * while something is waiting. The operation itself goes on: nothing here cancels it.
+ *
+ * `alarm` is the same without a promise: something to do unless it is called off before.
  */
 import type { Clock, Timer } from "../ports/clock.ts";
 
@@ -39,6 +41,13 @@ export class Deadlines {
         },
       );
     });
+  }
+
+  /** Runs `expire` at the first look after `deadlineMonoMs`; the function that comes back calls it off. */
+  alarm(deadlineMonoMs: number, expire: () => void): () => void {
+    const waiting = { deadlineMonoMs, expire };
+    this.add(waiting);
+    return () => this.remove(waiting);
   }
 
   private add(waiting: Waiting): void {

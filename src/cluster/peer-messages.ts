@@ -169,7 +169,12 @@ export interface StatusReply {
   readonly bytes: number;
   /** Data incarnation: the one in dots. */
   readonly dataIncarnation: number;
-  readonly hints: readonly { readonly target: NodeId; readonly count: number; readonly bytes: number; readonly oldestMs: number }[];
+  readonly hints: readonly {
+    readonly target: NodeId;
+    readonly count: number;
+    readonly bytes: number;
+    readonly oldestMs: number;
+  }[];
 }
 
 export interface KnockReply {

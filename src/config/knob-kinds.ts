@@ -186,6 +186,16 @@ export function address(): Kind<Address> {
   return { placeholder: "HOST:PORT", schema: schemaOf(readAddress), show: formatAddress };
 }
 
+/** An address in its text form, or "" for none. */
+export function optionalAddress(): Kind<string> {
+  const read: Reader<string> = (raw) => {
+    if (raw === "") return "";
+    const one = readAddress(raw);
+    return one instanceof Complaint ? one : formatAddress(one);
+  };
+  return { placeholder: "HOST:PORT", schema: schemaOf(read), show: (text) => text };
+}
+
 /** Addresses separated by commas, or an array in a file. At most `max`. */
 export function addresses(max: number): Kind<readonly Address[]> {
   const read: Reader<readonly Address[]> = (raw) => {

@@ -49,6 +49,11 @@ export class WriteQuorum implements AckCounts {
     if (isDurable) this.durable++;
   }
 
+  /** An owner's share is kept for it by a replica that has acknowledged in its own name, so it is no further acknowledgement. */
+  keepHint(): void {
+    this.hinted++;
+  }
+
   fail(node: string, result: "timeout" | "failed"): void {
     this.settle(node, result);
   }

@@ -41,6 +41,8 @@ export interface Identity {
   readonly generation: number;
   readonly incarnation: number;
   readonly isClean: boolean;
+  /** False for a fresh node that was told of others and has not found them yet: cluster id, secret and q are not its own then. */
+  readonly isFormed: boolean;
   /** `fileIdentity` of LOCK, which is made once and never replaced; "" before the first start. */
   readonly home: string;
 }
@@ -59,11 +61,21 @@ export class DataDirectory {
     this.wasClean = wasClean;
   }
 
-  /** Takes the lock, reads or creates the identity, and records this start. `q` counts only at creation. */
-  static open(disk: Disk, clock: Clock, random: Random, note: string, q: number): DataDirectory {
+  /**
+   * Takes the lock, reads or creates the identity, and records this start. `q` counts only at creation, and so does `isFormed`: false
+   * where the cluster is still to be found (`form`).
+   */
+  static open(
+    disk: Disk,
+    clock: Clock,
+    random: Random,
+    note: string,
+    q: number,
+    isFormed = true,
+  ): DataDirectory {
     const lock = takeLock(disk, `${note}, started ${clock.wallMs()}\n`);
     try {
-      const before = readIdentity(disk) ?? createIdentity(disk, random, q);
+      const before = readIdentity(disk) ?? createIdentity(disk, random, q, isFormed);
       const home = disk.fileIdentity(LOCK_FILE);
       const isTrusted = before.isClean && (before.home === "" || before.home === home);
       const started: Identity = {
@@ -79,6 +91,13 @@ export class DataDirectory {
       lock.release();
       throw error;
     }
+  }
+
+  /** This node belongs to a cluster now; for ever. */
+  form(cluster: Pick<Identity, "clusterId" | "clusterSecret" | "q">): void {
+    const { clusterId, clusterSecret, q } = cluster;
+    this.identity = { ...this.identity, clusterId, clusterSecret, q, isFormed: true };
+    writeIdentity(this.disk, this.identity);
   }
 
   /** Something that this node knew is lost (R12c): it never mints under the old incarnation again. */
@@ -113,7 +132,7 @@ function takeLock(disk: Disk, note: string): DiskLock {
   }
 }
 
-function createIdentity(disk: Disk, random: Random, q: number): Identity {
+function createIdentity(disk: Disk, random: Random, q: number, isFormed: boolean): Identity {
   const data = disk
     .list("")
     .find((name) => name === CURRENT_FILE || parseFileName(name) !== undefined);
@@ -127,6 +146,7 @@ function createIdentity(disk: Disk, random: Random, q: number): Identity {
     generation: 0,
     incarnation: 1,
     isClean: true,
+    isFormed,
     home: "",
   };
 }
@@ -158,6 +178,7 @@ export function readIdentity(disk: Disk): Identity | undefined {
     generation: integerField(stored, "generation"),
     incarnation: integerField(stored, "incarnation"),
     isClean: stored["isClean"] === true,
+    isFormed: stored["isFormed"] !== false,
     home: typeof stored["home"] === "string" ? stored["home"] : "",
   };
 }
