@@ -19,23 +19,25 @@ import type { Actor } from "../causality/actor.ts";
 import type { ContextTokens, DecodedContext } from "../causality/context-token.ts";
 import { DRIFT_REJECT_MS, HybridClock } from "../causality/hlc.ts";
 import { collapse, maxHlc } from "../causality/lww.ts";
-import { type Record, copyPayload, encodeRecord } from "../causality/record.ts";
+import { type Record, encodeRecord } from "../causality/record.ts";
 import { entryOf, merge, valueCount } from "../causality/siblings.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { WriteRequest } from "../quorum/operation.ts";
 import type { KeyAddress } from "../ring/partition.ts";
-import { type StoreRead, VALUE_BYTES_MAX, WriteBatch } from "../storage/store.ts";
+import { type StoreRead, WriteBatch } from "../storage/store.ts";
 import type { Bucket, Buckets } from "./bucket-properties.ts";
 import { holds, preconditionFailed } from "./conditions.ts";
-import {
-  IDEMPOTENCY_WINDOW_MS,
-  type RememberedWrite,
-  encodeRemembered,
-  idempotencyKeyOf,
-  recall,
-} from "./idempotency.ts";
+import { IDEMPOTENCY_WINDOW_MS, encodeRemembered, idempotencyKeyOf } from "./idempotency.ts";
 import { type KeyAnswer, answerRecord } from "./key-state.ts";
+import type { SideEntry } from "./peer-messages.ts";
 import type { WriteStamps } from "./write-stamps.ts";
+import {
+  isCovered,
+  notAsExpected,
+  ownedRecord,
+  recallStored,
+  refuseOversized,
+} from "./replica-rules.ts";
 import { type ReplicaStore, asCorruption, decodeStored, systemKey } from "./replica-store.ts";
 import { type WriteDecision, type WriteSetting, decideWrite } from "./write-decision.ts";
 
@@ -48,6 +50,29 @@ const SCRATCH_BYTES_MAX = 1024 * 1024;
 /** Siblings of one key that are worth a warning (R14). */
 const SIBLINGS_WARN = 10;
 
+/** A mint that is to be replicated, or that this node makes for others. What is left out is as for a node alone. */
+export interface MintPlan {
+  /** Who mints, where it is not the replica's own actor: a fallback has one of its own (`fallback-actor.ts`). */
+  readonly actor?: Actor;
+  /** The state to write on, where it is not the replica's own; the new one is not stored under its key then. */
+  readonly before?: Record;
+  /** Adds to the write's own batch, so that all of it becomes durable together. The bytes are valid only during the call. */
+  readonly addTo?: (batch: WriteBatch, encoded: Uint8Array, side: SideEntry | undefined) => void;
+}
+
+export interface MergeOptions {
+  /** Another node sent it, so dots of ours in it tell of ourselves (R12d, row 64). */
+  readonly isFromPeer?: boolean;
+  /** The bytes of the incoming record, where they are at hand. */
+  readonly encoded?: Uint8Array;
+  /** Refuse, with nothing written, unless what is here is covered by what comes in (R18). */
+  readonly isConditional?: boolean;
+  readonly side?: SideEntry | undefined;
+}
+
+const ALONE: MintPlan = {};
+const PLAIN_MERGE: MergeOptions = {};
+
 /** What became of a `mint`. Views and all, it may be kept: nothing in it points into storage. */
 export type MintOutcome =
   | {
@@ -56,6 +81,8 @@ export type MintOutcome =
       /** Token of what the writer has seen. */
       readonly context: string;
       readonly record: Record;
+      /** For the other owners: the memory of the request's `Idempotency-Key`. */
+      readonly side: SideEntry | undefined;
       /** Settles when the write is durable. */
       readonly durable: Promise<void> | undefined;
     }
@@ -82,6 +109,10 @@ export interface ReplicaOptions {
   readonly logger: Logger;
   readonly actor: Actor;
   readonly stamps: WriteStamps;
+  /** How far ahead of our clock a state from elsewhere may be (R20). */
+  readonly driftMaxMs?: number;
+  /** Somebody knows a dot of our actor that we do not: this copy has forgotten something. Answers the actor to go on with (R12d). */
+  readonly onAmnesia?: () => Actor;
 }
 
 export class Replica {
@@ -97,8 +128,10 @@ export class Replica {
   private readonly buckets: Buckets;
   private readonly tokens: ContextTokens;
   private readonly logger: Logger;
-  private readonly actor: Actor;
+  private actor: Actor;
   private readonly stamps: WriteStamps;
+  private readonly driftMaxMs: number;
+  private readonly onAmnesia: (() => Actor) | undefined;
   private scratch = new ByteWriter(4096);
   /** No tick above it is given to a write whose batch does not raise it. */
   private storedCeiling: number;
@@ -110,6 +143,8 @@ export class Replica {
     this.logger = options.logger;
     this.actor = options.actor;
     this.stamps = options.stamps;
+    this.driftMaxMs = options.driftMaxMs ?? DRIFT_REJECT_MS;
+    this.onAmnesia = options.onAmnesia;
     this.storedCeiling = this.readCeiling();
     this.clock = new HybridClock(this.storedCeiling);
   }
@@ -138,7 +173,13 @@ export class Replica {
   }
 
   /** Throws `bad-context`, `context-mismatch`, `data-corrupt`, `disk-full` and what else keeps a write from being tried. */
-  mint(bucket: Bucket, address: KeyAddress, request: WriteRequest, nowMs: number): MintOutcome {
+  mint(
+    bucket: Bucket,
+    address: KeyAddress,
+    request: WriteRequest,
+    nowMs: number,
+    plan: MintPlan = ALONE,
+  ): MintOutcome {
     const context =
       request.context === "" ? undefined : this.tokens.decode(address.fingerprint, request.context);
     const retryKey =
@@ -148,22 +189,22 @@ export class Replica {
     const replayed = retryKey && this.replay(bucket, address, request, retryKey, nowMs);
     if (replayed !== undefined) return replayed;
 
-    const stored = this.store.get(address.internalKey);
-    const before = stored === undefined ? [] : decodeStored(stored.value);
+    const stored = plan.before === undefined ? this.store.get(address.internalKey) : undefined;
+    const before = plan.before ?? (stored === undefined ? [] : decodeStored(stored.value));
     const { properties } = bucket;
     if (request.condition.kind !== "none") {
       const current = this.answer(bucket, address, before, nowMs);
       if (!holds(request.condition, current))
         return this.refuse(preconditionFailed(current), stored);
     }
-    const setting = this.settingOf(before, bucket, context, nowMs);
+    const setting = this.settingOf(before, bucket, context, nowMs, plan.actor ?? this.actor);
     const decision = decideWrite(before, request, setting);
     const count = valueCount(decision.after);
     if (count > properties.siblingsMax && count > valueCount(before))
       return this.refuse(this.tooManySiblings(bucket, address, before, nowMs), stored);
     if (count === SIBLINGS_WARN)
       this.logger.warn("many_siblings", { bucket: bucket.name, siblings: count });
-    return this.carryOut(bucket, address, request, decision, setting, retryKey);
+    return this.carryOut(bucket, address, request, decision, setting, retryKey, plan);
   }
 
   private settingOf(
@@ -171,8 +212,8 @@ export class Replica {
     { properties }: Bucket,
     context: DecodedContext | undefined,
     nowMs: number,
+    actor: Actor,
   ): WriteSetting {
-    const { actor } = this;
     const counter = this.clock.tick(nowMs, entryOf(before, actor)?.counterMax ?? 0);
     return { properties, context, actor, counter, nowMs };
   }
@@ -184,6 +225,7 @@ export class Replica {
     { after, seen, seenHlc, conflictDropped }: WriteDecision,
     { actor, counter, nowMs }: WriteSetting,
     retryKey: Uint8Array | undefined,
+    plan: MintPlan,
   ): MintOutcome {
     const context = this.tokens.encode(address.fingerprint, seen, seenHlc);
     // An answer waits for the disk, so it must not point into storage; the new value is the request's own.
@@ -191,11 +233,11 @@ export class Replica {
     const answer = this.answer(bucket, address, record, nowMs, conflictDropped);
     const expiresAtMs = nowMs + IDEMPOTENCY_WINDOW_MS;
     const first = { expiresAtMs, actor, counter, conflictDropped, context, record };
-    const remembered = retryKey && { key: retryKey, value: encodeRemembered(request, first) };
-    const durable = this.apply(bucket, address, after, remembered);
+    const side = retryKey && { key: retryKey, value: encodeRemembered(request, first) };
+    const durable = this.apply(bucket, address, this.encode(after), valueCount(after), side, plan);
     this.counters.minted++;
     this.counters.conflictsDropped += conflictDropped;
-    return { kind: "minted", answer, context, record, durable };
+    return { kind: "minted", answer, context, record, side, durable };
   }
 
   private replay(
@@ -215,7 +257,8 @@ export class Replica {
     const answer = this.answer(bucket, address, record, mintedAtMs, first.conflictDropped);
     this.counters.replayed++;
     const durable = this.store.whenDurable(stored.sequence);
-    return { kind: "replayed", answer, context: first.context, record, durable };
+    const side = { key, value: stored.value.slice() };
+    return { kind: "replayed", answer, context: first.context, record, side, durable };
   }
 
   private refuse(error: HutchError, stored: StoreRead | undefined): MintOutcome {
@@ -261,43 +304,73 @@ export class Replica {
     address: KeyAddress,
     incoming: Record,
     nowMs: number,
+    options: MergeOptions = PLAIN_MERGE,
   ): Promise<void> | undefined {
-    this.observe(incoming, nowMs);
+    this.observe(incoming, nowMs, options.isFromPeer === true);
     const stored = this.store.get(address.internalKey);
     const before = stored === undefined ? [] : decodeStored(stored.value);
+    if (options.isFromPeer === true) this.checkOwnDots(before, incoming);
     const joined = merge(before, incoming);
     const after = bucket.properties.conflicts === "lww" ? collapse(joined) : joined;
-    const bytes = this.encode(after);
+    const isKnown = stored === undefined && after === joined ? options.encoded : undefined;
+    const bytes = isKnown ?? this.encode(after);
     if (stored !== undefined && equalBytes(bytes, stored.value))
       return this.store.whenDurable(stored.sequence);
+    if (options.isConditional === true && !isCovered(before, incoming)) throw notAsExpected();
     this.counters.conflictsDropped += valueCount(joined) - valueCount(after);
     this.counters.merged++;
-    return this.apply(bucket, address, after, undefined);
+    return this.apply(bucket, address, bytes, valueCount(after), options.side, ALONE);
   }
 
-  private observe(incoming: Record, nowMs: number): void {
+  private observe(incoming: Record, nowMs: number, isFromPeer: boolean): void {
     let greatest = maxHlc(incoming);
     for (const { counterMax } of incoming) greatest = Math.max(greatest, counterMax);
-    const observation = this.clock.observe(greatest, nowMs);
+    const before = this.clock.last;
+    const observation = this.clock.observe(greatest, nowMs, this.driftMaxMs);
     if (observation === "adopted-with-drift") this.logger.warn("clock_drift", { hlc: greatest });
-    if (observation !== "rejected") return;
+    if (observation === "rejected")
+      throw new HutchError(
+        "clock-skew",
+        `Cannot merge a state from the future: it is more than ${this.driftMaxMs} ms ahead`,
+        { retry: "safe" },
+      );
+    if (isFromPeer) this.checkNotFromFuture(incoming, before);
+  }
+
+  /** Every dot of our actor was given out by this clock; one above it is somebody else's mistake (row 64). */
+  private checkNotFromFuture(incoming: Record, lastTick: number): void {
+    const own = entryOf(incoming, this.actor);
+    if (own === undefined || own.counterMax <= lastTick) return;
+    this.clock.last = lastTick;
+    this.logger.error("own_dot_from_the_future", { counter: own.counterMax });
     throw new HutchError(
-      "clock-skew",
-      `Cannot merge a state from the future: it is more than ${DRIFT_REJECT_MS} ms ahead`,
-      { retry: "safe" },
+      "bad-dot",
+      "Cannot merge the state: it has a dot that was never given out",
     );
+  }
+
+  /** A dot that we gave out for this key and do not have: this copy has forgotten, and must not mint under this name again (R12d). */
+  private checkOwnDots(before: Record, incoming: Record): void {
+    const theirs = entryOf(incoming, this.actor)?.counterMax ?? 0;
+    if (this.onAmnesia === undefined || theirs <= (entryOf(before, this.actor)?.counterMax ?? 0))
+      return;
+    this.logger.error("amnesia_found", { actor: this.actor, counter: theirs });
+    this.actor = this.onAmnesia();
   }
 
   private apply(
     bucket: Bucket,
     address: KeyAddress,
-    after: Record,
-    remembered: { readonly key: Uint8Array; readonly value: Uint8Array } | undefined,
+    bytes: Uint8Array,
+    siblings: number,
+    side: SideEntry | undefined,
+    plan: MintPlan,
   ): Promise<void> {
-    const bytes = this.encode(after);
-    refuseOversized(bytes.length, remembered?.value.length ?? 0, valueCount(after));
-    const batch = new WriteBatch().put(address.internalKey, bytes);
-    if (remembered !== undefined) batch.put(remembered.key, remembered.value);
+    refuseOversized(bytes.length, side?.value.length ?? 0, siblings);
+    const batch = new WriteBatch();
+    if (plan.before === undefined) batch.put(address.internalKey, bytes);
+    if (side !== undefined) batch.put(side.key, side.value);
+    plan.addTo?.(batch, bytes, side);
     if (!bucket.isListed) this.buckets.listIn(batch, bucket);
     const ceilingBefore = this.storedCeiling;
     if (this.clock.last > ceilingBefore) this.raiseCeiling(batch);
@@ -330,47 +403,4 @@ export class Replica {
     encodeRecord(this.scratch, record);
     return this.scratch.view();
   }
-}
-
-/** Damage is thrown, a mismatch is an answer. */
-function recallStored(
-  bytes: Uint8Array,
-  request: WriteRequest,
-  nowMs: number,
-): RememberedWrite | HutchError | undefined {
-  try {
-    return recall(bytes, request, nowMs);
-  } catch (thrown) {
-    if (thrown instanceof HutchError) return thrown;
-    throw asCorruption(thrown);
-  }
-}
-
-/** A record none of whose values points into storage. `own` belongs to us already. */
-function ownedRecord(record: Record, own: Uint8Array): Record {
-  const isOwned = record.every(({ values }) =>
-    values.every(({ payload }) => payload.value === own),
-  );
-  return isOwned
-    ? record
-    : record.map((entry) => ({
-        ...entry,
-        values: entry.values.map(({ counter, payload }) => ({
-          counter,
-          payload: payload.value === own ? payload : copyPayload(payload),
-        })),
-      }));
-}
-
-/** A record holds all siblings of its key, and storage takes no more than one block of it: nothing has been written yet. */
-function refuseOversized(recordBytes: number, rememberedBytes: number, siblings: number): void {
-  if (Math.max(recordBytes, rememberedBytes) <= VALUE_BYTES_MAX) return;
-  const what = `the key would hold ${siblings} values and ${recordBytes} bytes, want at most ${VALUE_BYTES_MAX}`;
-  throw new HutchError(
-    siblings > 1 ? "too-many-siblings" : "value-too-large",
-    `Cannot store: ${what}`,
-    {
-      data: { siblings, recordBytes, recordBytesMax: VALUE_BYTES_MAX },
-    },
-  );
 }
