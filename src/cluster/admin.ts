@@ -1,6 +1,6 @@
 /**
- * A node's view of the cluster, its storage and its long work, for the administration of the REST face and for
- * `/metrics`. This is the view of a cluster of one: it owns every partition, nobody suspects it, no hints are held.
+ * A node's view of the cluster (`cluster-report.ts`), its storage and its long work, for the administration of the REST face
+ * and for `/metrics`.
  *
  * Long work is a *job*: started at once, at most one of a kind at a time, its outcome kept until newer ones push it out.
  */
@@ -10,6 +10,9 @@ import { hex } from "../base/bytes.ts";
 import type { Metrics } from "../base/metrics.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Store, StoreStats } from "../storage/store.ts";
+import type { ClusterParts, HintsReport, NodeFacts, NodeReport } from "./cluster-report.ts";
+import { ClusterReport, partsOfOne } from "./cluster-report.ts";
+import type { StatusReply } from "./peer-messages.ts";
 
 /** Finished jobs that are remembered; the oldest goes first. */
 const JOBS_MAX = 100;
@@ -24,22 +27,6 @@ interface JobRecord {
   detail: string;
 }
 
-/** What does not change while a node runs. */
-export interface NodeFacts {
-  readonly nodeId: string;
-  readonly clusterName: string;
-  readonly clusterId: Uint8Array;
-  /** Partitions of the ring. */
-  readonly q: number;
-  /** Copies of each key that buckets ask for unless they say otherwise. */
-  readonly n: number;
-  readonly address: string;
-  readonly peerAddress: string;
-  readonly zone: { readonly dc: string; readonly rack: string; readonly host: string };
-  readonly weight: number;
-  readonly incarnation: number;
-}
-
 export interface AdminParts {
   readonly facts: NodeFacts;
   readonly store: Store;
@@ -47,19 +34,25 @@ export interface AdminParts {
   readonly logger: Logger;
   /** The partition of a key. */
   partitionOf(bucket: string, key: Uint8Array): number;
+  /** The other nodes; left out in a cluster of one. */
+  readonly cluster?: ClusterParts;
+  /** How far this node is with what it missed: it is ready when that is `serving`. Left out in a cluster of one. */
+  phase?(): string;
 }
-
-/** Layout of a cluster of one: the first and only. */
-const LAYOUT_VERSION = 1;
 
 export class Admin {
   readonly #parts: AdminParts;
+  readonly #report: ClusterReport;
   readonly #jobs = new Map<string, JobRecord>();
   #jobCount = 0;
   #isDraining = false;
 
   constructor(parts: AdminParts) {
+    const { facts, store } = parts;
     this.#parts = parts;
+    this.#report = new ClusterReport(parts.cluster ?? partsOfOne(facts), facts, () =>
+      store.stats(),
+    );
     defineStoreMetrics(parts.metrics, parts.store);
   }
 
@@ -74,72 +67,45 @@ export class Admin {
 
   readiness() {
     const { failure } = this.#parts.store;
+    const phase = this.#parts.phase?.();
     const checks = {
       storage: failure === undefined ? "ok" : failure.message,
+      ...(phase === undefined ? {} : { cluster: phase === "serving" ? "ok" : phase }),
       lifecycle: this.#isDraining ? "draining" : "ok",
     };
     return { isReady: Object.values(checks).every((check) => check === "ok"), checks };
   }
 
   cluster() {
-    const { clusterName, clusterId, q, n } = this.#parts.facts;
-    return {
-      name: clusterName,
-      id: hex(clusterId),
-      layoutVersion: LAYOUT_VERSION,
-      q,
-      n,
-      nodes: { up: 1, suspect: 0, down: 0 },
-      partitions: { serving: q, syncing: 0 },
-    };
+    const { clusterName, clusterId, n } = this.#parts.facts;
+    const { layoutVersion, q, ...counts } = this.#report.summary();
+    return { name: clusterName, id: hex(clusterId), layoutVersion, q, n, ...counts };
   }
 
-  nodes() {
-    const { nodeId, address, peerAddress, zone, weight, incarnation, q } = this.#parts.facts;
-    const stats = this.#parts.store.stats();
-    return [
-      {
-        id: nodeId,
-        address,
-        peerAddress,
-        zone,
-        weight,
-        state: this.#isDraining ? ("leaving" as const) : ("up" as const),
-        phi: 0,
-        incarnation,
-        partitions: q,
-        keys: stats.entryCount,
-        bytes: stats.tableBytes + stats.memtableBytes,
-        hintsFor: 0,
-      },
-    ];
+  nodes(): Promise<readonly NodeReport[]> {
+    return this.#report.nodes(this.#isDraining);
   }
 
   ring() {
-    const { nodeId, q } = this.#parts.facts;
-    const owners = [nodeId];
-    const partitions = Array.from({ length: q }, (_, partition) => ({
-      partition,
-      owners,
-      state: "serving",
-    }));
-    return { layoutVersion: LAYOUT_VERSION, q, partitions };
+    return this.#report.ring();
   }
 
   route(bucket: string, key: Uint8Array) {
-    const owners = [this.#parts.facts.nodeId];
-    return { partition: this.#parts.partitionOf(bucket, key), owners, fallbacks: [] };
+    return this.#report.route(bucket, this.#parts.partitionOf(bucket, key));
   }
 
   layout() {
-    const { nodeId, zone, weight, q } = this.#parts.facts;
-    const nodes = [{ id: nodeId, zone, weight, partitions: q }];
-    return { version: LAYOUT_VERSION, q, nodes, staged: [] };
+    return this.#report.layout();
   }
 
-  /** Nobody else, so nothing is ever held for anybody. */
-  hints() {
-    return [];
+  /** Writes that nodes hold for others, by the name of the other. */
+  hints(): Promise<readonly HintsReport[]> {
+    return this.#report.hints();
+  }
+
+  /** What this node answers when another one asks how it is. */
+  statusReply(): StatusReply {
+    return this.#report.statusReply();
   }
 
   storage(): Readonly<Record<string, unknown>> {

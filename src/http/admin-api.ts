@@ -4,7 +4,8 @@ export interface AdminApi {
   /** `ready`, or why not. */
   readiness(): { readonly isReady: boolean; readonly checks: Readonly<Record<string, string>> };
   cluster(): ClusterSummary;
-  nodes(): readonly NodeSummary[];
+  /** Asks the other nodes for what only they know; answers without those that do not answer in time. */
+  nodes(): Promise<readonly NodeSummary[]>;
   ring(): {
     readonly layoutVersion: number;
     readonly q: number;
@@ -20,12 +21,8 @@ export interface AdminApi {
     readonly fallbacks: readonly string[];
   };
   layout(): Readonly<Record<string, unknown>>;
-  hints(): readonly {
-    readonly node: string;
-    readonly count: number;
-    readonly bytes: number;
-    readonly oldest: string;
-  }[];
+  /** What all nodes that answer hold for others. */
+  hints(): Promise<readonly HeldForNode[]>;
   storage(): Readonly<Record<string, unknown>>;
   jobs(): readonly Job[];
   job(id: string): Job | undefined;
@@ -58,6 +55,14 @@ export interface NodeSummary {
   readonly keys: number;
   readonly bytes: number;
   readonly hintsFor: number;
+}
+
+export interface HeldForNode {
+  readonly node: string;
+  readonly count: number;
+  readonly bytes: number;
+  /** Unix ms. */
+  readonly oldestMs: number;
 }
 
 export interface RingPartition {

@@ -4,6 +4,7 @@ import { HutchError } from "../base/errors.ts";
 import type { AdminApi } from "./admin-api.ts";
 import { requireType } from "./accept.ts";
 import { bytesAnswer, baseHeaders, jsonAnswer } from "./answers.ts";
+import { rfc3339 } from "./dates.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Handler } from "./route.ts";
 
@@ -42,9 +43,11 @@ export function getMetrics(exchange: Exchange): Response {
   });
 }
 
-export function getHints(exchange: Exchange): Response {
+export async function getHints(exchange: Exchange): Promise<Response> {
   requireType(exchange.header("accept"), ["application/json"]);
-  return jsonAnswer(exchange, { targets: exchange.services.admin.hints() });
+  const held = await exchange.services.admin.hints();
+  const targets = held.map(({ oldestMs, ...sums }) => ({ ...sums, oldest: rfc3339(oldestMs) }));
+  return jsonAnswer(exchange, { targets });
 }
 
 export function getStorage(exchange: Exchange): Response {

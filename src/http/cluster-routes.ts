@@ -14,9 +14,9 @@ export function getCluster(exchange: Exchange): Response {
   return jsonAnswer(exchange, exchange.services.admin.cluster());
 }
 
-export function getNodes(exchange: Exchange): Response {
+export async function getNodes(exchange: Exchange): Promise<Response> {
   requireType(exchange.header("accept"), ["application/json"]);
-  return jsonAnswer(exchange, { nodes: exchange.services.admin.nodes() });
+  return jsonAnswer(exchange, { nodes: await exchange.services.admin.nodes() });
 }
 
 export function getRing(exchange: Exchange): Response {

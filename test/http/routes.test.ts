@@ -215,6 +215,14 @@ describe("cluster and administration", () => {
     expect(await jsonOf(await send("GET /v1/admin/storage"))).toEqual({ tables: 0 });
   });
 
+  test("hints are told with the instant of the oldest", async () => {
+    const { send, admin } = fixture();
+    admin.held = [{ node: "n3", count: 2, bytes: 50, oldestMs: 1_795_268_669_000 }];
+    expect(await jsonOf(await send("GET /v1/admin/hints"))).toEqual({
+      targets: [{ node: "n3", count: 2, bytes: 50, oldest: "2026-11-21T13:44:29.000Z" }],
+    });
+  });
+
   test("long work is 202 with a job that can be looked at", async () => {
     const { send } = fixture();
     for (const kind of ["repair", "flush", "compact", "scrub", "drain"]) {

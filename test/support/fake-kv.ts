@@ -13,7 +13,7 @@ import {
   utf8Text,
 } from "../../src/base/bytes.ts";
 import { HutchError } from "../../src/base/errors.ts";
-import type { AdminApi, Job } from "../../src/http/admin-api.ts";
+import type { AdminApi, HeldForNode, Job } from "../../src/http/admin-api.ts";
 import type { Explanation, KvApi } from "../../src/http/kv-api.ts";
 import { conditionHolds } from "../../src/http/header-values.ts";
 import type { Clock, Timer } from "../../src/ports/clock.ts";
@@ -484,6 +484,7 @@ function prefixOf(key: Uint8Array, { prefix, delimiter }: ListRequest): Uint8Arr
 
 export class FakeAdmin implements AdminApi {
   isReady = true;
+  held: readonly HeldForNode[] = [];
   readonly #jobs: Job[] = [];
 
   readiness(): ReturnType<AdminApi["readiness"]> {
@@ -505,7 +506,7 @@ export class FakeAdmin implements AdminApi {
     };
   }
 
-  nodes(): ReturnType<AdminApi["nodes"]> {
+  async nodes(): ReturnType<AdminApi["nodes"]> {
     return [
       {
         id: "n1",
@@ -541,8 +542,8 @@ export class FakeAdmin implements AdminApi {
     return { version: 1 };
   }
 
-  hints(): ReturnType<AdminApi["hints"]> {
-    return [];
+  async hints(): ReturnType<AdminApi["hints"]> {
+    return this.held;
   }
 
   storage(): Readonly<Record<string, unknown>> {
