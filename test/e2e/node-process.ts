@@ -17,16 +17,23 @@ function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): Record<
   };
 }
 
+/** Below the ports that the system gives to outgoing connections, so that a node that restarts finds its own again. */
+const PORT_MIN = 12_000;
+const PORT_MAX = 32_000;
+const PORT_ATTEMPTS_MAX = 100;
+
 /** A port that was free a moment ago. */
 export function freePort(): number {
-  const listener = Bun.listen({
-    hostname: "127.0.0.1",
-    port: 0,
-    socket: { data: () => undefined },
-  });
-  const { port } = listener;
-  listener.stop(true);
-  return port;
+  for (let attempt = 0; attempt < PORT_ATTEMPTS_MAX; attempt++) {
+    const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN));
+    try {
+      Bun.listen({ hostname: "127.0.0.1", port, socket: { data: () => undefined } }).stop(true);
+      return port;
+    } catch {
+      // Somebody has it.
+    }
+  }
+  throw new Error(`none of ${PORT_ATTEMPTS_MAX} ports is free`);
 }
 
 export interface Finished {
@@ -88,6 +95,16 @@ export function startCommand(args: readonly string[]) {
   };
 }
 
+/** A node that is stopped at birth answers nothing, and must not hold up the test. */
+const READY_ANSWER_MS = 1000;
+
+export interface StartOptions {
+  readonly port?: number;
+  readonly args?: readonly string[];
+  /** Called at once, before the node is ready. */
+  readonly onSpawn?: (node: NodeProcess) => void;
+}
+
 export class NodeProcess {
   readonly url: string;
   readonly child: Bun.Subprocess<"ignore", "pipe", "pipe">;
@@ -103,7 +120,7 @@ export class NodeProcess {
   /** Starts `hutch serve` and waits until it is ready. */
   static async start(
     dataDir: string,
-    { port = freePort(), args = [] }: { port?: number; args?: readonly string[] } = {},
+    { port = freePort(), args = [], onSpawn }: StartOptions = {},
   ): Promise<NodeProcess> {
     const own = ["--listen", `127.0.0.1:${port}`, "--data-dir", dataDir];
     const child = Bun.spawn([process.execPath, "--no-orphans", main, "serve", ...own, ...args], {
@@ -113,20 +130,23 @@ export class NodeProcess {
       stderr: "pipe",
     });
     const node = new NodeProcess(`http://127.0.0.1:${port}`, child);
+    onSpawn?.(node);
     await node.#ready();
     return node;
   }
 
   async #ready(): Promise<void> {
-    while (this.child.exitCode === null) {
-      const isReady = await fetch(`${this.url}/readyz`).then(
+    while (this.child.exitCode === null && this.child.signalCode === null) {
+      const signal = AbortSignal.timeout(READY_ANSWER_MS);
+      const isReady = await fetch(`${this.url}/readyz`, { signal }).then(
         ({ ok }) => ok,
         () => false,
       );
       if (isReady) return;
       await Bun.sleep(10);
     }
-    throw new Error(`the node ended with ${this.child.exitCode}: ${await this.#stderr}`);
+    const end = this.child.exitCode ?? this.child.signalCode;
+    throw new Error(`the node ended with ${end}: ${await this.#stderr}`);
   }
 
   /** Sends a signal and waits for the end. */
@@ -142,6 +162,130 @@ export class NodeProcess {
   key(bucket: string, key: string): string {
     return `${this.url}/v1/kv/${bucket}/${key}`;
   }
+}
+
+export interface ClusterOptions {
+  /** For every node, behind what the helper sets; a small `--partitions` makes views readable. */
+  readonly args?: readonly string[];
+  /** For one node, by its index. */
+  readonly argsOf?: (index: number) => readonly string[];
+}
+
+/** Ends a process; the other signals leave it there. */
+const FINAL_SIGNALS: readonly string[] = ["SIGKILL", "SIGTERM", "SIGINT"];
+
+/** Several nodes `n1`, `n2`, ... that know each other, with data and addresses that outlive restarts. Indexes count from 0. */
+export class ClusterProcess {
+  readonly directory: string;
+  readonly #options: ClusterOptions;
+  readonly #ports: readonly number[];
+  readonly #peerPorts: readonly number[];
+  readonly #nodes: (NodeProcess | undefined)[];
+
+  private constructor(count: number, directory: string, options: ClusterOptions) {
+    const ports = new Set<number>();
+    while (ports.size < 2 * count) ports.add(freePort());
+    this.directory = directory;
+    this.#options = options;
+    this.#ports = [...ports].slice(0, count);
+    this.#peerPorts = [...ports].slice(count);
+    this.#nodes = this.#ports.map(() => undefined);
+  }
+
+  /** Starts `count` nodes at once with data in `directory`, and waits until all are ready. */
+  static async start(
+    count: number,
+    directory: string,
+    options: ClusterOptions = {},
+  ): Promise<ClusterProcess> {
+    const cluster = new ClusterProcess(count, directory, options);
+    const starts = cluster.#ports.map((_, index) => cluster.restart(index));
+    try {
+      await Promise.all(starts);
+    } catch (error) {
+      // The others may wait for the one that failed.
+      await cluster.stop();
+      await Promise.allSettled(starts);
+      throw error;
+    }
+    return cluster;
+  }
+
+  get size(): number {
+    return this.#ports.length;
+  }
+
+  url(index: number): string {
+    return `http://127.0.0.1:${this.#ports[index]}`;
+  }
+
+  get urls(): readonly string[] {
+    return this.#ports.map((_, index) => this.url(index));
+  }
+
+  peerAddress(index: number): string {
+    return `127.0.0.1:${this.#peerPorts[index]}`;
+  }
+
+  dataDir(index: number): string {
+    return join(this.directory, `n${index + 1}`);
+  }
+
+  key(index: number, bucket: string, key: string): string {
+    return `${this.url(index)}/v1/kv/${bucket}/${key}`;
+  }
+
+  /** The process of a node that runs. */
+  node(index: number): NodeProcess {
+    const node = this.#nodes[index];
+    if (node === undefined) throw new Error(`n${index + 1} does not run`);
+    return node;
+  }
+
+  /** Sends a signal and, where it ends the process, waits for the end. */
+  async kill(index: number, signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    const node = this.node(index);
+    node.child.kill(signal);
+    if (!FINAL_SIGNALS.includes(signal)) return;
+    await node.child.exited;
+    this.#nodes[index] = undefined;
+  }
+
+  /** Starts a node that does not run on its own data, with `args` besides its usual ones, and waits until it is ready. */
+  async restart(index: number, args: readonly string[] = []): Promise<NodeProcess> {
+    const seeds = this.#ports.map((_, each) => this.peerAddress(each)).join(",");
+    const identity = ["--node-id", `n${index + 1}`, "--peer", this.peerAddress(index)];
+    const place = ["--seeds", seeds, "--rack", `rack${index + 1}`, "--preset", "local"];
+    const own = [...(this.#options.args ?? []), ...(this.#options.argsOf?.(index) ?? [])];
+    return NodeProcess.start(this.dataDir(index), {
+      port: this.#ports[index]!,
+      args: [...identity, ...place, ...own, ...args],
+      onSpawn: (spawned) => (this.#nodes[index] = spawned),
+    });
+  }
+
+  /** Kills whatever still runs. */
+  async stop(): Promise<void> {
+    await Promise.all(
+      this.#nodes.map((node, index) => (node === undefined ? undefined : this.kill(index))),
+    );
+  }
+}
+
+/** Runs `body` with `count` nodes of one cluster, which are killed afterwards; their data go, too. */
+export async function withCluster(
+  count: number,
+  body: (cluster: ClusterProcess) => Promise<void>,
+  options: ClusterOptions = {},
+): Promise<void> {
+  await withDirectory(async (directory) => {
+    const cluster = await ClusterProcess.start(count, directory, options);
+    try {
+      await body(cluster);
+    } finally {
+      await cluster.stop();
+    }
+  });
 }
 
 /** Runs `body` with a directory that is gone afterwards. */
