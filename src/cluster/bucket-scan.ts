@@ -1,26 +1,23 @@
 /**
- * All keys of one bucket in byte order, although they lie in Q partitions: a k-way merge over one iterator per partition that holds any, all
- * of one snapshot. A binary heap with the next key on top.
+ * All keys of one bucket in the own store in byte order, although they lie in Q partitions: a k-way merge over one iterator per partition that
+ * holds any, all of one snapshot. A binary heap with the next key on top.
  *
  * Opening costs about one seek per partition. Deleted and expired keys are still there: the reader decides what to show.
  */
 import { compareRanges, prefixSuccessor } from "../base/bytes.ts";
+import { CorruptionError } from "../base/errors.ts";
 import { internalKeyOf, internalPrefixBytes } from "../ring/partition.ts";
 import type { EntryIterator } from "../storage/store.ts";
+import type { KeyRange, KeyScan } from "./key-scan.ts";
+import type { PartitionSet } from "./partition-set.ts";
 import type { ReplicaStore } from "./replica-store.ts";
-
-/** Keys k with lower <= k < upper; an `undefined` upper is no bound. */
-export interface KeyRange {
-  readonly lower: Uint8Array;
-  readonly upper: Uint8Array | undefined;
-}
 
 interface Run {
   readonly partition: number;
   readonly iterator: EntryIterator;
 }
 
-export class BucketScan {
+export class BucketScan implements KeyScan {
   private readonly snapshot: ReturnType<ReplicaStore["snapshot"]>;
   private readonly bucketPrefix: Uint8Array;
   /** Where the key starts inside an internal key. */
@@ -28,20 +25,24 @@ export class BucketScan {
   private readonly partitionCount: number;
   private readonly range: KeyRange;
   private readonly isReverse: boolean;
+  private readonly partitions: PartitionSet | undefined;
   private readonly heap: Run[] = [];
 
+  /** @param partitions only these, or `undefined` for all */
   constructor(
     store: ReplicaStore,
     bucketPrefix: Uint8Array,
     partitionCount: number,
     range: KeyRange,
     isReverse = false,
+    partitions: PartitionSet | undefined = undefined,
   ) {
     this.bucketPrefix = bucketPrefix;
     this.keyAt = internalPrefixBytes(bucketPrefix);
     this.partitionCount = partitionCount;
     this.range = range;
     this.isReverse = isReverse;
+    this.partitions = partitions;
     this.snapshot = store.snapshot();
     try {
       this.open();
@@ -53,6 +54,11 @@ export class BucketScan {
 
   close(): void {
     this.snapshot.close();
+  }
+
+  /** Everything is here. */
+  settle(): undefined {
+    return undefined;
   }
 
   get isValid(): boolean {
@@ -80,13 +86,23 @@ export class BucketScan {
     return this.snapshot.lostRanges.some(({ start, end }) => this.touches(start, end));
   }
 
+  get gap(): CorruptionError | undefined {
+    if (!this.isIncomplete) return undefined;
+    return new CorruptionError("Cannot read all keys: part of the bucket is lost", "", -1);
+  }
+
   private touches(start: Uint8Array, end: Uint8Array): boolean {
     for (let partition = 0; partition < this.partitionCount; partition++) {
+      if (!this.isWanted(partition)) continue;
       const lower = internalKeyOf(partition, this.bucketPrefix, this.range.lower);
       const upper = this.upperOf(partition);
       if (compare(start, upper) < 0 && compare(end, lower) >= 0) return true;
     }
     return false;
+  }
+
+  private isWanted(partition: number): boolean {
+    return this.partitions === undefined || this.partitions.has(partition);
   }
 
   private upperOf(partition: number): Uint8Array {
@@ -126,6 +142,10 @@ export class BucketScan {
     let iterator = this.snapshot.iterator();
     let partition = isReverse ? partitionCount - 1 : 0;
     while (partition >= 0 && partition < partitionCount) {
+      if (!this.isWanted(partition)) {
+        partition += step;
+        continue;
+      }
       if (isReverse) iterator.seekBefore(this.upperOf(partition));
       else iterator.seek(internalKeyOf(partition, this.bucketPrefix, this.range.lower));
       if (!iterator.isValid) return;

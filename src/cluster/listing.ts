@@ -1,7 +1,8 @@
 /**
- * Pages of a bucket's keys, and the export of all of them.
+ * Pages of a bucket's keys, and the export of all of them: from the own store where this node is the only one (`bucket-scan.ts`), else from a quorum
+ * of every partition's owners (`cluster-scan.ts`). What could not be read is said, never left out in silence (R4, R62).
  *
- * - Byte order, from one snapshot per page; deleted and expired keys are skipped, groups that hold nothing live too.
+ * - Byte order; from one snapshot per page in the own store. Deleted and expired keys are skipped, groups that hold nothing live too.
  * - With a delimiter, everything up to its first occurrence behind the prefix is one entry of `prefixes`; the scan then seeks past the group
  *   instead of walking through it.
  * - The loop belongs to others too: after `CHUNK_KEYS` keys a turn is given up. After `SCANNED_KEYS_MAX` the page ends early with a cursor, so a
@@ -9,18 +10,21 @@
  * - Nothing is answered before it is durable.
  */
 import { compareBytes, concatBytes, prefixSuccessor } from "../base/bytes.ts";
-import { CorruptionError } from "../base/errors.ts";
 import { recordToJson } from "../causality/record-json.ts";
 import { decodeSingle } from "../causality/record.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { ExportedKey, ListPage, ListRequest, ListedKey } from "../quorum/operation.ts";
 import type { Bucket } from "./bucket-properties.ts";
-import { BucketScan, type KeyRange } from "./bucket-scan.ts";
+import { BucketScan } from "./bucket-scan.ts";
+import { ClusterScan } from "./cluster-scan.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import { CHUNK_KEYS, type KeyRange, type KeyScan } from "./key-scan.ts";
 import { type KeyAnswer, answerRecord, answerSingle } from "./key-state.ts";
 import { decodeCursor, encodeCursor } from "./list-cursor.ts";
+import type { Peers, ScanMessage } from "./peer-messages.ts";
 import { type ReplicaStore, asCorruption, decodeStored } from "./replica-store.ts";
+import { answerScan } from "./scan-answer.ts";
 
-export const CHUNK_KEYS = 512;
 export const SCANNED_KEYS_MAX = 100_000;
 
 export interface ListingOptions {
@@ -28,6 +32,9 @@ export interface ListingOptions {
   readonly clock: Clock;
   readonly partitionCount: number;
   readonly nowMs: () => number;
+  /** Who else there is; without both, nobody. */
+  readonly view?: (() => ClusterView) | undefined;
+  readonly peers?: Peers | undefined;
   /** The client's view of a record of this key. */
   readonly tokenizerOf: (bucket: Bucket, key: Uint8Array) => Parameters<typeof answerSingle>[3];
 }
@@ -41,7 +48,7 @@ export class Listing {
 
   async page(bucket: Bucket, request: ListRequest): Promise<ListPage> {
     const range = rangeOf(bucket, request);
-    const scan = this.scan(bucket, range, request.isReverse);
+    const scan = this.scan(bucket, range, request.isReverse, request.limit + 1);
     try {
       const page = new PageBuilder(bucket, request, scan);
       await this.fill(page, bucket, request, scan);
@@ -59,11 +66,14 @@ export class Listing {
     page: PageBuilder,
     bucket: Bucket,
     request: ListRequest,
-    scan: BucketScan,
+    scan: KeyScan,
   ): Promise<void> {
     const nowMs = this.options.nowMs();
-    for (let scanned = 1; scan.isValid; scanned++) {
+    for (let scanned = 1; ; scanned++) {
       if (scanned % CHUNK_KEYS === 0) await this.options.clock.sleep(0);
+      const settling = scan.settle();
+      if (settling !== undefined) await settling;
+      if (!scan.isValid) return;
       if (scanned > SCANNED_KEYS_MAX) return page.stopHere();
       page.see(scan.sequence);
       const answer = this.answerOf(bucket, scan, nowMs, request.withValues);
@@ -73,7 +83,7 @@ export class Listing {
     }
   }
 
-  private answerOf(bucket: Bucket, scan: BucketScan, nowMs: number, isCopied: boolean): KeyAnswer {
+  private answerOf(bucket: Bucket, scan: KeyScan, nowMs: number, isCopied: boolean): KeyAnswer {
     const value = isCopied ? scan.value.slice() : scan.value;
     const tokenizer = this.options.tokenizerOf(bucket, scan.key);
     const mode = bucket.properties.conflicts;
@@ -89,18 +99,20 @@ export class Listing {
   /** Every key after `after`, deleted ones included. What is lost is said at the end, after everything that is there. */
   async *export(bucket: Bucket, after: Uint8Array): AsyncGenerator<ExportedKey> {
     const lower = after.length === 0 ? after : concatBytes(after, ZERO);
-    const scan = this.scan(bucket, { lower, upper: undefined }, false);
+    const scan = this.scan(bucket, { lower, upper: undefined }, false, Infinity);
     try {
-      for (let scanned = 1; scan.isValid; scanned++) {
+      for (let scanned = 1; ; scanned++) {
         if (scanned % CHUNK_KEYS === 0) await this.options.clock.sleep(0);
+        const settling = scan.settle();
+        if (settling !== undefined) await settling;
+        if (!scan.isValid) break;
         const exported = { key: scan.key.slice(), record: recordToJson(decodeStored(scan.value)) };
         const durable = this.options.store.whenDurable(scan.sequence);
         if (durable !== undefined) await durable;
         yield exported;
         scan.next();
       }
-      if (scan.isIncomplete)
-        throw new CorruptionError("Cannot export all keys: part of the bucket is lost", "", -1);
+      if (scan.gap !== undefined) throw scan.gap;
     } catch (thrown) {
       this.options.store.reportDamage(thrown);
       throw thrown;
@@ -109,10 +121,19 @@ export class Listing {
     }
   }
 
-  private scan(bucket: Bucket, range: KeyRange, isReverse: boolean): BucketScan {
-    const { store, partitionCount } = this.options;
-    return new BucketScan(store, bucket.prefix, partitionCount, range, isReverse);
+  private scan(bucket: Bucket, range: KeyRange, isReverse: boolean, wantedKeys: number): KeyScan {
+    const { store, partitionCount, peers } = this.options;
+    const view = this.options.view?.();
+    if (view === undefined || peers === undefined || isAlone(view))
+      return new BucketScan(store, bucket.prefix, partitionCount, range, isReverse);
+    const answerOwn = (message: ScanMessage) => answerScan(this.options, message);
+    const options = { view, peers, answerOwn, bucket, range, isReverse, wantedKeys };
+    return new ClusterScan(options);
   }
+}
+
+function isAlone({ layout, self }: ClusterView): boolean {
+  return layout.members.length === 1 && layout.members[0]!.id === self;
 }
 
 const ZERO = new Uint8Array([0]);
@@ -147,12 +168,12 @@ class PageBuilder {
   sequenceMax = 0;
   private readonly bucket: Bucket;
   private readonly request: ListRequest;
-  private readonly scan: BucketScan;
+  private readonly scan: KeyScan;
   private readonly keys: ListedKey[] = [];
   private readonly prefixes: Uint8Array[] = [];
   private cursor = "";
 
-  constructor(bucket: Bucket, request: ListRequest, scan: BucketScan) {
+  constructor(bucket: Bucket, request: ListRequest, scan: KeyScan) {
     this.bucket = bucket;
     this.request = request;
     this.scan = scan;
@@ -189,7 +210,7 @@ class PageBuilder {
 
   finish(): ListPage {
     const { keys, prefixes, cursor } = this;
-    return { keys, prefixes, cursor, isPartial: this.scan.isIncomplete };
+    return { keys, prefixes, cursor, isPartial: this.scan.gap !== undefined };
   }
 }
 
