@@ -6,6 +6,7 @@
  *                 deletion (R39); 0 forgets nothing.
  *   idempotency   goes when its window is over
  *   system        stays
+ *   hint          stays: the hint store deletes it itself, when it is delivered or too old (R24, R27)
  *
  * What cannot be decoded stays: a damaged record must be found by a reader, not vanish.
  */
@@ -17,6 +18,7 @@ import { type Record, decodeRecord } from "./record.ts";
 /** The byte behind the partition of an internal key; bucket names start with a letter or digit. Frozen. */
 export const SYSTEM_KEY_MARK = 0x01;
 export const IDEMPOTENCY_KEY_MARK = 0x02;
+export const HINT_KEY_MARK = 0x03;
 const MARK_AT = 2;
 
 /** An idempotency entry starts with a version byte and, as u64, the Unix ms at which it may go. */
@@ -46,7 +48,7 @@ export function retainEntries(
   const collectBeforeMs = parameters["collectBeforeMs"] ?? 0;
   return (keyBytes, keyStart, keyEnd, valueBytes, valueStart, valueEnd) => {
     const mark = keyEnd - keyStart > MARK_AT ? keyBytes[keyStart + MARK_AT]! : SYSTEM_KEY_MARK;
-    if (mark === SYSTEM_KEY_MARK) return true;
+    if (mark === SYSTEM_KEY_MARK || mark === HINT_KEY_MARK) return true;
     const value = valueBytes.subarray(valueStart, valueEnd);
     if (mark === IDEMPOTENCY_KEY_MARK) return !isIdempotencyOver(value, nowMs);
     return !mayCollect(value, collectBeforeMs);

@@ -80,3 +80,10 @@ test("an idempotency entry goes when its window is over, a system entry never, d
   expect(keeps(KEY, utf8("not a record"), parameters)).toBe(true);
   expect(keeps(KEY, utf8("not a record"), {})).toBe(true);
 });
+
+test("R24: a hint stays, also one whose bytes read as a record that is long dead", () => {
+  const dead = [tombstone(hlcOfWallMs(NOW - 9 * HOUR))];
+  const hintKey = concatBytes(new Uint8Array([0, 0, 3]), new Uint8Array(8), KEY);
+  expect(isKept(dead, NOW, KEY)).toBe(false);
+  expect(isKept(dead, NOW, hintKey)).toBe(true);
+});

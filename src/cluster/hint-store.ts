@@ -1,0 +1,370 @@
+/**
+ * The hints of this node: states kept durably for nodes that are down (Dynamo, section 4.6; D4, R24 to R30). The bytes are drawn in
+ * `hint-format.ts`; `hinted-handoff.ts` delivers them.
+ *
+ *   add      joins the state with the hint that is there; in a batch of the caller's, or in one of its own
+ *   page     hints for one target in key order, a bounded copy
+ *   remove   after the target has it durably, and only what it was given: a hint that grew meanwhile stays
+ *   sweep    drops what is older than its time to live
+ *
+ * Hints live in the node's one store, so they share its group commit, its checksums and its recovery (C25, D12).
+ *
+ * Invariants:
+ * - A hint counts as held from the moment its batch is made: nobody is told "no hints" while one is on its way to the disk.
+ * - Read, join and write of a hint happen in one turn; callers apply the batch before their next `await`.
+ * - Whatever is refused or dropped marks its target: it has to be repaired (`hint-needs-repair.ts`).
+ */
+import { compareBytes } from "../base/bytes.ts";
+import { CorruptionError, HutchError } from "../base/errors.ts";
+import { type Record, decodeRecord } from "../causality/record.ts";
+import { merge } from "../causality/siblings.ts";
+import type { NodeId } from "../gossip/member.ts";
+import type { Logger } from "../ports/logger.ts";
+import { type LostRange, type StoreRead, VALUE_BYTES_MAX, WriteBatch } from "../storage/store.ts";
+import { type HintAccount, HintAccounts } from "./hint-accounts.ts";
+import {
+  HINTS_END,
+  HINTS_START,
+  type Hint,
+  decodeHint,
+  encodeHint,
+  hintKey,
+  hintTargetAt,
+  mergeHints,
+  storedAtMsOf,
+} from "./hint-format.ts";
+import { NeedsRepair } from "./hint-needs-repair.ts";
+import { type StoredHint, readPage } from "./hint-page.ts";
+import type { SideEntry } from "./peer-messages.ts";
+import { type ReplicaStore, decodeStored } from "./replica-store.ts";
+
+/** Of all targets together (N8); more is refused. */
+export const HINTS_BYTES_MAX = 2 * 1024 * 1024 * 1024;
+const SWEEP_HINTS = 512;
+const SWEEP_BYTES = 1024 * 1024;
+
+export interface HintOptions {
+  /** No new hints for a target whose oldest undelivered one is older, ms. 0: no hints at all. */
+  readonly hintWindowMs: number;
+  /** Older hints are dropped, ms: what they say may have been deleted and the deletion forgotten (R27). At least the window. */
+  readonly hintTtlMs: number;
+  /** Of one target; more is refused. */
+  readonly hintBytesMax: number;
+}
+
+export interface NewHint {
+  readonly target: NodeId;
+  readonly internalKey: Uint8Array;
+  /** Encoded. */
+  readonly record: Uint8Array;
+  readonly side: SideEntry | undefined;
+}
+
+export type HintRefusal = "disabled" | "window" | "bytes" | "total-bytes" | "too-large";
+
+export type HintOutcome =
+  /** Call `undo` if the batch is not applied, or taken back by a full disk. */
+  | { readonly kind: "added"; readonly undo: () => void }
+  | { readonly kind: "refused"; readonly reason: HintRefusal };
+
+/** What the hints know of a key. Values are views, valid until the reader's next `await`. */
+export interface HintedRecord {
+  readonly record: Record;
+  /** For `whenDurable`. */
+  readonly sequence: number;
+}
+
+export interface HeldHints {
+  readonly count: number;
+  readonly bytes: number;
+  /** Unix ms at which the oldest was stored, 0 with none; may be too early after some were delivered, never too late. */
+  readonly oldestMs: number;
+}
+
+/** Plain counts for the metrics. */
+export interface HintCounters {
+  stored: number;
+  refused: number;
+  /** Too old. */
+  dropped: number;
+  /** Delivered. */
+  removed: number;
+}
+
+export class HintStore {
+  readonly counters: HintCounters = { stored: 0, refused: 0, dropped: 0, removed: 0 };
+  private readonly store: ReplicaStore;
+  private readonly options: HintOptions;
+  private readonly logger: Logger;
+  private readonly accounts = new HintAccounts();
+  private readonly needsRepair: NeedsRepair;
+
+  /** Reads what the last life of the node left (R29). */
+  constructor(store: ReplicaStore, options: HintOptions, logger: Logger) {
+    this.store = store;
+    this.options = options;
+    this.logger = logger;
+    this.needsRepair = new NeedsRepair(store, logger);
+    this.load();
+  }
+
+  /** At most 2 GiB are read, once. What damage hides is not counted, so that everybody needs repair then. */
+  private load(): void {
+    const snapshot = this.store.snapshot();
+    try {
+      if (snapshot.lostRanges.some(touchesHints)) this.needsRepair.markAnybody();
+      this.needsRepair.load(snapshot.iterator());
+      this.count(snapshot.iterator());
+    } catch (thrown) {
+      if (!(thrown instanceof CorruptionError)) throw thrown;
+      this.store.reportDamage(thrown);
+      this.needsRepair.markAnybody();
+    } finally {
+      snapshot.close();
+    }
+  }
+
+  private count(iterator: ReturnType<ReturnType<ReplicaStore["snapshot"]>["iterator"]>): void {
+    for (iterator.seek(HINTS_START); iterator.isValid; iterator.next()) {
+      const { keyBytes, keyStart, keyEnd, valueBytes, valueStart, valueEnd } = iterator;
+      if (compareBytes(keyBytes.subarray(keyStart, keyEnd), HINTS_END) >= 0) return;
+      const account = this.accounts.of(hintTargetAt(keyBytes, keyStart));
+      const bytes = keyEnd - keyStart + valueEnd - valueStart;
+      this.accounts.stored(account, 1, bytes, storedAtMsOf(valueBytes, valueStart));
+    }
+  }
+
+  /**
+   * Puts the hint into `batch`, which the caller applies before its next `await`: durable together with whatever else is in it.
+   * Throws `DecodeError` for a record that is none.
+   */
+  addTo(batch: WriteBatch, hint: NewHint, nowMs: number): HintOutcome {
+    const incoming = asHint(hint, nowMs);
+    const account = this.accounts.of(hint.target);
+    const key = hintKey(hint.target, hint.internalKey);
+    const stored = this.readOrLose(hint.target, key, nowMs);
+    const merged = stored === undefined ? incoming : mergeHints(decodeHint(stored.value), incoming);
+    const value = encodeHint(merged);
+    const addedCount = stored === undefined ? 1 : 0;
+    const addedBytes = value.length + (stored === undefined ? key.length : -stored.value.length);
+    const reason = this.refusalOf(account, addedBytes, value.length, nowMs);
+    if (reason !== undefined) return this.refuse(hint.target, reason, nowMs);
+    batch.put(key, value);
+    this.counters.stored++;
+    const undo = this.accounts.stored(account, addedCount, addedBytes, merged.storedAtMs);
+    return { kind: "added", undo };
+  }
+
+  /** A hint that cannot be read is replaced; what it held is lost. */
+  private readOrLose(target: NodeId, key: Uint8Array, nowMs: number): StoreRead | undefined {
+    try {
+      const stored = this.store.get(key);
+      if (stored !== undefined) decodeStored(decodeHint(stored.value).record);
+      return stored;
+    } catch (thrown) {
+      if (!(thrown instanceof CorruptionError)) throw thrown;
+      this.needsRepair.mark(target, "damaged", nowMs);
+      return undefined;
+    }
+  }
+
+  private refusalOf(
+    account: HintAccount,
+    addedBytes: number,
+    valueBytes: number,
+    nowMs: number,
+  ): HintRefusal | undefined {
+    const { hintWindowMs, hintTtlMs, hintBytesMax } = this.options;
+    if (hintWindowMs === 0) return "disabled";
+    if (nowMs - account.oldestMs > Math.min(hintWindowMs, hintTtlMs)) return "window";
+    if (valueBytes > VALUE_BYTES_MAX) return "too-large";
+    if (account.bytes + addedBytes > hintBytesMax) return "bytes";
+    if (this.accounts.totalBytes + addedBytes > HINTS_BYTES_MAX) return "total-bytes";
+    return undefined;
+  }
+
+  private refuse(target: NodeId, reason: HintRefusal, nowMs: number): HintOutcome {
+    this.counters.refused++;
+    this.needsRepair.mark(target, reason, nowMs);
+    return { kind: "refused", reason };
+  }
+
+  /** The hint in a batch of its own. Settles when it is durable, and not before may it count; rejects with `unavailable` where it is refused. */
+  async add(hint: NewHint, nowMs: number): Promise<void> {
+    const batch = new WriteBatch();
+    const outcome = this.addTo(batch, hint, nowMs);
+    if (outcome.kind === "refused")
+      throw new HutchError(
+        "unavailable",
+        `Cannot keep a hint for node "${hint.target}": refused for "${outcome.reason}"`,
+        { retry: "safe" },
+      );
+    await this.apply(batch, outcome.undo);
+  }
+
+  private async apply(batch: WriteBatch, undo: () => void): Promise<void> {
+    try {
+      await this.store.apply(batch);
+    } catch (thrown) {
+      undo();
+      throw thrown;
+    }
+  }
+
+  /** The join of what is held of this key, for whomever: what a fallback can say of it. Costs nothing without hints. */
+  read(internalKey: Uint8Array): HintedRecord | undefined {
+    if (this.accounts.totalCount === 0) return undefined;
+    let found: HintedRecord | undefined;
+    for (const target of this.accounts.targets()) {
+      const stored = this.store.get(hintKey(target, internalKey));
+      if (stored !== undefined) found = joined(found, stored);
+    }
+    return found;
+  }
+
+  targets(): readonly NodeId[] {
+    return this.accounts.targets();
+  }
+
+  heldFor(target: NodeId): HeldHints {
+    const { count, bytes, oldestMs } = this.accounts.of(target);
+    return { count, bytes, oldestMs: count === 0 ? 0 : oldestMs };
+  }
+
+  /** Grows with every hint stored for `target`. */
+  additionsFor(target: NodeId): number {
+    return this.accounts.of(target).additions;
+  }
+
+  /** Hints for it were lost since it was last repaired. */
+  isIncomplete(target: NodeId): boolean {
+    return this.needsRepair.has(target);
+  }
+
+  /** To be asked when a repair of `target` begins, for `clearIncomplete` when it ends. */
+  lossesOf(target: NodeId): number {
+    return this.needsRepair.lossesOf(target);
+  }
+
+  /** `target` has been repaired; what was lost since `losses` was asked for keeps the mark. */
+  clearIncomplete(target: NodeId, losses = this.lossesOf(target)): Promise<void> {
+    return this.needsRepair.clear(target, losses);
+  }
+
+  /** Something that was to be kept for `target` was not. */
+  markIncomplete(target: NodeId, reason: string, nowMs: number): void {
+    this.needsRepair.mark(target, reason, nowMs);
+  }
+
+  /** The first hints after key `after`, copied: at most `countMax`, and no more once `bytesMax` are together. */
+  page(
+    target: NodeId,
+    after: Uint8Array | undefined,
+    countMax: number,
+    bytesMax: number,
+    nowMs: number,
+  ): readonly StoredHint[] {
+    const page = this.readPage(target, after, countMax, bytesMax, nowMs);
+    if (page.length === 0 && after === undefined) this.expectNone(target, nowMs);
+    return page;
+  }
+
+  private readPage(
+    target: NodeId,
+    after: Uint8Array | undefined,
+    countMax: number,
+    bytesMax: number,
+    nowMs: number,
+  ): readonly StoredHint[] {
+    const snapshot = this.store.snapshot();
+    try {
+      return readPage(snapshot.iterator(), target, after, countMax, bytesMax);
+    } catch (thrown) {
+      this.store.reportDamage(thrown);
+      if (thrown instanceof CorruptionError) this.needsRepair.mark(target, "damaged", nowMs);
+      throw thrown;
+    } finally {
+      snapshot.close();
+    }
+  }
+
+  /** The store has none for `target`: what is counted all the same went with a damaged table. */
+  private expectNone(target: NodeId, nowMs: number): void {
+    const account = this.accounts.of(target);
+    if (account.count === 0) return;
+    this.accounts.reset(account);
+    this.needsRepair.mark(target, "damaged", nowMs);
+  }
+
+  /** `target` has `delivered` durably. Does nothing where the hint is no longer that. */
+  async remove(target: NodeId, { internalKey, value }: StoredHint): Promise<void> {
+    const key = hintKey(target, internalKey);
+    const stored = this.store.get(key);
+    if (stored === undefined || compareBytes(stored.value, value) !== 0) return;
+    const batch = new WriteBatch().delete(key);
+    const undo = this.accounts.removed(this.accounts.of(target), key.length + value.length);
+    this.counters.removed++;
+    await this.apply(batch, undo);
+  }
+
+  isTooOld(storedAtMs: number, nowMs: number): boolean {
+    return nowMs - storedAtMs > this.options.hintTtlMs;
+  }
+
+  /** May something be too old, or a window be closed by a hint that is no longer there? */
+  isSweepDue(target: NodeId, nowMs: number): boolean {
+    const { oldestMs, isOldestExact } = this.accounts.of(target);
+    if (this.isTooOld(oldestMs, nowMs)) return true;
+    return !isOldestExact && nowMs - oldestMs > this.options.hintWindowMs;
+  }
+
+  /** Drops what is too old (R27) and finds out which is the oldest that is left. */
+  async sweep(target: NodeId, nowMs: number): Promise<void> {
+    const account = this.accounts.of(target);
+    const { additions } = account;
+    let after: Uint8Array | undefined;
+    let oldestMs = Infinity;
+    for (;;) {
+      const page = this.page(target, after, SWEEP_HINTS, SWEEP_BYTES, nowMs);
+      if (page.length === 0) break;
+      const old = page.filter(({ hint }) => this.isTooOld(hint.storedAtMs, nowMs));
+      for (const { hint } of page)
+        if (!this.isTooOld(hint.storedAtMs, nowMs)) oldestMs = Math.min(oldestMs, hint.storedAtMs);
+      if (old.length > 0) await this.drop(target, old, nowMs);
+      after = page.at(-1)!.internalKey;
+    }
+    // Hints that came behind the walk were not seen, so the old bound stands until the next one.
+    if (account.count === 0 || additions !== account.additions) return;
+    account.oldestMs = oldestMs;
+    account.isOldestExact = true;
+  }
+
+  private drop(target: NodeId, hints: readonly StoredHint[], nowMs: number): Promise<void> {
+    const account = this.accounts.of(target);
+    const batch = new WriteBatch();
+    const undos = [this.needsRepair.markIn(batch, target, "too-old", nowMs)];
+    for (const { internalKey, value } of hints) {
+      const key = hintKey(target, internalKey);
+      batch.delete(key);
+      undos.push(this.accounts.removed(account, key.length + value.length));
+    }
+    this.counters.dropped += hints.length;
+    this.logger.warn("hints_too_old", { target, count: hints.length });
+    return this.apply(batch, () => undos.forEach((undo) => undo()));
+  }
+}
+
+function asHint({ record, side }: NewHint, nowMs: number): Hint {
+  decodeRecord(record);
+  return { storedAtMs: nowMs, sides: side === undefined ? [] : [side], record };
+}
+
+function joined(found: HintedRecord | undefined, { value, sequence }: StoreRead): HintedRecord {
+  const record = decodeStored(decodeHint(value).record);
+  if (found === undefined) return { record, sequence };
+  return { record: merge(found.record, record), sequence: Math.max(found.sequence, sequence) };
+}
+
+function touchesHints({ start, end }: LostRange): boolean {
+  return compareBytes(start, HINTS_END) < 0 && compareBytes(end, HINTS_START) >= 0;
+}
