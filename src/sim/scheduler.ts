@@ -32,9 +32,24 @@ const EVENTS_WAITING_MAX = 10_000_000;
 export class SimProcess {
   readonly name: string;
   isAlive = true;
+  /** As after SIGSTOP, no event of it runs before then; what was due meanwhile runs then, in the order in which it was due. */
+  pausedUntilUs = 0;
+  /** Virtual time that each event of it takes: a slow processor. */
+  eventCostUs = 0;
+  private readonly deathListeners: (() => void)[] = [];
 
   constructor(name: string) {
     this.name = name;
+  }
+
+  onDeath(listener: () => void): void {
+    this.deathListeners.push(listener);
+  }
+
+  die(): void {
+    if (!this.isAlive) return;
+    this.isAlive = false;
+    for (const listener of this.deathListeners) listener();
   }
 }
 
@@ -76,6 +91,8 @@ export class SimScheduler {
     let isCancelled = false;
     const guarded = (): void => {
       if (isCancelled || !owner.isAlive) return;
+      if (owner.pausedUntilUs > this.time) return this.defer(owner.pausedUntilUs, guarded);
+      if (owner.eventCostUs > 0) owner.pausedUntilUs = this.time + owner.eventCostUs;
       this.trace.add(`${dueUs} ${sequence} ${owner.name} ${label}`);
       run();
     };
@@ -131,6 +148,11 @@ export class SimScheduler {
     });
     assert(outcome !== undefined, "the loop ends with an outcome");
     return (outcome as () => T)();
+  }
+
+  /** Deferred events come before the others of their instant, in the order in which they were deferred. */
+  private defer(timeUs: number, run: () => void): void {
+    this.heap.push({ timeUs, tieBreak: -1, sequence: this.sequence++, run });
   }
 
   private step(): void {

@@ -7,14 +7,18 @@
  *   node.powerLoss();                       // its ports are dead now: timers, jobs and syncs of that life never come back
  *   node.restart();                         // new ports, on what the disk still holds
  *
+ *   world.network.partition(["a"], ["b"]);  // between what `node.peerPorts(address)` has bound
+ *
  * Each node draws from streams of its own: a node more, or a fault more, does not shift the others.
  */
 import { assert } from "../base/assert.ts";
 import type { Prng } from "../base/prng.ts";
 import type { LogFields, Logger } from "../ports/logger.ts";
+import type { PeerAddress, PeerPorts } from "../ports/transport.ts";
 import type { JobTable } from "../ports/workers.ts";
 import { SimClock, type SimClockOptions } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
+import { type SimMachine, SimNetwork } from "./network.ts";
 import { SimRandom } from "./random.ts";
 import { SimProcess, SimScheduler } from "./scheduler.ts";
 import type { PowerLossProfile } from "./disk-power-loss.ts";
@@ -43,11 +47,13 @@ export class SimWorld {
   readonly scheduler: SimScheduler;
   readonly options: SimWorldOptions;
   readonly log: SimLogLine[] = [];
+  readonly network: SimNetwork;
   private readonly nodes = new Map<string, SimNode>();
 
   constructor(seed: number | string, options: SimWorldOptions = {}) {
     this.scheduler = new SimScheduler(seed);
     this.options = options;
+    this.network = new SimNetwork(this.scheduler);
   }
 
   /** The machine called `name`, made and started on first use. */
@@ -84,8 +90,9 @@ interface Life {
 }
 
 /** A machine: it outlives the processes on it, and the ports are those of the current one. */
-export class SimNode {
+export class SimNode implements SimMachine {
   readonly name: string;
+  hasPower = true;
   /** How many processes this machine has started. */
   epoch = 0;
   private readonly world: SimWorld;
@@ -123,6 +130,11 @@ export class SimNode {
     return this.life.logger;
   }
 
+  /** The node's place in the network, bound on first use in each life. @throws HutchError `port-in-use` */
+  peerPorts(address: PeerAddress): PeerPorts {
+    return this.world.network.bind(this, this.life.owner, address);
+  }
+
   /** False as well when a disk call has killed the process (`disk.crashAtCall`, a bad sector under a map). */
   get isUp(): boolean {
     return this.life.owner.isAlive;
@@ -133,8 +145,21 @@ export class SimNode {
     this.nextDisk = this.disk.kill();
   }
 
+  /** SIGSTOP, and SIGCONT `forMs` later: what was due meanwhile runs then. The system goes on and takes what the network brings. */
+  pause(forMs: number): void {
+    const { scheduler } = this.world;
+    scheduler.noteCall(this.life.owner, `pause ${forMs}`);
+    this.life.owner.pausedUntilUs = scheduler.nowUs() + Math.ceil(forMs * 1000);
+  }
+
+  /** Every event of the process in this life takes `eventCostMs` from now on; 0 makes the processor fast again. */
+  slowDown(eventCostMs: number): void {
+    this.life.owner.eventCostUs = Math.ceil(eventCostMs * 1000);
+  }
+
   /** The machine loses power. */
   powerLoss(profile: PowerLossProfile = "strict"): void {
+    this.hasPower = false;
     this.nextDisk = this.disk.powerLoss(profile);
   }
 
@@ -144,6 +169,7 @@ export class SimNode {
       !this.isUp && this.nextDisk !== undefined,
       "a node restarts after a crash or a power loss",
     );
+    this.hasPower = true;
     this.life = this.start(this.nextDisk);
     this.nextDisk = undefined;
   }
@@ -157,9 +183,7 @@ export class SimNode {
     disk.attach({
       clock,
       onCall: ({ kind, path }) => scheduler.noteCall(owner, `${kind} ${path}`),
-      onDeath: () => {
-        owner.isAlive = false;
-      },
+      onDeath: () => owner.die(),
     });
     const workers = new SimWorkers({
       disk,
