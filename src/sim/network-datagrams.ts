@@ -21,9 +21,9 @@ export class SimDatagrams implements Datagrams {
   }
 
   send(to: PeerAddress, bytes: Uint8Array): void {
-    const { network, process, machine } = this.endpoint;
-    if (!process.isAlive) return;
-    network.scheduler.noteCall(process, `datagram to ${to} ${bytes.length}`);
+    const { network, owner, machine } = this.endpoint;
+    if (!owner.isAlive) return;
+    network.scheduler.noteCall(owner, `datagram to ${to} ${bytes.length}`);
     if (this.isClosed || bytes.length > DATAGRAM_BYTES_MAX) {
       this.counters.failed++;
       return;
@@ -59,8 +59,8 @@ export class SimDatagrams implements Datagrams {
   private arrive(bytes: Uint8Array, from: PeerAddress): void {
     if (this.waiting >= WAITING_MAX) return;
     this.waiting++;
-    const { network, process } = this.endpoint;
-    network.later(0, process, `datagram from ${from} ${bytes.length}`, () => {
+    const { network, owner } = this.endpoint;
+    network.later(0, owner, `datagram from ${from} ${bytes.length}`, () => {
       this.waiting--;
       if (this.isClosed || this.receiver === undefined) return;
       this.counters.received++;

@@ -165,16 +165,16 @@ export class SimLinkEnd implements Link {
   }
 
   send(message: Uint8Array): void {
-    if (!this.isOpen || !this.endpoint.process.isAlive) return;
-    const { network, process } = this.endpoint;
+    if (!this.isOpen || !this.endpoint.owner.isAlive) return;
+    const { network, owner } = this.endpoint;
     const { lane, peer } = this.joined();
-    network.scheduler.noteCall(process, `message to ${peer.endpoint.address} ${message.length}`);
+    network.scheduler.noteCall(owner, `message to ${peer.endpoint.address} ${message.length}`);
     if (message.length > MESSAGE_BYTES_MAX) return this.finish("a message is too long");
     lane.add("message", message.slice());
   }
 
   close(): void {
-    if (this.isOpen && this.endpoint.process.isAlive) this.finish("closed");
+    if (this.isOpen && this.endpoint.owner.isAlive) this.finish("closed");
   }
 
   /** Gives up before the welcome has come. The other side may have let us in meanwhile. */
@@ -194,8 +194,8 @@ export class SimLinkEnd implements Link {
 
   endSoon(reason: string): void {
     if (this.isOver) return;
-    const { network, process } = this.endpoint;
-    network.later(0, process, `link ends: ${reason}`, () => this.end(reason));
+    const { network, owner } = this.endpoint;
+    network.later(0, owner, `link ends: ${reason}`, () => this.end(reason));
   }
 
   /** Takes a parcel from the wire; false when there is nobody to take it. */
@@ -203,10 +203,10 @@ export class SimLinkEnd implements Link {
     if (this.isOver) return parcel.kind === "end";
     this.inbox.push(parcel);
     this.inboxBytes += parcel.bytes.length;
-    const { network, process } = this.endpoint;
+    const { network, owner } = this.endpoint;
     const from = this.joined().peer.endpoint.address;
     const label = `${parcel.kind} from ${from} ${parcel.bytes.length}`;
-    network.later(0, process, label, () => this.open());
+    network.later(0, owner, label, () => this.open());
     return true;
   }
 

@@ -33,8 +33,8 @@ export class SimTransport implements Transport {
   ): Promise<Uint8Array> {
     assert(hello.length <= HELLO_BYTES_MAX, "a hello is short");
     if (this.isClosed) return Promise.reject(new Error("the transport is closed"));
-    const { network, process } = this.endpoint;
-    network.scheduler.noteCall(process, `connect to ${to} ${hello.length}`);
+    const { network, owner } = this.endpoint;
+    network.scheduler.noteCall(owner, `connect to ${to} ${hello.length}`);
     return new Promise((resolve, reject) => {
       const dial = new Dial(this.endpoint, to, open, (outcome) => {
         this.dials.delete(dial);
@@ -53,7 +53,7 @@ export class SimTransport implements Transport {
   close(): Promise<void> {
     if (!this.isClosed) {
       this.isClosed = true;
-      this.endpoint.network.scheduler.noteCall(this.endpoint.process, "transport closes");
+      this.endpoint.network.scheduler.noteCall(this.endpoint.owner, "transport closes");
       for (const dial of this.dials) dial.fail(new Error("the transport is closed"));
       for (const end of this.endpoint.links) end.close();
     }
@@ -61,7 +61,7 @@ export class SimTransport implements Transport {
   }
 
   get isListening(): boolean {
-    return !this.isClosed && this.endpoint.process.isAlive;
+    return !this.isClosed && this.endpoint.owner.isAlive;
   }
 
   /** In an event of this process: somebody has called. */
@@ -111,13 +111,13 @@ class Dial {
   }
 
   start(hello: Uint8Array, timeoutMs: number): void {
-    const { network, process, machine } = this.endpoint;
-    network.later(Math.ceil(timeoutMs * 1000), process, "connect times out", () =>
+    const { network, owner, machine } = this.endpoint;
+    network.later(Math.ceil(timeoutMs * 1000), owner, "connect times out", () =>
       this.fail(new Error(`Cannot connect to "${this.to}": no answer within ${timeoutMs} ms`)),
     );
     const target = network.machineAt(this.to);
     if (target === undefined) {
-      return network.later(0, process, "connect to nobody", () => this.refuse());
+      return network.later(0, owner, "connect to nobody", () => this.refuse());
     }
     const delayUs = network.path(machine.name, target).messageDelayUs();
     network.later(delayUs, network.wire, `call arrives at ${this.to}`, () => {
@@ -140,15 +140,15 @@ class Dial {
     if (callee === undefined || !callee.transport.isListening) {
       return refuse(new Error("connection refused"));
     }
-    network.later(0, callee.process, `call from ${this.endpoint.address}`, () =>
+    network.later(0, callee.owner, `call from ${this.endpoint.address}`, () =>
       callee.transport.answer(this.end, hello, refuse),
     );
   }
 
   private reply(target: string, error: Error): void {
-    const { network, process, machine } = this.endpoint;
+    const { network, owner, machine } = this.endpoint;
     const delayUs = network.path(target, machine.name).messageDelayUs();
-    network.later(delayUs, process, "call refused", () => {
+    network.later(delayUs, owner, "call refused", () => {
       if (!network.isCut(target, machine.name)) this.fail(error);
     });
   }

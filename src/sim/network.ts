@@ -34,16 +34,17 @@ export interface SimMachine {
 export class SimEndpoint implements PeerPorts {
   readonly network: SimNetwork;
   readonly machine: SimMachine;
-  readonly process: SimProcess;
+  /** The process whose ports they are. */
+  readonly owner: SimProcess;
   readonly address: PeerAddress;
   readonly links = new Set<SimLinkEnd>();
   readonly datagrams: SimDatagrams;
   readonly transport: SimTransport;
 
-  constructor(network: SimNetwork, machine: SimMachine, process: SimProcess, address: PeerAddress) {
+  constructor(network: SimNetwork, machine: SimMachine, owner: SimProcess, address: PeerAddress) {
     this.network = network;
     this.machine = machine;
-    this.process = process;
+    this.owner = owner;
     this.address = address;
     this.datagrams = new SimDatagrams(this);
     this.transport = new SimTransport(this);
@@ -66,22 +67,22 @@ export class SimNetwork {
     this.scheduler = scheduler;
   }
 
-  /** The ports of `process` at `address`, made on first use. @throws HutchError `port-in-use` */
-  bind(machine: SimMachine, process: SimProcess, address: PeerAddress): PeerPorts {
-    assert(process.isAlive, "a process that binds is alive");
+  /** The ports of `owner` at `address`, made on first use. @throws HutchError `port-in-use` */
+  bind(machine: SimMachine, owner: SimProcess, address: PeerAddress): PeerPorts {
+    assert(owner.isAlive, "a process that binds is alive");
     const holder = this.endpoints.get(address);
-    if (holder?.process === process && holder.transport.isListening) return holder;
+    if (holder?.owner === owner && holder.transport.isListening) return holder;
     if (holder?.transport.isListening) {
       throw new HutchError(
         "port-in-use",
         `Cannot listen on "${address}": another process has the port`,
       );
     }
-    this.scheduler.noteCall(process, `bind ${address}`);
-    const endpoint = new SimEndpoint(this, machine, process, address);
+    this.scheduler.noteCall(owner, `bind ${address}`);
+    const endpoint = new SimEndpoint(this, machine, owner, address);
     this.endpoints.set(address, endpoint);
     this.silent.delete(machine.name);
-    process.onDeath(() => this.died(endpoint));
+    owner.onDeath(() => this.died(endpoint));
     return endpoint;
   }
 
@@ -148,7 +149,7 @@ export class SimNetwork {
   /** Who listens there; nobody when the process is dead. */
   endpointAt(address: PeerAddress): SimEndpoint | undefined {
     const endpoint = this.endpoints.get(address);
-    return endpoint?.process.isAlive === true ? endpoint : undefined;
+    return endpoint?.owner.isAlive === true ? endpoint : undefined;
   }
 
   /** Nothing gets from one to the other. */
