@@ -49,10 +49,19 @@ export function indeterminate(
   quorum: WriteQuorum,
   result: "timeout" | "failed",
   node: string,
-  { consistency, timeoutMs }: WriteRequest,
+  request: WriteRequest,
   cause?: unknown,
 ): HutchError {
   quorum.fail(node, result);
+  return writeIndeterminate(quorum, request, cause);
+}
+
+/** The outcome with the acknowledgements as they are; what is still pending counts as timed out. */
+export function writeIndeterminate(
+  quorum: WriteQuorum,
+  { consistency, timeoutMs }: WriteRequest,
+  cause?: unknown,
+): HutchError {
   return new HutchError(
     "write-indeterminate",
     `${quorum.ok} of ${consistency.w} required acknowledgements within ${timeoutMs} ms`,

@@ -49,9 +49,9 @@ export class WriteQuorum implements AckCounts {
     if (isDurable) this.durable++;
   }
 
-  /** An owner's share is kept for it by a replica that has acknowledged in its own name, so it is no further acknowledgement. */
-  keepHint(): void {
-    this.hinted++;
+  /** Shares of owners that are kept for them by a replica that acknowledges in its own name: no further acknowledgements. */
+  keepHints(count: number): void {
+    this.hinted += count;
   }
 
   fail(node: string, result: "timeout" | "failed"): void {

@@ -1,0 +1,72 @@
+/**
+ * The actor under which this node mints for owners that are all down (D6).
+ *
+ * What a fallback has minted it hands over and forgets, so it must not go on under the same name: a later dot would claim that the forgotten ones
+ * are superseded (R12). Its incarnations have the highest bit set, which no incarnation of the node itself reaches, and a new one is taken whenever a hint
+ * has gone since the last mint. They come from a lease that is on disk before the first of them is used.
+ */
+import { ByteReader } from "../base/byte-reader.ts";
+import { ByteWriter } from "../base/byte-writer.ts";
+import { type Actor, makeActor } from "../causality/actor.ts";
+import { WriteBatch } from "../storage/store.ts";
+import { type ReplicaStore, systemKey } from "./replica-store.ts";
+
+const KEY = systemKey("fallback-incarnation");
+const VERSION = 1;
+const LEASE = 1024;
+const FIRST = 0x80000000;
+const LAST = 0xffffffff;
+
+export class FallbackActor {
+  private readonly store: ReplicaStore;
+  private readonly nodeId: Uint8Array;
+  /** Hints that have gone so far. */
+  private readonly removals: () => number;
+  private next: number;
+  private leaseEnd: number;
+  private current: Actor | undefined;
+  private removalsAtMint = -1;
+  private renewal: Promise<void> | undefined;
+
+  constructor(store: ReplicaStore, nodeId: Uint8Array, removals: () => number) {
+    this.store = store;
+    this.nodeId = nodeId;
+    this.removals = removals;
+    const stored = store.get(KEY);
+    // What an earlier process leased it may have used.
+    this.next = stored === undefined ? FIRST : readLease(stored.value);
+    this.leaseEnd = this.next;
+  }
+
+  /** Settles when `take` can be called; `undefined` where it can be now. */
+  prepare(): Promise<void> | undefined {
+    if (this.next < this.leaseEnd) return undefined;
+    this.renewal ??= this.renew().finally(() => (this.renewal = undefined));
+    return this.renewal;
+  }
+
+  private async renew(): Promise<void> {
+    const end = Math.min(this.next + LEASE, LAST);
+    const writer = new ByteWriter(9);
+    writer.u8(VERSION);
+    writer.u64(end);
+    await this.store.apply(new WriteBatch().put(KEY, writer.finish()));
+    this.leaseEnd = end;
+  }
+
+  /** Requires `prepare`. */
+  take(): Actor {
+    const removals = this.removals();
+    if (this.current === undefined || removals !== this.removalsAtMint) {
+      this.current = makeActor(this.nodeId, this.next++);
+      this.removalsAtMint = removals;
+    }
+    return this.current;
+  }
+}
+
+function readLease(bytes: Uint8Array): number {
+  const reader = new ByteReader(bytes);
+  reader.u8();
+  return reader.u64();
+}

@@ -1,0 +1,95 @@
+/**
+ * Who stands for a key at one moment: its owners, and for those that are down the next healthy nodes on the walk (D4).
+ *
+ *   owners      the first n of the walk; liveness never changes them (R50)
+ *   acting      each owner that is not down, or the fallback that stands in for it
+ *
+ * Two words of trouble: *down* is the failure detector's verdict or a refused connection, and only then somebody stands in and hints are kept
+ * (R25); *unreachable* is any reason not to wait for a node now, such as an open breaker, and only changes the order of asking.
+ */
+import type { NodeId } from "../gossip/member.ts";
+import type { ReplicaRole } from "../quorum/read-quorum.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import type { Peers } from "./peer-messages.ts";
+
+export interface ActingReplica {
+  readonly node: NodeId;
+  /** The owner whose share it is; the node itself where that is an owner. */
+  readonly owner: NodeId;
+  readonly role: ReplicaRole;
+}
+
+export class ReplicaSet {
+  readonly view: ClusterView;
+  readonly owners: readonly NodeId[];
+  private readonly peers: Peers;
+  private readonly walk: readonly NodeId[];
+  /** Where the search for the next fallback goes on. */
+  private nextOnWalk: number;
+
+  constructor(view: ClusterView, peers: Peers, partition: number, n: number) {
+    this.view = view;
+    this.peers = peers;
+    this.walk = view.walk(partition);
+    const count = view.effectiveN(n);
+    this.owners = count === this.walk.length ? this.walk : this.walk.slice(0, count);
+    this.nextOnWalk = count;
+  }
+
+  isOwner(node: NodeId): boolean {
+    return this.owners.includes(node);
+  }
+
+  isDown(node: NodeId): boolean {
+    if (node === this.view.self) return false;
+    return !this.view.isUp(node) || this.peers.isConnectionRefused(node);
+  }
+
+  isReachable(node: NodeId): boolean {
+    return node === this.view.self || (!this.isDown(node) && this.peers.isReachable(node));
+  }
+
+  /** Owners that may mint, in ring order; those that nobody should wait for now come last. */
+  minters(): NodeId[] {
+    const serving = this.owners.filter((node) => this.view.isServing(node) && !this.isDown(node));
+    return [
+      ...serving.filter((node) => this.isReachable(node)),
+      ...serving.filter((node) => !this.isReachable(node)),
+    ];
+  }
+
+  /** The next healthy node on the walk that has not stood in yet. */
+  takeFallback(): NodeId | undefined {
+    while (this.nextOnWalk < this.walk.length) {
+      const node = this.walk[this.nextOnWalk++]!;
+      if (this.isReachable(node)) return node;
+    }
+    return undefined;
+  }
+
+  /** Healthy nodes behind the owners, in walk order. */
+  fallbacks(): NodeId[] {
+    return this.walk.slice(this.owners.length).filter((node) => this.isReachable(node));
+  }
+
+  /** Owners that are not down, and, for a sloppy operation, a fallback for each that is. */
+  acting(isSloppy: boolean): ActingReplica[] {
+    const acting: ActingReplica[] = [];
+    for (const owner of this.owners)
+      if (!this.isDown(owner)) acting.push({ node: owner, owner, role: "primary" });
+      else if (isSloppy) {
+        const node = this.takeFallback();
+        if (node !== undefined) acting.push({ node, owner, role: "fallback" });
+      }
+    return acting;
+  }
+
+  /** Acknowledgements that a write can hope for now. */
+  countPossible(isSloppy: boolean): { readonly all: number; readonly primary: number } {
+    const primary = this.owners.filter((owner) => !this.isDown(owner)).length;
+    const all = isSloppy
+      ? Math.min(this.owners.length, primary + this.fallbacks().length)
+      : primary;
+    return { all, primary };
+  }
+}

@@ -1,0 +1,232 @@
+/**
+ * One write on its way to its replicas: who gets it, who has it, when that is enough.
+ *
+ *   plan     owners that are up; for each that is down the next healthy fallback, with a hint; where there is none left, or the request is
+ *            strict, a hint of our own in the write's own batch
+ *   start    all at once, before our own sync has returned (R12 makes that safe)
+ *   done     settles at W, or when W cannot be reached any more, or at the deadline; what is still under way goes on
+ *
+ * A replica that refuses the connection is down whatever gossip says: its share goes to a fallback at once. One that is only slow gets no
+ * hint (R25): its key is noted and sent again later.
+ */
+import type { HutchError } from "../base/errors.ts";
+import type { NodeId } from "../gossip/member.ts";
+import type { WriteRequest } from "../quorum/operation.ts";
+import type { ReplicaRole } from "../quorum/read-quorum.ts";
+import { WriteQuorum } from "../quorum/write-quorum.ts";
+import type { KeyAddress } from "../ring/partition.ts";
+import type { WriteBatch } from "../storage/store.ts";
+import { writeIndeterminate } from "./answers.ts";
+import type { CoordinationParts } from "./coordination-parts.ts";
+import { PeerError, type PeerReply, type PeerRequest, type SideEntry } from "./peer-messages.ts";
+import type { ReplicaSet } from "./replica-set.ts";
+
+export interface Share {
+  readonly node: NodeId;
+  /** The owner whose share it is. */
+  readonly owner: NodeId;
+  readonly role: ReplicaRole;
+}
+
+export class Replication {
+  readonly quorum: WriteQuorum;
+  readonly done: Promise<void>;
+  /** Owners whose share this node keeps itself, as hints. */
+  readonly ownHints: NodeId[] = [];
+  private readonly parts: CoordinationParts;
+  private readonly set: ReplicaSet;
+  private readonly address: KeyAddress;
+  private readonly request: WriteRequest;
+  private readonly deadlineMonoMs: number;
+  private readonly shares: Share[] = [];
+  private readonly settled = Promise.withResolvers<void>();
+  private record: Uint8Array = NOTHING;
+  private side: SideEntry | undefined;
+  private hintsInBatch = 0;
+  /** The write's own batch, where hints are in it. */
+  private batch: WriteBatch | undefined;
+  private isSettled = false;
+  private cancelDeadline: (() => void) | undefined;
+
+  constructor(
+    parts: CoordinationParts,
+    set: ReplicaSet,
+    address: KeyAddress,
+    request: WriteRequest,
+    deadlineMonoMs: number,
+  ) {
+    this.parts = parts;
+    this.set = set;
+    this.address = address;
+    this.request = request;
+    this.deadlineMonoMs = deadlineMonoMs;
+    this.quorum = new WriteQuorum(request.consistency);
+    this.done = this.settled.promise;
+    this.plan();
+  }
+
+  private get self(): NodeId {
+    return this.set.view.self;
+  }
+
+  private plan(): void {
+    const { isSloppy } = this.request.consistency;
+    const isOwner = this.set.isOwner(this.self);
+    this.quorum.send(this.nameOf(this.self), isOwner ? "primary" : "fallback");
+    // A fallback that mints stands for the first owner that is down; its share of the walk is taken.
+    let isStanding = isOwner;
+    for (const owner of this.set.owners) {
+      if (owner === this.self) continue;
+      if (!this.set.isDown(owner)) this.addShare({ node: owner, owner, role: "primary" });
+      else if (!isStanding) {
+        isStanding = true;
+        this.ownHints.push(owner);
+      } else if (!isSloppy || !this.addFallback(owner)) this.ownHints.push(owner);
+    }
+  }
+
+  private addFallback(owner: NodeId): boolean {
+    let node = this.set.takeFallback();
+    if (node === this.self) node = this.set.takeFallback();
+    if (node === undefined) return false;
+    this.addShare({ node, owner, role: "fallback" });
+    return true;
+  }
+
+  private addShare(share: Share): void {
+    this.shares.push(share);
+    this.quorum.send(this.nameOf(share.node), share.role);
+  }
+
+  private nameOf(node: NodeId): string {
+    return this.set.view.nameOf(node);
+  }
+
+  /** Puts this node's own hints into the write's batch. */
+  addOwnHints(batch: WriteBatch, record: Uint8Array, side: SideEntry | undefined): void {
+    const { hints } = this.parts;
+    const { internalKey } = this.address;
+    if (this.ownHints.length > 0) this.batch = batch;
+    for (const owner of this.ownHints)
+      if (hints.addTo(batch, owner, internalKey, record, side) === "added") this.hintsInBatch++;
+  }
+
+  /** A fallback's own hint is its acknowledgement; an owner's is one more copy on a node that counts already. */
+  private get isKeptByOwner(): boolean {
+    return this.set.isOwner(this.self);
+  }
+
+  /** Sends the minted state to everybody in the plan. `record` is this object's from now on. */
+  start(record: Uint8Array, side: SideEntry | undefined): void {
+    this.record = record;
+    this.side = side;
+    for (const share of this.shares) this.send(share);
+  }
+
+  /** The write is on our own disk. */
+  storedHere(isDurable: boolean): void {
+    if (this.isKeptByOwner) this.quorum.keepHints(this.hintsInBatch);
+    this.quorum.acknowledge(this.nameOf(this.self), isDurable);
+    this.look();
+  }
+
+  /** Our own disk has refused it; nobody can be told that it worked. */
+  failedHere(thrown: unknown): void {
+    if (this.batch !== undefined) this.parts.hints.takenBack(this.batch);
+    this.quorum.fail(this.nameOf(this.self), "failed");
+    this.look(thrown);
+  }
+
+  /** From here on the deadline counts; call after `start`. */
+  arm(): void {
+    if (this.isSettled) return;
+    this.cancelDeadline = this.parts.deadlines.alarm(this.deadlineMonoMs, () =>
+      this.giveUp(undefined),
+    );
+  }
+
+  private send(share: Share): void {
+    const leftMs = this.deadlineMonoMs - this.parts.clock.monoMs();
+    const timeoutMs = Math.min(this.parts.replicaTimeoutMs, Math.max(1, leftMs));
+    this.parts.peers.call(share.node, this.messageFor(share), timeoutMs, "replica").then(
+      (reply) => this.answered(share, reply),
+      (thrown: unknown) => this.unanswered(share, thrown),
+    );
+  }
+
+  private messageFor({ node, owner, role }: Share): PeerRequest {
+    const { internalKey } = this.address;
+    const { record, side } = this;
+    if (role === "primary" || node === owner) {
+      const isConditional = this.request.condition.kind !== "none";
+      return { kind: "merge", internalKey, record, purpose: "write", isConditional, side };
+    }
+    const targetIncarnation = this.set.view.incarnationOf(owner);
+    return { kind: "hint", target: owner, targetIncarnation, internalKey, record, side };
+  }
+
+  private answered(share: Share, reply: PeerReply): void {
+    if (reply.kind === "stored") {
+      this.quorum.acknowledge(this.nameOf(share.node), reply.isDurable);
+      this.look();
+      return;
+    }
+    this.quorum.fail(this.nameOf(share.node), "failed");
+    const code = reply.kind === "failed" ? reply.code : "internal";
+    if (share.role === "fallback" || CANNOT_TAKE.has(code)) this.standIn(share.owner);
+    else if (code !== "precondition-failed") this.noteLater(share.owner);
+    this.look();
+  }
+
+  private unanswered(share: Share, thrown: unknown): void {
+    const isTimeout = thrown instanceof PeerError && thrown.reason === "timeout";
+    this.quorum.fail(this.nameOf(share.node), isTimeout ? "timeout" : "failed");
+    const isGone = thrown instanceof PeerError && GONE.has(thrown.reason);
+    if (share.role === "fallback" || (isGone && this.set.isDown(share.owner)))
+      this.standIn(share.owner);
+    else this.noteLater(share.owner);
+    this.look();
+  }
+
+  /** The owner turned out to be down after the plan was made. */
+  private standIn(owner: NodeId): void {
+    if (this.request.consistency.isSloppy && this.addFallback(owner)) {
+      this.send(this.shares.at(-1)!);
+      return;
+    }
+    this.parts.hints.add(owner, this.address.internalKey, this.record, this.side).then(
+      () => this.isKeptByOwner && this.quorum.keepHints(1),
+      () => this.noteLater(owner),
+    );
+  }
+
+  private noteLater(owner: NodeId): void {
+    this.parts.handoff.noteUnacknowledged(owner, this.address.internalKey);
+  }
+
+  private look(cause?: unknown): void {
+    if (this.isSettled) return;
+    const { state } = this.quorum;
+    if (state === "reached") this.settle();
+    else if (state === "unreachable") this.giveUp(cause);
+  }
+
+  private settle(): void {
+    this.isSettled = true;
+    this.cancelDeadline?.();
+    this.settled.resolve();
+  }
+
+  private giveUp(cause: unknown): void {
+    if (this.isSettled) return;
+    this.isSettled = true;
+    this.cancelDeadline?.();
+    const error: HutchError = writeIndeterminate(this.quorum, this.request, cause);
+    this.settled.reject(error);
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+/** What a replica says that cannot take the write now and will not soon; somebody else keeps it meanwhile. */
+const CANNOT_TAKE: ReadonlySet<string> = new Set(["disk-full", "shutting-down", "not-owner"]);
+const GONE: ReadonlySet<string> = new Set(["unreachable", "lost", "closed"]);
