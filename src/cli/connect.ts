@@ -8,13 +8,21 @@ import { configFrom } from "./knob-options.ts";
 /** Addresses in `--url`; more would be a list to load from elsewhere. */
 const URLS_MAX = 64;
 
-/** A client for `--url`, else `HUTCH_URL`, else where the configuration says that a node here listens. */
-export function connect(options: Readonly<Record<string, unknown>>): Client {
+/**
+ * A client for `--url`, else `HUTCH_URL`, else where the configuration says that a node here listens.
+ *
+ * @param timeoutMs an answer that is not complete by then counts as none; 0: for as long as it takes
+ */
+export function connect(options: Readonly<Record<string, unknown>>, timeoutMs = 0): Client {
   return new Client({
     urls: urlsFrom(options),
-    send: fetch,
+    send: timeoutMs === 0 ? fetch : (url, request) => fetchWithin(url, request, timeoutMs),
     newIdempotencyKey: () => crypto.randomUUID(),
   });
+}
+
+function fetchWithin(url: string, request: RequestInit, timeoutMs: number): Promise<Response> {
+  return fetch(url, { ...request, signal: AbortSignal.timeout(timeoutMs) });
 }
 
 function urlsFrom(options: Readonly<Record<string, unknown>>): string[] {

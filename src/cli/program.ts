@@ -43,8 +43,9 @@ export function buildProgram(): Command {
     })
     .showHelpAfterError("(add --help for everything this command takes)")
     .exitOverride();
-  const add = [addServe, addCluster, addGet, addPut, addDelete, addList, addImport, addExport];
-  for (const addCommand of [...add, addInspect, addConfig, addRepair, addVersion])
+  const nodes = [addServe, addCluster, addStatus, addRing, addNodes];
+  const keys = [addGet, addPut, addDelete, addList, addExplain, addImport, addExport];
+  for (const addCommand of [...nodes, ...keys, addInspect, addConfig, addRepair, addVersion])
     addCommand(program);
   program.addHelpText(
     "after",
@@ -87,14 +88,22 @@ function addCluster(program: Command): void {
     .description(
       "Starts nodes as child processes and stays in the foreground; Ctrl-C stops them cleanly.",
     )
-    .option("--nodes <NUMBER>", "how many; this release runs one", "1")
-    .option("--base-port <PORT>", "port of the first node for clients", "7001")
+    .option("--nodes <NUMBER>", "how many, 1 to 64", "3")
+    .option("--base-port <PORT>", "port of the first node for clients; the others follow", "7001")
     .option("--peer-base-port <PORT>", "port of the first node for other nodes", "7101")
     .option("--data-dir <DIR>", "where the data live; they survive a restart", ".hutch")
     .option("--fresh", "delete the data of earlier runs first")
     .option("--racks <NUMBER>", "spread the nodes over this many racks", "3")
+    .option("--restart", "start a node again that died, 1 s later and 10 times a minute at most")
     .option("--config <FILE>", CONFIG_OPTION)
-    .addHelpText("after", examples("hutch cluster", "hutch cluster --fresh --base-port 8001"))
+    .addHelpText(
+      "after",
+      examples(
+        "hutch cluster",
+        "hutch cluster --nodes 5 --fresh",
+        "hutch cluster --base-port 8001",
+      ),
+    )
     .action(async (options) => (await import("./cluster.ts")).runCluster(options));
   addKnobOptions(cluster, CLUSTER_KNOBS);
 }
@@ -106,6 +115,45 @@ function clientCommand(program: Command, usage: string, summary: string): Comman
     .summary(summary)
     .option("--url <URLS>", "node to ask; several, with commas, are tried in turn (also HUTCH_URL)")
     .option("--config <FILE>", `${CONFIG_OPTION}; its listen is the default for --url`);
+}
+
+/** What the commands take that show a picture of the cluster. */
+function viewCommand(program: Command, usage: string, summary: string): Command {
+  return clientCommand(program, usage, summary)
+    .addOption(jsonOption())
+    .option("--watch", "again every second, until Ctrl-C");
+}
+
+function addStatus(program: Command): void {
+  viewCommand(program, "status", "show the cluster at a glance")
+    .description("Shows the cluster at a glance: its layout, its nodes, what they hold.")
+    .addHelpText(
+      "after",
+      examples("hutch status", "hutch status --watch --url http://127.0.0.1:7002"),
+    )
+    .action(async (options) => (await import("./status.ts")).status(options));
+}
+
+function addRing(program: Command): void {
+  viewCommand(program, "ring", "show who owns what")
+    .description("Shows how the partitions are shared out, or where one key lives.")
+    .option("--key <BUCKET/KEY>", "the owners of this key, and who stands in for them")
+    .addHelpText("after", examples("hutch ring", "hutch ring --key demo/hello"))
+    .action(async (options) => (await import("./ring.ts")).ring(options));
+}
+
+function addNodes(program: Command): void {
+  viewCommand(program, "nodes", "show all that is known of each node")
+    .description("Shows all that is known of each node.")
+    .addHelpText("after", examples("hutch nodes", "hutch nodes --json | jq '.nodes[].state'"))
+    .action(async (options) => (await import("./nodes.ts")).nodes(options));
+}
+
+function addExplain(program: Command): void {
+  viewCommand(program, "explain <BUCKET/KEY>", "show what each owner holds of a key")
+    .description("Shows what each owner holds of a key, and whether that is the same.")
+    .addHelpText("after", examples("hutch explain demo/hello"))
+    .action(async (address, options) => (await import("./explain.ts")).explain(address, options));
 }
 
 const consistencyOption = () =>

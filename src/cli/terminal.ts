@@ -3,12 +3,13 @@
 import { styleText } from "node:util";
 import { HutchError, messageOf } from "../base/errors.ts";
 
-export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan";
+export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan" | "magenta" | "blue";
 
 /** What a node prints on standard output once it is ready; `hutch cluster` waits for it. */
 export const READY_MARK = " is ready on ";
 
-function isColourful(stream: NodeJS.WriteStream): boolean {
+/** True where colours reach a person who wants them. */
+export function isColourful(stream: NodeJS.WriteStream = process.stdout): boolean {
   return stream.isTTY === true && (process.env["NO_COLOR"] ?? "") === "";
 }
 

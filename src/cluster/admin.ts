@@ -10,7 +10,7 @@ import { hex } from "../base/bytes.ts";
 import type { Metrics } from "../base/metrics.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Store, StoreStats } from "../storage/store.ts";
-import type { ClusterParts, HintsReport, NodeFacts, NodeReport } from "./cluster-report.ts";
+import type { ReportParts, HintsReport, NodeFacts, NodeReport } from "./cluster-report.ts";
 import { ClusterReport, partsOfOne } from "./cluster-report.ts";
 import type { StatusReply } from "./peer-messages.ts";
 
@@ -35,7 +35,7 @@ export interface AdminParts {
   /** The partition of a key. */
   partitionOf(bucket: string, key: Uint8Array): number;
   /** The other nodes; left out in a cluster of one. */
-  readonly cluster?: ClusterParts;
+  readonly cluster?: ReportParts;
   /** How far this node is with what it missed: it is ready when that is `serving`. Left out in a cluster of one. */
   phase?(): string;
 }

@@ -37,7 +37,7 @@ export interface NodeFacts {
 export type HeldHints = StatusReply["hints"][number];
 
 /** Where a report takes its facts from. */
-export interface ClusterParts {
+export interface ReportParts {
   /** The present one. */
   view(): ClusterView;
   readonly peers: Peers;
@@ -75,7 +75,7 @@ export interface HintsReport {
 }
 
 export class ClusterReport {
-  readonly #parts: ClusterParts;
+  readonly #parts: ReportParts;
   readonly #facts: NodeFacts;
   readonly #storeStats: () => StoreStats;
   /** The last answer of each node of the present view. */
@@ -83,7 +83,7 @@ export class ClusterReport {
   /** Everybody who asks while a survey is under way gets that one. */
   #survey: Promise<ReadonlyMap<NodeId, StatusReply>> | undefined;
 
-  constructor(parts: ClusterParts, facts: NodeFacts, storeStats: () => StoreStats) {
+  constructor(parts: ReportParts, facts: NodeFacts, storeStats: () => StoreStats) {
     this.#parts = parts;
     this.#facts = facts;
     this.#storeStats = storeStats;
@@ -293,7 +293,7 @@ function sumByTarget(replies: readonly StatusReply[]): ReadonlyMap<NodeId, HeldH
 }
 
 /** The parts of a node that is a cluster of one: it owns every partition, nobody suspects it, no hints are held. */
-export function partsOfOne(facts: NodeFacts): ClusterParts {
+export function partsOfOne(facts: NodeFacts): ReportParts {
   const { nodeId: id, address, peerAddress, zone, weight, incarnation, q } = facts;
   const planned = { id, name: id, zone, weight, peerAddress };
   const layout = { version: 1, q, n: 1, members: [planned], owners: new Uint16Array(q) };

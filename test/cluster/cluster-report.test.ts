@@ -1,6 +1,6 @@
 /** What a node tells of its cluster, on a view made by hand: n1, n2, n3 own four partitions of two copies, n10 owns nothing. */
 import { describe, expect, test } from "bun:test";
-import type { ClusterParts, HeldHints, NodeFacts } from "../../src/cluster/cluster-report.ts";
+import type { ReportParts, HeldHints, NodeFacts } from "../../src/cluster/cluster-report.ts";
 import { ClusterReport, partsOfOne } from "../../src/cluster/cluster-report.ts";
 import { ClusterView } from "../../src/cluster/cluster-view.ts";
 import type { PeerReply, Peers, StatusReply } from "../../src/cluster/peer-messages.ts";
@@ -94,7 +94,7 @@ function reportOn(world: World): ClusterReport {
       return answer;
     },
   };
-  const parts: ClusterParts = {
+  const parts: ReportParts = {
     view: () => new ClusterView(layout, idOf("n1"), members()),
     peers,
     phiOf: (node) => (node === idOf("n3") ? Number.POSITIVE_INFINITY : 0.126),
