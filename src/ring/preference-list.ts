@@ -14,8 +14,8 @@
  */
 import { assert } from "../base/assert.ts";
 import { REPLICAS_MAX } from "./layout.ts";
-import type { Layout, LayoutMember } from "./layout.ts";
-import { ZoneCover } from "./zones.ts";
+import type { Layout } from "./layout.ts";
+import { ZoneCover, zoneLevels } from "./zones.ts";
 
 /** 256 partitions of 1,024 members, four times over: 8 MiB. */
 const LIST_ENTRIES_MAX = 1 << 20;
@@ -40,10 +40,11 @@ function useLists(layout: Layout): void {
 
 class PreferenceLists {
   readonly layout: Layout;
-  lists: (readonly string[] | undefined)[];
+  readonly lists: (readonly string[] | undefined)[];
   private entryCount: number;
   private readonly isSeen: Uint8Array;
   private readonly owningCount: number;
+  private readonly cover: ZoneCover;
 
   constructor(layout: Layout) {
     this.layout = layout;
@@ -51,6 +52,7 @@ class PreferenceLists {
     this.entryCount = 0;
     this.isSeen = new Uint8Array(layout.members.length);
     this.owningCount = new Set(layout.owners).size;
+    this.cover = new ZoneCover(zoneLevels(layout.members));
   }
 
   make(partition: number): readonly string[] {
@@ -61,8 +63,9 @@ class PreferenceLists {
       this.lists.fill(undefined);
       this.entryCount = layout.members.length;
     }
-    const order = this.ringOrder(partition).map((index) => layout.members[index]!);
-    const list = widestFirst(order, layout.n).map(({ id }) => id);
+    const order = this.ringOrder(partition);
+    this.spreadFallbacks(order);
+    const list = order.map((index) => layout.members[index]!.id);
     this.lists[partition] = list;
     return list;
   }
@@ -82,19 +85,19 @@ class PreferenceLists {
     for (let index = 0; index < members.length; index++) if (isSeen[index] === 0) order.push(index);
     return order;
   }
-}
 
-/** `members` with those at `ownerCount` to `REPLICAS_MAX` chosen for what they add to the spread. */
-function widestFirst(members: LayoutMember[], ownerCount: number): LayoutMember[] {
-  const cover = new ZoneCover();
-  const count = Math.min(members.length, REPLICAS_MAX);
-  for (let at = 0; at < count; at++) {
-    if (at >= ownerCount) moveTo(members, cover.widest(members, at), at);
-    cover.add(members[at]!);
+  /** Brings forward, behind the owners and up to `REPLICAS_MAX`, whoever adds most to the spread. */
+  private spreadFallbacks(order: number[]): void {
+    const { cover, layout } = this;
+    cover.clear();
+    const count = Math.min(order.length, REPLICAS_MAX);
+    for (let at = 0; at < count; at++) {
+      if (at >= layout.n) moveTo(order, cover.widest(order, at, order.length), at);
+      cover.add(order[at]!);
+    }
   }
-  return members;
 }
 
-function moveTo(members: LayoutMember[], from: number, to: number): void {
-  if (from !== to) members.splice(to, 0, ...members.splice(from, 1));
+function moveTo(list: number[], from: number, to: number): void {
+  if (from !== to) list.splice(to, 0, ...list.splice(from, 1));
 }
