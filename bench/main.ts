@@ -1,9 +1,29 @@
-/** All benches, one after the other, each in a process of its own: bun run bench [NAME ...] */
-const ALL = ["kernels", "store", "http", "latency", "scale"] as const;
-const wanted = process.argv.slice(2);
-for (const name of ALL.filter((bench) => wanted.length === 0 || wanted.includes(bench))) {
+/** All benches, one after the other, each in a process of its own: bun run bench [NAME ...] [--OPTION ...]; options go to every bench named. */
+const FILES = {
+  kernels: "kernels",
+  store: "store",
+  http: "http",
+  latency: "latency",
+  scale: "scale",
+  cluster: "cluster",
+  ycsb: "ycsb",
+  kill: "cluster-kill",
+} as const;
+
+const words = process.argv.slice(2);
+const firstOption = words.findIndex((word) => word.startsWith("--"));
+const wanted = firstOption < 0 ? words : words.slice(0, firstOption);
+const options = firstOption < 0 ? [] : words.slice(firstOption);
+const unknown = wanted.filter((name) => !(name in FILES));
+if (unknown.length > 0) {
+  console.log(`No bench "${unknown.join('", "')}": there are ${Object.keys(FILES).join(", ")}`);
+  process.exit(64);
+}
+
+for (const [name, file] of Object.entries(FILES)) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
   console.log(`\n=== ${name}`);
-  const child = Bun.spawn([process.execPath, `${import.meta.dir}/${name}.ts`], {
+  const child = Bun.spawn([process.execPath, `${import.meta.dir}/${file}.ts`, ...options], {
     stdout: "inherit",
     stderr: "inherit",
   });
