@@ -139,6 +139,8 @@ export class ScanCluster implements Peers {
   readonly unreachable = new Set<NodeId>();
   phases: { readonly [id: NodeId]: MemberRecord["phase"] } = {};
   self = nodeId(0);
+  /** Peers answer with no more than this at a time. */
+  peerPageKeys = Infinity;
   inFlightMax = 0;
   private readonly inFlight = new Map<NodeId, number>();
 
@@ -213,7 +215,8 @@ export class ScanCluster implements Peers {
       if (this.unreachable.has(node)) throw new PeerError("not-sent", "unreachable", node);
       const { store } = this.stores.get(node)!;
       const own = { store, clock: this.clock, partitionCount: this.layout.q };
-      return this.onScan(node, await answerScan(own, request), request);
+      const keysMax = Math.min(request.keysMax, this.peerPageKeys);
+      return this.onScan(node, await answerScan(own, { ...request, keysMax }), request);
     } finally {
       this.inFlight.set(node, this.inFlight.get(node)! - 1);
     }
