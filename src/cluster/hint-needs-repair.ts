@@ -11,6 +11,7 @@ import { ByteWriter } from "../base/byte-writer.ts";
 import { compareBytes, prefixSuccessor, utf8Text } from "../base/bytes.ts";
 import { messageOf } from "../base/errors.ts";
 import type { NodeId } from "../gossip/member.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { type EntryIterator, WriteBatch } from "../storage/store.ts";
 import { type ReplicaStore, systemKey } from "./replica-store.ts";
@@ -22,6 +23,7 @@ const RANGE_END = prefixSuccessor(RANGE_START)!; // a system key has bytes below
 
 export class NeedsRepair {
   private readonly store: ReplicaStore;
+  private readonly clock: Clock;
   private readonly logger: Logger;
   /** Losses of each marked target since the start, the mark that was found then counting as one. */
   private readonly losses = new Map<NodeId, number>();
@@ -31,8 +33,9 @@ export class NeedsRepair {
   private isAnybodyMarked = false;
   private readonly repaired = new Set<NodeId>();
 
-  constructor(store: ReplicaStore, logger: Logger) {
+  constructor(store: ReplicaStore, clock: Clock, logger: Logger) {
     this.store = store;
+    this.clock = clock;
     this.logger = logger;
   }
 
@@ -61,20 +64,20 @@ export class NeedsRepair {
   }
 
   /** Puts the mark into the batch that loses something. Call what it returns if the batch does not come to pass. */
-  markIn(batch: WriteBatch, target: NodeId, reason: string, nowMs: number): () => void {
+  markIn(batch: WriteBatch, target: NodeId, reason: string): () => void {
     const before = this.lossesOf(target);
     this.losses.set(target, before + 1);
     if (before === 0) this.logger.warn("hints_lost", { target, reason });
     if (this.written.has(target)) return () => undefined;
-    batch.put(systemKey(KEY_PREFIX + target), encodeMark(nowMs));
+    batch.put(systemKey(KEY_PREFIX + target), encodeMark(this.clock.wallMs()));
     this.written.add(target);
     return () => void this.written.delete(target);
   }
 
   /** A loss that changes nothing in the store. A mark that cannot be written is written at the next one. */
-  mark(target: NodeId, reason: string, nowMs: number): void {
+  mark(target: NodeId, reason: string): void {
     const batch = new WriteBatch();
-    const undo = this.markIn(batch, target, reason, nowMs);
+    const undo = this.markIn(batch, target, reason);
     if (batch.count > 0) void this.write(batch, undo);
   }
 

@@ -15,17 +15,17 @@
  * - Whatever is refused or dropped marks its target: it has to be repaired (`hint-needs-repair.ts`).
  */
 import { compareBytes } from "../base/bytes.ts";
-import { CorruptionError, HutchError } from "../base/errors.ts";
+import { CorruptionError } from "../base/errors.ts";
 import { type Record, decodeRecord } from "../causality/record.ts";
 import { merge } from "../causality/siblings.ts";
 import type { NodeId } from "../gossip/member.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { type LostRange, type StoreRead, VALUE_BYTES_MAX, WriteBatch } from "../storage/store.ts";
 import { type HintAccount, HintAccounts } from "./hint-accounts.ts";
 import {
   HINTS_END,
   HINTS_START,
-  type Hint,
   decodeHint,
   encodeHint,
   hintKey,
@@ -52,20 +52,7 @@ export interface HintOptions {
   readonly hintBytesMax: number;
 }
 
-export interface NewHint {
-  readonly target: NodeId;
-  readonly internalKey: Uint8Array;
-  /** Encoded. */
-  readonly record: Uint8Array;
-  readonly side: SideEntry | undefined;
-}
-
-export type HintRefusal = "disabled" | "window" | "bytes" | "total-bytes" | "too-large";
-
-export type HintOutcome =
-  /** Call `undo` if the batch is not applied, or taken back by a full disk. */
-  | { readonly kind: "added"; readonly undo: () => void }
-  | { readonly kind: "refused"; readonly reason: HintRefusal };
+type HintRefusal = "disabled" | "window" | "bytes" | "total-bytes" | "too-large";
 
 /** What the hints know of a key. Values are views, valid until the reader's next `await`. */
 export interface HintedRecord {
@@ -95,16 +82,20 @@ export class HintStore {
   readonly counters: HintCounters = { stored: 0, refused: 0, dropped: 0, removed: 0 };
   private readonly store: ReplicaStore;
   private readonly options: HintOptions;
+  private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly accounts = new HintAccounts();
   private readonly needsRepair: NeedsRepair;
+  /** What takes the accounting of a batch back. */
+  private readonly undos = new WeakMap<WriteBatch, (() => void)[]>();
 
   /** Reads what the last life of the node left (R29). */
-  constructor(store: ReplicaStore, options: HintOptions, logger: Logger) {
+  constructor(store: ReplicaStore, options: HintOptions, clock: Clock, logger: Logger) {
     this.store = store;
     this.options = options;
+    this.clock = clock;
     this.logger = logger;
-    this.needsRepair = new NeedsRepair(store, logger);
+    this.needsRepair = new NeedsRepair(store, clock, logger);
     this.load();
   }
 
@@ -136,34 +127,59 @@ export class HintStore {
 
   /**
    * Puts the hint into `batch`, which the caller applies before its next `await`: durable together with whatever else is in it.
-   * Throws `DecodeError` for a record that is none.
+   * `takenBack` if that fails. Throws `DecodeError` for a record that is none.
+   *
+   * @param record encoded
    */
-  addTo(batch: WriteBatch, hint: NewHint, nowMs: number): HintOutcome {
-    const incoming = asHint(hint, nowMs);
-    const account = this.accounts.of(hint.target);
-    const key = hintKey(hint.target, hint.internalKey);
-    const stored = this.readOrLose(hint.target, key, nowMs);
-    const merged = stored === undefined ? incoming : mergeHints(decodeHint(stored.value), incoming);
-    const value = encodeHint(merged);
-    const addedCount = stored === undefined ? 1 : 0;
-    const addedBytes = value.length + (stored === undefined ? key.length : -stored.value.length);
-    const reason = this.refusalOf(account, addedBytes, value.length, nowMs);
-    if (reason !== undefined) return this.refuse(hint.target, reason, nowMs);
+  addTo(
+    batch: WriteBatch,
+    target: NodeId,
+    internalKey: Uint8Array,
+    record: Uint8Array,
+    side: SideEntry | undefined,
+  ): "added" | "refused" {
+    decodeRecord(record);
+    const nowMs = this.clock.wallMs();
+    const incoming = { storedAtMs: nowMs, sides: side === undefined ? [] : [side], record };
+    const account = this.accounts.of(target);
+    const key = hintKey(target, internalKey);
+    const stored = this.readOrLose(target, key);
+    const hint = stored === undefined ? incoming : mergeHints(decodeHint(stored.value), incoming);
+    const value = encodeHint(hint);
+    const count = stored === undefined ? 1 : 0;
+    const bytes = value.length + (stored === undefined ? key.length : -stored.value.length);
+    const refusal = this.refusalOf(account, bytes, value.length, nowMs);
+    if (refusal !== undefined) return this.refuse(target, refusal);
     batch.put(key, value);
     this.counters.stored++;
-    const undo = this.accounts.stored(account, addedCount, addedBytes, merged.storedAtMs);
-    return { kind: "added", undo };
+    this.undoWith(batch, this.accounts.stored(account, count, bytes, hint.storedAtMs));
+    return "added";
+  }
+
+  private undoWith(batch: WriteBatch, undo: () => void): void {
+    const undos = this.undos.get(batch);
+    if (undos === undefined) this.undos.set(batch, [undo]);
+    else undos.push(undo);
+  }
+
+  /**
+   * The batch was not applied, or a full disk took it back: its hints are not held. Who forgets to say so leaves a count that is too high
+   * until all hints of the target are delivered.
+   */
+  takenBack(batch: WriteBatch): void {
+    for (const undo of this.undos.get(batch) ?? []) undo();
+    this.undos.delete(batch);
   }
 
   /** A hint that cannot be read is replaced; what it held is lost. */
-  private readOrLose(target: NodeId, key: Uint8Array, nowMs: number): StoreRead | undefined {
+  private readOrLose(target: NodeId, key: Uint8Array): StoreRead | undefined {
     try {
       const stored = this.store.get(key);
       if (stored !== undefined) decodeStored(decodeHint(stored.value).record);
       return stored;
     } catch (thrown) {
       if (!(thrown instanceof CorruptionError)) throw thrown;
-      this.needsRepair.mark(target, "damaged", nowMs);
+      this.needsRepair.mark(target, "damaged");
       return undefined;
     }
   }
@@ -183,30 +199,30 @@ export class HintStore {
     return undefined;
   }
 
-  private refuse(target: NodeId, reason: HintRefusal, nowMs: number): HintOutcome {
+  private refuse(target: NodeId, reason: HintRefusal): "refused" {
     this.counters.refused++;
-    this.needsRepair.mark(target, reason, nowMs);
-    return { kind: "refused", reason };
+    this.needsRepair.mark(target, reason);
+    return "refused";
   }
 
-  /** The hint in a batch of its own. Settles when it is durable, and not before may it count; rejects with `unavailable` where it is refused. */
-  async add(hint: NewHint, nowMs: number): Promise<void> {
+  /** The hint in a batch of its own. Settles when it is durable, and not before may it count (R24). */
+  async add(
+    target: NodeId,
+    internalKey: Uint8Array,
+    record: Uint8Array,
+    side: SideEntry | undefined,
+  ): Promise<"added" | "refused"> {
     const batch = new WriteBatch();
-    const outcome = this.addTo(batch, hint, nowMs);
-    if (outcome.kind === "refused")
-      throw new HutchError(
-        "unavailable",
-        `Cannot keep a hint for node "${hint.target}": refused for "${outcome.reason}"`,
-        { retry: "safe" },
-      );
-    await this.apply(batch, outcome.undo);
+    const outcome = this.addTo(batch, target, internalKey, record, side);
+    if (outcome === "added") await this.apply(batch);
+    return outcome;
   }
 
-  private async apply(batch: WriteBatch, undo: () => void): Promise<void> {
+  private async apply(batch: WriteBatch): Promise<void> {
     try {
       await this.store.apply(batch);
     } catch (thrown) {
-      undo();
+      this.takenBack(batch);
       throw thrown;
     }
   }
@@ -252,8 +268,8 @@ export class HintStore {
   }
 
   /** Something that was to be kept for `target` was not. */
-  markIncomplete(target: NodeId, reason: string, nowMs: number): void {
-    this.needsRepair.mark(target, reason, nowMs);
+  markIncomplete(target: NodeId, reason: string): void {
+    this.needsRepair.mark(target, reason);
   }
 
   /** The first hints after key `after`, copied: at most `countMax`, and no more once `bytesMax` are together. */
@@ -262,10 +278,9 @@ export class HintStore {
     after: Uint8Array | undefined,
     countMax: number,
     bytesMax: number,
-    nowMs: number,
   ): readonly StoredHint[] {
-    const page = this.readPage(target, after, countMax, bytesMax, nowMs);
-    if (page.length === 0 && after === undefined) this.expectNone(target, nowMs);
+    const page = this.readPage(target, after, countMax, bytesMax);
+    if (page.length === 0 && after === undefined) this.expectNone(target);
     return page;
   }
 
@@ -274,14 +289,13 @@ export class HintStore {
     after: Uint8Array | undefined,
     countMax: number,
     bytesMax: number,
-    nowMs: number,
   ): readonly StoredHint[] {
     const snapshot = this.store.snapshot();
     try {
       return readPage(snapshot.iterator(), target, after, countMax, bytesMax);
     } catch (thrown) {
       this.store.reportDamage(thrown);
-      if (thrown instanceof CorruptionError) this.needsRepair.mark(target, "damaged", nowMs);
+      if (thrown instanceof CorruptionError) this.needsRepair.mark(target, "damaged");
       throw thrown;
     } finally {
       snapshot.close();
@@ -289,11 +303,11 @@ export class HintStore {
   }
 
   /** The store has none for `target`: what is counted all the same went with a damaged table. */
-  private expectNone(target: NodeId, nowMs: number): void {
+  private expectNone(target: NodeId): void {
     const account = this.accounts.of(target);
     if (account.count === 0) return;
     this.accounts.reset(account);
-    this.needsRepair.mark(target, "damaged", nowMs);
+    this.needsRepair.mark(target, "damaged");
   }
 
   /** `target` has `delivered` durably. Does nothing where the hint is no longer that. */
@@ -302,61 +316,59 @@ export class HintStore {
     const stored = this.store.get(key);
     if (stored === undefined || compareBytes(stored.value, value) !== 0) return;
     const batch = new WriteBatch().delete(key);
-    const undo = this.accounts.removed(this.accounts.of(target), key.length + value.length);
+    const account = this.accounts.of(target);
+    this.undoWith(batch, this.accounts.removed(account, key.length + value.length));
     this.counters.removed++;
-    await this.apply(batch, undo);
+    await this.apply(batch);
   }
 
-  isTooOld(storedAtMs: number, nowMs: number): boolean {
-    return nowMs - storedAtMs > this.options.hintTtlMs;
+  isTooOld(storedAtMs: number): boolean {
+    return this.clock.wallMs() - storedAtMs > this.options.hintTtlMs;
   }
 
   /** May something be too old, or a window be closed by a hint that is no longer there? */
-  isSweepDue(target: NodeId, nowMs: number): boolean {
+  isSweepDue(target: NodeId): boolean {
     const { oldestMs, isOldestExact } = this.accounts.of(target);
-    if (this.isTooOld(oldestMs, nowMs)) return true;
-    return !isOldestExact && nowMs - oldestMs > this.options.hintWindowMs;
+    if (this.isTooOld(oldestMs)) return true;
+    return !isOldestExact && this.clock.wallMs() - oldestMs > this.options.hintWindowMs;
   }
 
   /** Drops what is too old (R27) and finds out which is the oldest that is left. */
-  async sweep(target: NodeId, nowMs: number): Promise<void> {
+  async sweep(target: NodeId): Promise<void> {
     const account = this.accounts.of(target);
     const { additions } = account;
     let after: Uint8Array | undefined;
     let oldestMs = Infinity;
     for (;;) {
-      const page = this.page(target, after, SWEEP_HINTS, SWEEP_BYTES, nowMs);
+      const page = this.page(target, after, SWEEP_HINTS, SWEEP_BYTES);
       if (page.length === 0) break;
-      const old = page.filter(({ hint }) => this.isTooOld(hint.storedAtMs, nowMs));
-      for (const { hint } of page)
-        if (!this.isTooOld(hint.storedAtMs, nowMs)) oldestMs = Math.min(oldestMs, hint.storedAtMs);
-      if (old.length > 0) await this.drop(target, old, nowMs);
+      const old: StoredHint[] = [];
+      for (const stored of page)
+        if (this.isTooOld(stored.hint.storedAtMs)) old.push(stored);
+        else oldestMs = Math.min(oldestMs, stored.hint.storedAtMs);
+      if (old.length > 0) await this.drop(target, old);
       after = page.at(-1)!.internalKey;
     }
-    // Hints that came behind the walk were not seen, so the old bound stands until the next one.
+    // A hint that was stored meanwhile may be behind the walk, so the old bound stands until the next one.
     if (account.count === 0 || additions !== account.additions) return;
     account.oldestMs = oldestMs;
     account.isOldestExact = true;
   }
 
-  private drop(target: NodeId, hints: readonly StoredHint[], nowMs: number): Promise<void> {
+  /** Call it in the turn in which `hints` were read. */
+  private drop(target: NodeId, hints: readonly StoredHint[]): Promise<void> {
     const account = this.accounts.of(target);
     const batch = new WriteBatch();
-    const undos = [this.needsRepair.markIn(batch, target, "too-old", nowMs)];
+    this.undoWith(batch, this.needsRepair.markIn(batch, target, "too-old"));
     for (const { internalKey, value } of hints) {
       const key = hintKey(target, internalKey);
       batch.delete(key);
-      undos.push(this.accounts.removed(account, key.length + value.length));
+      this.undoWith(batch, this.accounts.removed(account, key.length + value.length));
     }
     this.counters.dropped += hints.length;
     this.logger.warn("hints_too_old", { target, count: hints.length });
-    return this.apply(batch, () => undos.forEach((undo) => undo()));
+    return this.apply(batch);
   }
-}
-
-function asHint({ record, side }: NewHint, nowMs: number): Hint {
-  decodeRecord(record);
-  return { storedAtMs: nowMs, sides: side === undefined ? [] : [side], record };
 }
 
 function joined(found: HintedRecord | undefined, { value, sequence }: StoreRead): HintedRecord {
