@@ -4,19 +4,30 @@
  * A bucket exists for everybody at once with the defaults. It is written down, with what was set explicitly, when properties are set or at
  * the first write into it (in that write's own batch), so that a list of buckets is complete after a restart.
  *
- *   key     system key `bucket/<name>`        value   u8 1 | JSON of the explicitly set properties
+ *   key     system key `bucket/<name>`        value   an entry of `bucket-entry.ts`
+ *
+ * Nodes exchange their entries (`bucket-exchange.ts`); of two for one bucket the later one stands, a deletion being one like any other. `hash` says
+ * whether two nodes have the same.
  */
-import { compareBytes, concatBytes, prefixSuccessor, utf8, utf8Text } from "../base/bytes.ts";
+import { compareBytes, prefixSuccessor, utf8Text } from "../base/bytes.ts";
 import { CorruptionError, HutchError } from "../base/errors.ts";
 import type { BucketProperties } from "../quorum/operation.ts";
 import { DEFAULT_BUCKET_PROPERTIES } from "../quorum/operation.ts";
 import { checkDefaultConsistency } from "../quorum/parse-consistency.ts";
 import { bucketPrefix } from "../ring/partition.ts";
 import { type EntryIterator, type LostRange, WriteBatch } from "../storage/store.ts";
+import {
+  type BucketEntry,
+  type BucketStamp,
+  FIRST_STAMP,
+  decodeEntry,
+  encodeEntry,
+  entryHash,
+  isLater,
+} from "./bucket-entry.ts";
 import { type ReplicaStore, systemKey } from "./replica-store.ts";
 
 const KEY_PREFIX = "bucket/";
-const VERSION = 1;
 /** Buckets that are written down; later ones work, with the defaults, and are not listed. */
 export const LISTED_BUCKETS_MAX = 10_000;
 /** Buckets kept in memory that nobody has written to. */
@@ -45,15 +56,31 @@ export interface Bucket {
 }
 
 export class Buckets {
+  /** 32 bits over all entries; equal where the entries are. */
+  hash = 0;
   private readonly store: ReplicaStore;
+  private readonly newStamp: () => BucketStamp;
+  private readonly onChange: () => void;
+  /** What is written down, deletions included. */
+  private readonly entries = new Map<string, BucketEntry>();
   private readonly listed = new Map<string, Bucket>();
   private readonly unlisted = new Map<string, Bucket>();
 
   /** Some of what was written down cannot be read: a bucket that is not listed may have had properties. */
   private readonly isIncomplete: boolean;
 
-  constructor(store: ReplicaStore) {
+  /**
+   * @param newStamp later than all before
+   * @param onChange entries are not what they were
+   */
+  constructor(
+    store: ReplicaStore,
+    newStamp: () => BucketStamp = () => FIRST_STAMP,
+    onChange: () => void = () => undefined,
+  ) {
     this.store = store;
+    this.newStamp = newStamp;
+    this.onChange = onChange;
     const snapshot = store.snapshot();
     try {
       this.isIncomplete =
@@ -71,7 +98,7 @@ export class Buckets {
         if (compareBytes(key, RANGE_END) >= 0) break;
         const name = utf8Text(key.subarray(RANGE_START.length)) ?? "";
         const value = iterator.valueBytes.subarray(iterator.valueStart, iterator.valueEnd);
-        this.listed.set(name, makeBucket(name, decodeExplicit(name, value), true));
+        this.keep(decodeStoredEntry(name, value));
       }
       return true;
     } catch (thrown) {
@@ -103,17 +130,44 @@ export class Buckets {
     return [...this.listed.keys()].sort();
   }
 
+  /** All entries, deletions included. */
+  all(): readonly BucketEntry[] {
+    return [...this.entries.values()];
+  }
+
+  private keep(entry: BucketEntry): void {
+    this.drop(entry.name);
+    this.entries.set(entry.name, entry);
+    this.hash = (this.hash ^ entryHash(entry)) >>> 0;
+    this.unlisted.delete(entry.name);
+    if (!entry.isDeleted) this.listed.set(entry.name, makeBucket(entry.name, entry.explicit, true));
+  }
+
+  private drop(name: string): void {
+    const entry = this.entries.get(name);
+    if (entry === undefined) return;
+    this.hash = (this.hash ^ entryHash(entry)) >>> 0;
+    this.entries.delete(name);
+    this.listed.delete(name);
+  }
+
   /** Adds the bucket's own entry to the batch of its first write. Undo with `forget` if the batch is taken back. */
   listIn(batch: WriteBatch, bucket: Bucket): void {
     if (this.listed.size >= LISTED_BUCKETS_MAX) return;
-    batch.put(systemKey(KEY_PREFIX + bucket.name), encodeExplicit(bucket.explicit));
-    this.unlisted.delete(bucket.name);
-    this.listed.set(bucket.name, { ...bucket, isListed: true });
+    const { name, explicit } = bucket;
+    // After a deletion the bucket is there again only under a later stamp.
+    const stamp = this.entries.has(name) ? this.newStamp() : FIRST_STAMP;
+    const entry = { ...stamp, name, explicit, isDeleted: false };
+    batch.put(systemKey(KEY_PREFIX + name), encodeEntry(entry));
+    this.keep(entry);
+    this.onChange();
   }
 
   forget(bucket: Bucket): void {
     // Properties that were set since then are in a batch of their own.
-    if (this.listed.get(bucket.name)?.explicit === bucket.explicit) this.listed.delete(bucket.name);
+    if (this.entries.get(bucket.name)?.explicit !== bucket.explicit) return;
+    this.drop(bucket.name);
+    this.onChange();
   }
 
   async set(
@@ -124,27 +178,48 @@ export class Buckets {
     const before = this.get(name);
     const explicit = mode === "put" ? properties : { ...before.explicit, ...properties };
     checkProperties({ ...DEFAULT_BUCKET_PROPERTIES, ...explicit });
-    const after = makeBucket(name, explicit, true);
-    const durable = this.store.apply(
-      new WriteBatch().put(systemKey(KEY_PREFIX + name), encodeExplicit(explicit)),
-    );
-    this.listed.set(name, after);
-    await durable.catch((thrown: unknown) => {
-      if (this.listed.get(name) === after) this.restore(before);
-      throw thrown;
-    });
-    return after.properties;
-  }
-
-  private restore(before: Bucket): void {
-    if (before.isListed) this.listed.set(before.name, before);
-    else this.listed.delete(before.name);
+    await this.write([{ ...this.newStamp(), name, explicit, isDeleted: false }]);
+    return makeBucket(name, explicit, true).properties;
   }
 
   async delete(name: string): Promise<void> {
-    this.listed.delete(name);
-    this.unlisted.delete(name);
-    await this.store.apply(new WriteBatch().delete(systemKey(KEY_PREFIX + name)));
+    await this.write([{ ...this.newStamp(), name, explicit: {}, isDeleted: true }]);
+  }
+
+  /** Takes over what is later than our own; settles when that is durable. Throws `bad-property` for what no bucket can have. */
+  async merge(entries: readonly BucketEntry[]): Promise<void> {
+    const later = entries.filter((entry) => this.isNews(entry));
+    for (const { explicit } of later)
+      checkProperties({ ...DEFAULT_BUCKET_PROPERTIES, ...explicit });
+    if (later.length > 0) await this.write(later);
+  }
+
+  private isNews(entry: BucketEntry): boolean {
+    const own = this.entries.get(entry.name);
+    return own === undefined ? this.entries.size < LISTED_BUCKETS_MAX : isLater(entry, own);
+  }
+
+  /** Visible at once; taken back where the disk refuses it. */
+  private async write(entries: readonly BucketEntry[]): Promise<void> {
+    const batch = new WriteBatch();
+    for (const entry of entries) batch.put(systemKey(KEY_PREFIX + entry.name), encodeEntry(entry));
+    const durable = this.store.apply(batch);
+    const before = entries.map(({ name }) => this.entries.get(name));
+    for (const entry of entries) this.keep(entry);
+    this.onChange();
+    try {
+      await durable;
+    } catch (thrown) {
+      entries.forEach((entry, i) => this.restore(entry, before[i]));
+      this.onChange();
+      throw thrown;
+    }
+  }
+
+  private restore(entry: BucketEntry, before: BucketEntry | undefined): void {
+    if (this.entries.get(entry.name) !== entry) return;
+    this.drop(entry.name);
+    if (before !== undefined) this.keep(before);
   }
 }
 
@@ -153,17 +228,11 @@ function makeBucket(name: string, explicit: Partial<BucketProperties>, isListed:
   return { name, prefix: bucketPrefix(name), properties, explicit, isListed };
 }
 
-function encodeExplicit(explicit: Partial<BucketProperties>): Uint8Array {
-  return concatBytes(new Uint8Array([VERSION]), utf8(JSON.stringify(explicit)));
-}
-
-function decodeExplicit(name: string, value: Uint8Array): Partial<BucketProperties> {
+function decodeStoredEntry(name: string, value: Uint8Array): BucketEntry {
   try {
-    if (value[0] !== VERSION) throw new RangeError(`version ${value[0]}`);
-    // Written by `encodeExplicit` and protected by the store's checksums.
-    const explicit = JSON.parse(utf8Text(value.subarray(1)) ?? "") as Partial<BucketProperties>;
-    checkProperties({ ...DEFAULT_BUCKET_PROPERTIES, ...explicit });
-    return explicit;
+    const entry = decodeEntry(name, value);
+    checkProperties({ ...DEFAULT_BUCKET_PROPERTIES, ...entry.explicit });
+    return entry;
   } catch (cause) {
     throw new CorruptionError(`Cannot read properties of bucket "${name}"`, "", -1, cause);
   }
