@@ -15,7 +15,7 @@
  * - Whatever is refused or dropped marks its target: it has to be repaired (`hint-needs-repair.ts`).
  */
 import { compareBytes } from "../base/bytes.ts";
-import { CorruptionError } from "../base/errors.ts";
+import { CorruptionError, HutchError } from "../base/errors.ts";
 import { type Record, decodeRecord } from "../causality/record.ts";
 import { merge } from "../causality/siblings.ts";
 import type { NodeId } from "../gossip/member.ts";
@@ -205,20 +205,27 @@ export class HintStore {
     return "refused";
   }
 
-  /** The hint in a batch of its own. Settles when it is durable, and not before may it count (R24). */
+  /**
+   * The hint in a batch of its own. Settles when it is durable, and not before may it count (R24). Rejects with `unavailable` where it is
+   * refused, and with what storage rejects with.
+   */
   async add(
     target: NodeId,
     internalKey: Uint8Array,
     record: Uint8Array,
     side: SideEntry | undefined,
-  ): Promise<"added" | "refused"> {
+  ): Promise<void> {
     const batch = new WriteBatch();
-    const outcome = this.addTo(batch, target, internalKey, record, side);
-    if (outcome === "added") await this.apply(batch);
-    return outcome;
+    if (this.addTo(batch, target, internalKey, record, side) === "added") return this.apply(batch);
+    throw new HutchError(
+      "unavailable",
+      `Cannot keep a hint for node "${target}": a limit is reached, want a node with room`,
+      { retry: "safe" },
+    );
   }
 
-  private async apply(batch: WriteBatch): Promise<void> {
+  /** A batch with nothing but hints. Settles when it is durable. */
+  async apply(batch: WriteBatch): Promise<void> {
     try {
       await this.store.apply(batch);
     } catch (thrown) {

@@ -17,6 +17,7 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import { WriteBatch } from "../storage/store.ts";
 import { DirtyKeys } from "./hint-dirty-keys.ts";
 import { Slots } from "./hint-pace.ts";
 import {
@@ -209,8 +210,11 @@ export class HintedHandoff {
       if (keys.length === 0 || this.isStopped || this.isUp(target)) return;
       const adding = keys.map(async (dirty) => {
         const record = currentRecord(this.options, target, dirty);
+        const batch = new WriteBatch();
         if (record !== undefined)
-          await this.hints.add(target, dirty.internalKey, record, undefined);
+          this.hints.addTo(batch, target, dirty.internalKey, record, undefined);
+        // Empty where the hint was refused: then the target is marked instead.
+        if (batch.count > 0) await this.hints.apply(batch);
         this.dirty.settle(target, dirty);
       });
       await Promise.all(adding);
