@@ -9,19 +9,15 @@
  *
  * Memory: at most two pages a source, all together about `BUFFERED_BYTES_MAX`.
  */
-import { ByteWriter } from "../base/byte-writer.ts";
 import { compareBytes, equalBytes, prefixSuccessor } from "../base/bytes.ts";
 import { HutchError } from "../base/errors.ts";
-import { collapse } from "../causality/lww.ts";
-import { encodeRecord } from "../causality/record.ts";
-import { merge } from "../causality/siblings.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { Bucket } from "./bucket-properties.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import { joinStates } from "./join-states.ts";
 import type { KeyRange, KeyScan } from "./key-scan.ts";
 import { type CoveringNode, cover, coverByQuorum } from "./partition-coverage.ts";
 import { PeerError, type Peers, type ScanMessage, type ScanReply } from "./peer-messages.ts";
-import { decodeStored } from "./replica-store.ts";
 import { PAGE_BYTES_MAX } from "./scan-answer.ts";
 import { ScanSource, type SourcePlan, isEmptyRange } from "./scan-source.ts";
 
@@ -143,14 +139,11 @@ export class ClusterScan implements KeyScan {
   /** Equal states have equal bytes, so copies that agree, nearly all, are not decoded here. */
   private joined(): Uint8Array {
     const first = this.holders[0]!.head!.record;
-    if (this.holders.every((source) => equalBytes(source.head!.record, first))) return first;
-    let state = decodeStored(first);
-    for (const source of this.holders.slice(1))
-      state = merge(state, decodeStored(source.head!.record));
-    if (this.options.bucket.properties.conflicts === "lww") state = collapse(state);
-    const writer = new ByteWriter(first.length + 64);
-    encodeRecord(writer, state);
-    return writer.view();
+    let joined = first;
+    for (const { head } of this.holders)
+      if (!equalBytes(head!.record, joined))
+        joined = joinStates(this.options.bucket.properties.conflicts, joined, head!.record);
+    return joined;
   }
 
   /** For what it cannot answer: each of its partitions from one more owner, who has not been asked for it yet. */

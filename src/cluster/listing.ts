@@ -26,6 +26,7 @@ import { type ReplicaStore, asCorruption, decodeStored } from "./replica-store.t
 import { answerScan } from "./scan-answer.ts";
 
 export const SCANNED_KEYS_MAX = 100_000;
+const GROUPED_KEYS = 256;
 
 export interface ListingOptions {
   readonly store: ReplicaStore;
@@ -48,7 +49,7 @@ export class Listing {
 
   async page(bucket: Bucket, request: ListRequest): Promise<ListPage> {
     const range = rangeOf(bucket, request);
-    const scan = this.scan(bucket, range, request.isReverse, request.limit + 1);
+    const scan = this.scan(bucket, range, request.isReverse, wantedKeysOf(request));
     try {
       const page = new PageBuilder(bucket, request, scan);
       await this.fill(page, bucket, request, scan);
@@ -130,6 +131,11 @@ export class Listing {
     const options = { view, peers, answerOwn, bucket, range, isReverse, wantedKeys };
     return new ClusterScan(options);
   }
+}
+
+/** The last one says whether there is more. Groups are jumped over: of what lies behind the first few keys most would be thrown away. */
+function wantedKeysOf({ limit, delimiter }: ListRequest): number {
+  return delimiter.length === 0 ? limit + 1 : Math.min(limit + 1, GROUPED_KEYS);
 }
 
 function isAlone({ layout, self }: ClusterView): boolean {

@@ -4,7 +4,7 @@
  *   dry --fill--> entries --advance, seek--> dry --fill--> ... --> ended, or failed: what it had given still stands
  *
  * Pages start small and double, up to 4096 keys and 1 MiB. The next page is under way while one is read, unless the reader has as much as it
- * wants or jumps from group to group.
+ * wants.
  */
 import { compareBytes, concatBytes } from "../base/bytes.ts";
 import type { NodeId } from "../gossip/member.ts";
@@ -52,7 +52,6 @@ export class ScanSource {
   private hasMore = true;
   private pageKeys: number;
   private pageBytes: number;
-  private isJumping = false;
   private keysTaken = 0;
   private inFlight: Promise<ScanReply | undefined> | undefined;
 
@@ -109,7 +108,7 @@ export class ScanSource {
     this.hasMore = reply.hasMore;
     if (last === undefined) return;
     this.pass(this.plan.isReverse ? last.key : concatBytes(last.key, ZERO));
-    const isAhead = this.head !== undefined && this.hasMore && !this.isJumping;
+    const isAhead = this.head !== undefined && this.hasMore;
     if (isAhead && this.keysTaken < this.sizes.wantedKeys) this.inFlight = this.ask();
   }
 
@@ -138,7 +137,6 @@ export class ScanSource {
   seek(bound: Uint8Array): void {
     while (this.head !== undefined && !this.isBehind(this.head.key, bound)) this.at++;
     if (!this.isDry) return;
-    this.isJumping = true;
     this.pageKeys = Math.min(SEEK_PAGE_KEYS, this.sizes.firstKeys);
     this.pass(bound);
     if (isEmptyRange(this.range)) this.hasMore = false;

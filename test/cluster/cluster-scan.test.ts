@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { utf8, utf8Text } from "../../src/base/bytes.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { PartitionSet } from "../../src/cluster/partition-set.ts";
+import { PeerError } from "../../src/cluster/peer-messages.ts";
 import { PAGE_BYTES_MAX, PAGE_KEYS_MAX } from "../../src/cluster/scan-answer.ts";
 import { WriteBatch } from "../../src/storage/store.ts";
 import { addressOf, bucketPrefix } from "../../src/ring/partition.ts";
@@ -60,7 +61,7 @@ test("a page of the usual size takes one question, and nothing is asked ahead fo
 test("groups are jumped over: about a question for each, wherever they are in the page", async () => {
   for (const isReverse of [false, true]) {
     const { asked } = start();
-    const page = await cluster.page({ delimiter: utf8("/"), isReverse, limit: 100 });
+    const page = await cluster.page({ delimiter: utf8("/"), isReverse, limit: 10_000 });
     const groups = Array.from({ length: 10 }, (_, i) => `${i}/`);
     expect(page.prefixes.map((prefix) => utf8Text(prefix)!)).toEqual(
       isReverse ? groups.reverse() : groups,
@@ -69,6 +70,13 @@ test("groups are jumped over: about a question for each, wherever they are in th
     expect(asked.length).toBeLessThanOrEqual(groups.length + 2);
     for (const { message } of asked.slice(1)) expect(message.keysMax).toBeLessThanOrEqual(256);
   }
+});
+
+test("a jump past the end of the range asks nobody", async () => {
+  const { asked } = start();
+  const request = { delimiter: utf8("/"), start: utf8("4/"), end: utf8("4/2990"), limit: 10 };
+  expect((await cluster.page(request)).prefixes.length).toBe(1);
+  expect(asked.length).toBe(1);
 });
 
 test("an export asks for pages that grow, one ahead at most", async () => {
@@ -93,6 +101,26 @@ test("an export asks for the next page while the first is read, and for no more 
   await keys.return(undefined);
   for (let turn = 0; turn < 20; turn++) await Promise.resolve();
   expect(asked.length).toBe(2);
+});
+
+test("a node that did not answer is not asked again, for whatever partition", async () => {
+  const many = await ScanCluster.start(randomLayout(new Prng("silent"), 6, 64, 3));
+  for (let i = 0; i < 200; i++) {
+    const key = utf8(keyAt(i));
+    await many.store(many.ownersOf(key), key, stateOf(1, "v"));
+  }
+  const silent = new Set([nodeId(1), nodeId(2)]);
+  many.peerPageKeys = 5;
+  let answers = 0;
+  many.onScan = (node, reply) => {
+    if (silent.has(node) || (node === nodeId(3) && ++answers > 3))
+      throw new PeerError("unknown", "timeout", node);
+    return reply;
+  };
+  expect((await many.page()).isPartial).toBe(true);
+  expect(answers).toBeGreaterThanOrEqual(4);
+  for (const node of silent)
+    expect(many.asked.filter((scan) => scan.node === node).length).toBeLessThanOrEqual(1);
 });
 
 test("the more sources there are, the less is asked of each at a time", async () => {

@@ -320,6 +320,7 @@ test("R8: what copies know of a key is joined: siblings show, and a lww bucket s
     const lww = testBucket({ conflicts: "lww" });
     const [last] = (await cluster.page({ withValues: true }, lww)).keys;
     expect(valuesOf(last!.state!)).toEqual(["second"]);
+    if (self !== c) expect(last!.etag).not.toBe(listed!.etag);
     expectExported(await exported(cluster), new Map([[hex(key), merge(one, two)]]));
   }
 });
