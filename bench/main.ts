@@ -20,12 +20,20 @@ if (unknown.length > 0) {
   process.exit(64);
 }
 
+let current: Bun.Subprocess | undefined;
+let isEnding = false;
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.on(signal, () => {
+    isEnding = true;
+    current?.kill(signal);
+  });
+
 for (const [name, file] of Object.entries(FILES)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  if (isEnding || (wanted.length > 0 && !wanted.includes(name))) continue;
   console.log(`\n=== ${name}`);
-  const child = Bun.spawn([process.execPath, `${import.meta.dir}/${file}.ts`, ...options], {
+  current = Bun.spawn([process.execPath, `${import.meta.dir}/${file}.ts`, ...options], {
     stdout: "inherit",
     stderr: "inherit",
   });
-  if ((await child.exited) !== 0) process.exitCode = 1;
+  if ((await current.exited) !== 0) process.exitCode = 1;
 }

@@ -63,7 +63,6 @@ class Processes {
   readonly directory: string;
   readonly #commands: readonly (readonly string[])[];
   readonly #children: Bun.Subprocess[];
-  #starts = 0;
 
   constructor(directory: string, commands: readonly (readonly string[])[]) {
     this.directory = directory;
@@ -72,11 +71,11 @@ class Processes {
   }
 
   #spawn(index: number): Bun.Subprocess {
-    return spawnServer(this.#commands[index]!, this.#logFile(index, ++this.#starts));
+    return spawnServer(this.#commands[index]!, this.#logFile(index));
   }
 
-  #logFile(index: number, start: number): string {
-    return join(this.directory, `node-${index}-start-${start}.log`);
+  #logFile(index: number): string {
+    return join(this.directory, `node-${index}.log`);
   }
 
   async kill(index: number): Promise<void> {
@@ -88,18 +87,20 @@ class Processes {
     this.#children[index] = this.#spawn(index);
   }
 
-  /** Polls until it holds; a process that ends meanwhile is an error with what it said last. */
-  async until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  /** Polls until `complaint` has none; a process that ends meanwhile is an error with what it said last. */
+  async until(what: string, complaint: () => Promise<string | undefined>): Promise<void> {
     const deadlineMs = performance.now() + START_MS_MAX;
-    while (!(await holds())) {
+    for (let why = await complaint(); why !== undefined; why = await complaint()) {
       const ended = this.#children.findIndex((child) => child.exitCode !== null);
-      if (ended >= 0 || performance.now() > deadlineMs) {
-        const log = readFileSync(this.#logFile(Math.max(0, ended), Math.max(0, ended) + 1), "utf8");
-        const why = ended >= 0 ? `process ${ended} ended` : `not within ${START_MS_MAX} ms`;
-        throw new Error(`Cannot wait for ${what}: ${why}\n${log.slice(-LOG_CHARS_SHOWN)}`);
-      }
+      if (ended >= 0) throw new Error(`Cannot start ${what}: it ended\n${this.#lastWords(ended)}`);
+      if (performance.now() > deadlineMs)
+        throw new Error(`Cannot start ${what}: ${why} after ${START_MS_MAX} ms`);
       await Bun.sleep(POLL_MS);
     }
+  }
+
+  #lastWords(index: number): string {
+    return readFileSync(this.#logFile(index), "utf8").slice(-LOG_CHARS_SHOWN);
   }
 
   async stop(): Promise<void> {
@@ -150,8 +151,9 @@ export async function startHutchCluster(
   const isReady = async (index: number): Promise<boolean> =>
     (await asks(`${urlOf(targets[index]!)}/readyz`))?.ok === true;
   await processes.until("the hutch cluster", async () => {
-    for (let index = 0; index < nodeCount; index++) if (!(await isReady(index))) return false;
-    return reachesAll(targets);
+    for (let index = 0; index < nodeCount; index++)
+      if (!(await isReady(index))) return `n${index + 1} is not ready`;
+    return complaintAboutAcks(targets);
   });
   return {
     name: "hutch",
@@ -166,7 +168,7 @@ export async function startHutchCluster(
 }
 
 /** A write through every node at ALL is acknowledged by as many owners as there should be: what is measured is a cluster, not nodes each on its own. */
-async function reachesAll(targets: readonly Target[]): Promise<boolean> {
+async function complaintAboutAcks(targets: readonly Target[]): Promise<string | undefined> {
   const copies = Math.min(3, targets.length);
   for (const target of targets) {
     const answer = await asks(`${urlOf(target)}/v1/kv/bench-probe/key`, {
@@ -174,10 +176,11 @@ async function reachesAll(targets: readonly Target[]): Promise<boolean> {
       body: "probe",
       headers: { "X-Consistency": "ALL" },
     });
-    const acks = answer?.headers.get("x-acks") ?? "";
-    if (answer?.status !== 204 || !acks.includes(`ok=${copies}`)) return false;
+    const acks = answer?.headers.get("x-acks") ?? "none";
+    if (answer?.status !== 204 || !new RegExp(`\\bok=${copies}\\b`).test(acks))
+      return `a PUT at ALL is answered with ${answer?.status ?? "nothing"}, X-Acks: ${acks}`;
   }
-  return true;
+  return undefined;
 }
 
 export const HAS_ETCD = Bun.which("etcd") !== null;
@@ -206,8 +209,9 @@ export async function startEtcdCluster(nodeCount: number): Promise<Cluster> {
     return answer?.ok === true && ((await answer.json()) as { health: string }).health === "true";
   };
   await processes.until("the etcd cluster", async () => {
-    for (const node of nodes) if (!(await isHealthy(node))) return false;
-    return true;
+    for (const node of nodes)
+      if (!(await isHealthy(node))) return `port ${node.port} is not healthy`;
+    return undefined;
   });
   const leader = await leaderOf(nodes);
   // `order[i]` is the process behind `targets[i]`.

@@ -19,7 +19,9 @@ export interface Plot {
 const WIDTH = 760;
 const PANEL_HEIGHT = 130;
 const GAP = 44;
-const TOP = 62;
+const TOP = 84;
+/** Labels of marks stand in two rows, so that near ones do not cover each other. */
+const MARK_ROWS = [56, 42] as const;
 const LEFT = 70;
 const RIGHT = 20;
 const BOTTOM = 40;
@@ -41,10 +43,13 @@ export function plotSvg({ title, panels, marks }: Plot): string {
     `<style>${STYLE}</style>`,
     `<text class="title" x="${LEFT}" y="22">${escaped(title)}</text>`,
     ...panels.flatMap((panel, index) => drawn(panel, TOP + index * (PANEL_HEIGHT + GAP), x)),
-    ...marks.flatMap(({ second, label }) => [
-      `<line class="mark" x1="${x(second)}" x2="${x(second)}" y1="${TOP - 12}" y2="${bottom}"/>`,
-      `<text class="marktext" x="${x(second) + 4}" y="${TOP - 16}">${escaped(label)}</text>`,
-    ]),
+    ...marks.flatMap(({ second, label }, index) => {
+      const y = MARK_ROWS[index % MARK_ROWS.length]!;
+      return [
+        `<line class="mark" x1="${x(second)}" x2="${x(second)}" y1="${y - 9}" y2="${bottom}"/>`,
+        `<text class="marktext" x="${round(x(second) + 4)}" y="${y}">${escaped(label)}</text>`,
+      ];
+    }),
   ];
   for (let second = 0; second <= seconds; second += SECONDS_PER_TICK)
     lines.push(

@@ -30,7 +30,8 @@ export class ResponseReader {
     const status = statusOf(bytes);
     const bodyStart = headEnd + HEAD_END.length;
     const bodyLength = status === 204 || status === 304 ? 0 : contentLengthOf(bytes, headEnd);
-    if (status < 200 || bodyLength < 0 || bytes.length > bodyStart + bodyLength) return "broken";
+    const isFinal = status >= 200 && status <= 599;
+    if (!isFinal || bodyLength < 0 || bytes.length > bodyStart + bodyLength) return "broken";
     if (bytes.length < bodyStart + bodyLength) return this.#wait(bytes);
     this.status = status;
     this.bytes = bytes;
