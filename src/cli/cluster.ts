@@ -1,151 +1,227 @@
 /**
  * `hutch cluster`: nodes as child processes of this one, which stays in the foreground and stops them when it is stopped.
  *
- * Each child has a process group of its own: Ctrl-C in a terminal goes to the whole group of this process, and a node
- * that got that *and* our SIGTERM would take the second for "stop at once". A node that dies is reported, never started
- * again: what it has to say would be lost in the noise of a loop. This release runs one node.
+ *   1. all start at once; one that cannot start (a port in use, say) ends the whole, with its exit code
+ *   2. all are ready: the screen with what to try
+ *   3. a node that dies is reported and the others go on; it starts again only with `--restart`, as what it has to say would be lost in the
+ *      noise of a loop
+ *   4. Ctrl-C stops all of them at once and cleanly, the second one makes them end at once
  */
 
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { HutchError } from "../base/errors.ts";
 import { BunDisk } from "../bun/disk.ts";
+import { variableName } from "../config.ts";
+import type { DiskLock } from "../ports/disk.ts";
 import { LOCK_FILE } from "../storage/file-names.ts";
-import { EXIT } from "./exit-codes.ts";
-import { CLUSTER_KNOBS, knobArguments } from "./knob-options.ts";
-import { READY_MARK, note, print, styled } from "./terminal.ts";
+import type { ClusterOptions, NodePlan } from "./cluster-plan.ts";
+import { LOCAL_NODES_MAX, planCluster } from "./cluster-plan.ts";
+import type { NodeEnd, NodeListener } from "./local-node.ts";
+import { LocalNode } from "./local-node.ts";
+import { nodeStyle, note, print, styled } from "./terminal.ts";
 
-type Options = Readonly<Record<string, string | boolean | undefined>>;
-
-const PRINTED_LENGTH_MAX = 4096;
 /** A node that recovers a large log takes its time; after this the person is told where to look. */
 const START_MS_MAX = 60_000;
+const RESTART_DELAY_MS = 1000;
+/** A node that dies more often than this within the window stays where it is. */
+const RESTARTS_MAX = 10;
+const RESTART_WINDOW_MS = 60_000;
 
-interface LocalNode {
-  readonly id: string;
-  readonly url: string;
-  readonly dataDir: string;
-  readonly process: Bun.Subprocess<"ignore", "pipe", "inherit">;
-}
-
-export async function runCluster(options: Options): Promise<void> {
-  if (wholeNumber(options, "nodes") !== 1)
-    throw new HutchError(
-      "bad-config",
-      `Cannot run ${String(options["nodes"])} nodes: several nodes come with the cluster release, this one runs --nodes 1`,
-    );
-  const node = startNode(options);
-  stopWithThisProcess(node);
-  if (await isReady(node)) showScreen(node);
-  process.exitCode = await endOf(node);
-}
-
-function startNode(options: Options): LocalNode {
-  const id = "n1";
-  const dataDir = join(String(options["dataDir"]), id);
-  mkdirSync(String(options["dataDir"]), { recursive: true, mode: 0o700 });
+export async function runCluster(options: ClusterOptions): Promise<void> {
+  const plans = planCluster(options, defaultsFor(options));
+  const dataDir = String(options["dataDir"]);
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   if (options["fresh"] === true) removeData(dataDir);
-  const listen = `127.0.0.1:${wholeNumber(options, "basePort")}`;
-  const peer = `127.0.0.1:${wholeNumber(options, "peerBasePort")}`;
-  const own = ["--node-id", id, "--listen", listen, "--peer", peer, "--data-dir", dataDir];
-  const file = typeof options["config"] === "string" ? ["--config", options["config"]] : [];
-  const child = Bun.spawn({
-    cmd: [
-      process.execPath,
-      join(import.meta.dir, "main.ts"),
-      "serve",
-      ...own,
-      ...file,
-      ...knobArguments(options, CLUSTER_KNOBS),
-    ],
-    env: { ...process.env, BUN_BE_BUN: "1" },
-    stdio: ["ignore", "pipe", "inherit"],
-    detached: true,
-  });
-  return { id, url: `http://${listen}`, dataDir, process: child };
-}
-
-function wholeNumber(options: Options, name: string): number {
-  const value = Number(options[name]);
-  if (Number.isSafeInteger(value) && value > 0 && value <= 65_535) return value;
-  const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-  throw new HutchError("bad-config", `--${flag}: "${String(options[name])}" is outside 1 to 65535`);
-}
-
-/** Deletes a node's directory, unless a running node has it: taking its lock finds that out. */
-function removeData(dataDir: string): void {
-  try {
-    new BunDisk(dataDir).lock(LOCK_FILE, "removed by --fresh\n").release();
-  } catch (cause) {
-    throw new HutchError("data-dir-in-use", `Cannot delete "${dataDir}": another process has it`, {
-      cause,
+  const cluster = new LocalCluster(plans, options["restart"] === true);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => {
+      note("");
+      cluster.stop();
     });
-  }
-  rmSync(dataDir, { recursive: true });
+  // However this process ends, no node stays behind unseen.
+  process.on("exit", () => cluster.stop());
+  process.exitCode = await cluster.run();
 }
 
-/**
- * True once the node has said that it is ready; false where it ended before. Its own word counts: whoever answers on its port
- * may be another program.
- */
-async function isReady(node: LocalNode): Promise<boolean> {
-  const hurry = setTimeout(
-    () => note(`node ${node.id} is still starting; see the lines above`),
-    START_MS_MAX,
-  );
-  const isReady = Promise.withResolvers<boolean>();
-  void readToEnd(
-    node.process.stdout,
-    (printed) => printed.includes(READY_MARK) && isReady.resolve(true),
-  ).then(() => isReady.resolve(false));
-  const answer = await isReady.promise;
-  clearTimeout(hurry);
-  return answer;
+/** Knobs that a cluster on one machine sets unless a person did. Logs are read here where nobody pipes them elsewhere. */
+function defaultsFor(options: ClusterOptions): Record<string, string> {
+  const isOpen = (key: "preset" | "logFormat"): boolean =>
+    options[key] === undefined && (process.env[variableName(key)] ?? "") === "";
+  return {
+    ...(isOpen("preset") ? { preset: "local" } : {}),
+    ...(isOpen("logFormat") && process.stderr.isTTY === true ? { "log-format": "human" } : {}),
+  };
 }
 
-/** Reads what the node prints to its end, so that it never waits for a reader; what it prints is a few lines. */
-async function readToEnd(
-  stream: ReadableStream<Uint8Array>,
-  onText: (printed: string) => void,
-): Promise<void> {
-  const decoder = new TextDecoder();
-  let printed = "";
-  for await (const chunk of stream) {
-    printed = (printed + decoder.decode(chunk, { stream: true })).slice(-PRINTED_LENGTH_MAX);
-    onText(printed);
+/** Deletes what earlier runs left, of nodes that this run does not have too; nothing at all where one of them still runs. */
+function removeData(dataDir: string): void {
+  const directories = Array.from({ length: LOCAL_NODES_MAX }, (_, index) =>
+    join(dataDir, `n${index + 1}`),
+  ).filter((directory) => existsSync(join(directory, LOCK_FILE)));
+  const locks: DiskLock[] = [];
+  try {
+    for (const directory of directories) locks.push(lockForRemoval(directory));
+    for (const directory of directories) rmSync(directory, { recursive: true });
+  } finally {
+    for (const lock of locks) lock.release();
   }
 }
 
-function showScreen(node: LocalNode): void {
-  const host = node.url.replace("http://127.0.0.1", "localhost");
-  print(styled("bold", "hutch: a cluster of one node is running"));
-  print();
+function lockForRemoval(directory: string): DiskLock {
+  try {
+    return new BunDisk(directory).lock(LOCK_FILE, "removed by --fresh\n");
+  } catch (cause) {
+    throw new HutchError(
+      "data-dir-in-use",
+      `Cannot delete "${directory}": another process has it`,
+      { cause },
+    );
+  }
+}
+
+class LocalCluster implements NodeListener {
+  readonly #nodes: readonly LocalNode[];
+  readonly #canRestart: boolean;
+  readonly #idWidth: number;
+  readonly #ended = Promise.withResolvers<void>();
+  /** When each node was started again, within the window. */
+  readonly #restarts = new Map<LocalNode, number[]>();
+  readonly #timers = new Map<LocalNode, Timer>();
+  #isShown = false;
+  #isStopping = false;
+  #exitCode = 0;
+
+  constructor(plans: readonly NodePlan[], canRestart: boolean) {
+    this.#nodes = plans.map((plan) => new LocalNode(plan, this));
+    this.#canRestart = canRestart;
+    this.#idWidth = Math.max(...plans.map(({ id }) => id.length));
+  }
+
+  /** Settles with the exit code when no node is left. */
+  async run(): Promise<number> {
+    const hurry = setTimeout(() => this.#nameTheSlow(), START_MS_MAX);
+    for (const node of this.#nodes) node.start();
+    await this.#ended.promise;
+    clearTimeout(hurry);
+    return this.#exitCode;
+  }
+
+  stop(): void {
+    this.#isStopping = true;
+    for (const [node, timer] of this.#timers) this.#forgetTimer(node, timer);
+    for (const node of this.#nodes) node.stop();
+    this.#endIfEmpty();
+  }
+
+  ready(node: LocalNode): void {
+    if (this.#isStopping) return;
+    if (this.#isShown) return note(`node ${node.plan.id} is ready again`);
+    if (!this.#nodes.every(({ isReady }) => isReady)) return;
+    this.#isShown = true;
+    showScreen(this.#nodes);
+  }
+
+  logged(node: LocalNode, line: string): void {
+    const index = this.#nodes.indexOf(node);
+    const prefix = `${node.plan.id.padEnd(this.#idWidth)} |`;
+    note(`${styled(nodeStyle(index), prefix, process.stderr)} ${line}`);
+  }
+
+  ended(node: LocalNode, { exitCode, how }: NodeEnd): void {
+    if (this.#isStopping) {
+      this.#exitCode ||= exitCode;
+      note(`${exitCode === 0 ? "" : "hutch: "}node ${node.plan.id} ${how}`);
+    } else if (!this.#isShown) this.#giveUp(node, exitCode, how);
+    else this.#report(node, how);
+    this.#endIfEmpty(exitCode);
+  }
+
+  /** What a node cannot have at its start it will not have a moment later. */
+  #giveUp({ plan }: LocalNode, exitCode: number, how: string): void {
+    const { id, listen, peer } = plan;
+    note(
+      `hutch: node ${id} (${listen}, peers ${peer}) ${how} before it was ready; stopping the others`,
+    );
+    this.#exitCode = exitCode;
+    this.stop();
+  }
+
+  #report(node: LocalNode, how: string): void {
+    const { id } = node.plan;
+    const isLast = !this.#nodes.some(({ isRunning }) => isRunning);
+    if (!this.#canRestart) {
+      const rest = isLast
+        ? "no node is left"
+        : "the others go on, and nothing starts it again (see --restart)";
+      return note(`hutch: node ${id} ${how}; ${rest}`);
+    }
+    const nowMs = performance.now();
+    const recent = (this.#restarts.get(node) ?? []).filter((ms) => nowMs - ms < RESTART_WINDOW_MS);
+    if (recent.length >= RESTARTS_MAX)
+      return note(
+        `hutch: node ${id} ${how} for the ${RESTARTS_MAX + 1}th time within a minute and stays down`,
+      );
+    this.#restarts.set(node, [...recent, nowMs]);
+    note(`hutch: node ${id} ${how}; it starts again`);
+    const timer = setTimeout(() => {
+      this.#forgetTimer(node, timer);
+      node.start();
+    }, RESTART_DELAY_MS);
+    this.#timers.set(node, timer);
+  }
+
+  #forgetTimer(node: LocalNode, timer: Timer): void {
+    clearTimeout(timer);
+    this.#timers.delete(node);
+  }
+
+  /** @param lastExitCode of the node that ended just now: the answer where nobody asked it to end */
+  #endIfEmpty(lastExitCode = 0): void {
+    if (this.#timers.size > 0 || this.#nodes.some(({ isRunning }) => isRunning)) return;
+    if (!this.#isStopping) this.#exitCode = lastExitCode;
+    this.#ended.resolve();
+  }
+
+  #nameTheSlow(): void {
+    for (const { isReady, plan } of this.#nodes)
+      if (!isReady) note(`node ${plan.id} is still starting; see the lines above`);
+  }
+}
+
+function showScreen(nodes: readonly LocalNode[]): void {
+  const count = nodes.length;
   print(
-    `  ${styled("green", "up")}  ${node.id}  ${node.url}  data ${node.dataDir}  pid ${node.process.pid}`,
+    styled("bold", `hutch: a cluster of ${count === 1 ? "one node" : `${count} nodes`} is running`),
   );
+  print();
+  for (const [index, { plan, pid }] of nodes.entries()) {
+    const { id, listen, peer, rack, dataDir } = plan;
+    const name = styled(nodeStyle(index), id.padEnd(3));
+    const place = count === 1 ? "" : `  peers ${peer}  ${rack}`;
+    print(
+      `  ${styled("green", "up")}  ${name}  http://${listen}${place}  data ${dataDir}  pid ${pid}`,
+    );
+  }
   print();
   print("try:");
-  print(styled("cyan", `  curl -X PUT ${host}/v1/kv/demo/hello -d 'world'`));
-  print(styled("cyan", `  curl ${host}/v1/kv/demo/hello`));
-  print(styled("cyan", `  curl '${host}/v1/kv/demo?prefix=h'`));
+  for (const line of linesToTry(nodes.map(({ plan }) => plan.listen)))
+    print(styled("cyan", `  ${line}`));
   print();
   print(styled("dim", "Ctrl-C stops it; the data stay"));
 }
 
-/** The first signal asks the node to stop cleanly, the second makes it stop at once. */
-function stopWithThisProcess(node: LocalNode): void {
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-    process.on(signal, () => {
-      note("");
-      node.process.kill("SIGTERM");
-    });
-  // However this process ends, no node stays behind unseen.
-  process.on("exit", () => node.process.kill("SIGTERM"));
-}
-
-async function endOf(node: LocalNode): Promise<number> {
-  const exitCode = await node.process.exited;
-  if (exitCode === 0) note(`node ${node.id} has stopped`);
-  else note(`hutch: node ${node.id} ended with exit code ${exitCode}`);
-  return node.process.signalCode === null ? exitCode : EXIT.io;
+/** Any node takes any request, so each line asks another one. */
+function linesToTry(listens: readonly string[]): string[] {
+  const at = (index: number): string =>
+    listens[index % listens.length]!.replace("127.0.0.1", "localhost");
+  const last =
+    listens.length === 1
+      ? `curl '${at(0)}/v1/kv/demo?prefix=h'`
+      : `curl -i ${at(2)}/v1/kv/demo/hello -H 'X-Consistency: ALL'`;
+  return [
+    `curl -X PUT ${at(0)}/v1/kv/demo/hello -d 'world'`,
+    `curl ${at(1)}/v1/kv/demo/hello`,
+    last,
+  ];
 }

@@ -7,8 +7,7 @@ import type { NodesAnswer } from "./nodes.ts";
 import { askNodes, stateCell, zoneText } from "./nodes.ts";
 import type { Cell, Column } from "./table.ts";
 import { countText, shareBar, tableLines } from "./table.ts";
-import type { Style } from "./terminal.ts";
-import { isColourful, styled, visible } from "./terminal.ts";
+import { isColourful, nodeStyle, styled, visible } from "./terminal.ts";
 import { showView } from "./view.ts";
 
 export interface RingAnswer extends NodesAnswer {
@@ -114,13 +113,6 @@ function spreadText(
 }
 
 const NOWHERE = { dc: "", rack: "", host: "" };
-
-const NODE_STYLES: readonly Style[] = ["cyan", "yellow", "green", "magenta", "blue", "red"];
-
-/** One node, one colour, as far as there are colours. */
-export function nodeStyle(index: number): Style {
-  return NODE_STYLES[index % NODE_STYLES.length]!;
-}
 
 const MAP_PLACES = 64;
 /** A larger ring is no picture any more. */

@@ -2,7 +2,7 @@
  * `hutch serve`: one node in the foreground, from its configuration to its exit code.
  *
  *   1. take the port: the cheapest thing to fail, and nothing is on disk yet (row 100)
- *   2. open the data directory and the node; until then requests get 503
+ *   2. open the data directory and the node; until then requests get 503; say so once it is ready
  *   3. wait for a signal, or for the store to give up
  *   4. not ready, no new work, let what is inside end, stop listening, close the store (N20)
  */
@@ -52,7 +52,7 @@ export async function serve(options: Readonly<Record<string, unknown>>): Promise
   door.open(node);
   node.onFailure((error) => ending.fail(error));
   warnIfPublic(config, logger);
-  announce(config);
+  void announceOnceReady(node, config);
   process.exitCode = await endOf(node, server, config, logger, await ending.reason);
   // Whatever still holds the loop (a timer, an idle connection) has nothing left to do.
   process.exit();
@@ -180,6 +180,16 @@ function warnIfPublic(config: Config, logger: Logger): void {
   const warn = () => logger.warn("open_to_everybody", { addresses: open.join(", ") });
   warn();
   setInterval(warn, PUBLIC_WARNING_MS).unref();
+}
+
+const READY_POLL_MS = 20;
+
+/** A node of several has to find the others and get what it missed, which may take for ever: meanwhile signals are heard. */
+async function announceOnceReady(node: Node, config: Config): Promise<void> {
+  const address = formatAddress(config.listen);
+  while (!(await node.app.fetch(new Request(`http://${address}/readyz`))).ok)
+    await Bun.sleep(READY_POLL_MS);
+  announce(config);
 }
 
 function announce(config: Config): void {

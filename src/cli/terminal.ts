@@ -5,6 +5,13 @@ import { HutchError, messageOf } from "../base/errors.ts";
 
 export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan" | "magenta" | "blue";
 
+const NODE_STYLES: readonly Style[] = ["cyan", "yellow", "green", "magenta", "blue", "red"];
+
+/** One node, one colour, as far as there are colours. */
+export function nodeStyle(index: number): Style {
+  return NODE_STYLES[index % NODE_STYLES.length]!;
+}
+
 /** What a node prints on standard output once it is ready; `hutch cluster` waits for it. */
 export const READY_MARK = " is ready on ";
 

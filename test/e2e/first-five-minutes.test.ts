@@ -1,14 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { rmSync, writeFileSync, readFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
-import {
-  NodeProcess,
-  freePort,
-  hutch,
-  startCommand,
-  withDirectory,
-  withNode,
-} from "./node-process.ts";
+import { NodeProcess, freePort, hutch, withDirectory, withNode } from "./node-process.ts";
 
 /** Whole programs start and stop here, on a machine that may be busy. */
 setDefaultTimeout(60_000);
@@ -86,63 +79,6 @@ describe("the first five minutes", () => {
       const context = /--context (\S+)/.exec(stdout)![1]!;
       await hutch(["put", "cart/7", "both", "--context", context], { environment });
       expect((await hutch(["get", "cart/7"], { environment })).stdout).toBe("both");
-    });
-  });
-});
-
-describe("hutch cluster", () => {
-  function start(dataDir: string, port: number, ...args: readonly string[]) {
-    const ports = ["--base-port", `${port}`, "--peer-base-port", `${freePort()}`];
-    return startCommand(["cluster", ...ports, "--data-dir", dataDir, ...args]);
-  }
-
-  test("shows its node and what to try, stops cleanly, keeps its data, and forgets them with --fresh", async () => {
-    await withDirectory(async (directory) => {
-      const port = freePort();
-      const url = `http://127.0.0.1:${port}/v1/kv/demo/hello`;
-      const first = start(directory, port);
-      expect(await first.until("Ctrl-C stops it")).toContain(
-        `curl -X PUT localhost:${port}/v1/kv/demo/hello -d 'world'`,
-      );
-      await fetch(url, { method: "PUT", body: "world" });
-      expect(await first.end("SIGINT")).toBe(0);
-
-      const second = start(directory, port);
-      await second.until("Ctrl-C stops it");
-      expect(await (await fetch(url)).text()).toBe("world");
-      expect(await second.end("SIGTERM")).toBe(0);
-
-      const third = start(directory, port, "--fresh");
-      await third.until("Ctrl-C stops it");
-      expect((await fetch(url)).status).toBe(404);
-      expect(await third.end("SIGINT")).toBe(0);
-    });
-  });
-
-  test("--fresh never deletes the data of a node that runs", async () => {
-    await withNode(async (node, dataDir) => {
-      await fetch(node.key("demo", "k"), { method: "PUT", body: "v" });
-      const second = start(join(dataDir, ".."), freePort(), "--fresh");
-      expect(await second.exited).toBe(73);
-      expect(await (await fetch(node.key("demo", "k"))).text()).toBe("v");
-    });
-  });
-
-  test("says that several nodes come later, and passes on why its node ended", async () => {
-    await withDirectory(async (directory) => {
-      const several = await hutch(["cluster", "--nodes", "3", "--data-dir", directory]);
-      expect([several.exitCode, several.stderr]).toEqual([
-        78,
-        expect.stringContaining("cluster release"),
-      ]);
-      const busy = Bun.listen({
-        hostname: "127.0.0.1",
-        port: 0,
-        socket: { data: () => undefined },
-      });
-      const refused = start(directory, busy.port);
-      expect(await refused.exited).toBe(71);
-      busy.stop(true);
     });
   });
 });

@@ -70,29 +70,57 @@ export async function hutch(
 
 /** Starts `hutch ARGS`, which stays until it is told to end. */
 export function startCommand(args: readonly string[]) {
-  const child = Bun.spawn([process.execPath, main, ...args], {
+  const child = Bun.spawn([process.execPath, "--no-orphans", main, ...args], {
     env: cleanEnvironment(),
     stdin: "ignore",
     stdout: "pipe",
-    stderr: "ignore",
+    stderr: "pipe",
   });
+  const printed = new Collected(child.stdout);
+  const noted = new Collected(child.stderr);
   return {
+    pid: child.pid,
     exited: child.exited,
-    /** What it prints up to `text`; all of it where it ends before. */
-    async until(text: string): Promise<string> {
-      const decoder = new TextDecoder();
-      let printed = "";
-      for await (const chunk of child.stdout) {
-        printed += decoder.decode(chunk, { stream: true });
-        if (printed.includes(text)) break;
-      }
-      return printed;
-    },
-    async end(signal: "SIGINT" | "SIGTERM"): Promise<number> {
+    /** What it has printed once `text` is among it; all of it where it ends before. */
+    until: (text: string): Promise<string> => printed.until(text),
+    /** The same of standard error. */
+    untilNoted: (text: string): Promise<string> => noted.until(text),
+    signal: (signal: NodeJS.Signals): void => child.kill(signal),
+    async end(signal: NodeJS.Signals): Promise<number> {
       child.kill(signal);
       return child.exited;
     },
   };
+}
+
+/** All that a stream has said so far. */
+class Collected {
+  #text = "";
+  #isOver = false;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    void this.#collect(stream);
+  }
+
+  async #collect(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) this.#take(decoder.decode(chunk, { stream: true }));
+    this.#isOver = true;
+    this.#take("");
+  }
+
+  #take(text: string): void {
+    this.#text += text;
+    const { resolve } = this.#changed;
+    this.#changed = Promise.withResolvers();
+    resolve();
+  }
+
+  async until(text: string): Promise<string> {
+    while (!this.#isOver && !this.#text.includes(text)) await this.#changed.promise;
+    return this.#text;
+  }
 }
 
 /** A node that is stopped at birth answers nothing, and must not hold up the test. */
