@@ -232,11 +232,15 @@ function nodesOf(view: ClusterView): KnownNode[] {
     .sort((a, b) => byName(view.nameOf(a.id), view.nameOf(b.id)) || (a.id < b.id ? -1 : 1));
 }
 
-const collator = new Intl.Collator("en", { numeric: true });
-
+/** By what stands before the last number, then by that number. */
 function byName(one: string, other: string): number {
-  return collator.compare(one, other);
+  const [, oneStem = "", oneNumber] = NAME_PARTS.exec(one) ?? [];
+  const [, otherStem = "", otherNumber] = NAME_PARTS.exec(other) ?? [];
+  if (oneStem !== otherStem) return oneStem < otherStem ? -1 : 1;
+  return Number(oneNumber) - Number(otherNumber);
 }
+
+const NAME_PARTS = /^(.*?)(\d*)$/;
 
 /** Gossip knows better than the layout, which knows something of nodes never heard of since the start. */
 function describe({ id, member, planned }: KnownNode) {
