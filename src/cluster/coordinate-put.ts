@@ -177,8 +177,11 @@ export class WriteCoordination {
     const { request, address, deadlineMonoMs } = write;
     await this.admitted(request, deadlineMonoMs);
     const isOwner = set.isOwner(set.view.self);
-    if (request.idempotencyKey !== "") await this.recallElsewhere(write, set);
-    if (isOwner && this.mustReadFirst(write)) await this.readFirst(write);
+    // Where there is only our own copy, nobody else can know more.
+    if (set.owners.length > 1) {
+      if (request.idempotencyKey !== "") await this.recallElsewhere(write, set);
+      if (isOwner && this.mustReadFirst(write)) await this.readFirst(write);
+    }
     if (!isOwner) await this.options.fallbackActor.prepare();
     const replication = new Replication(this.parts, set, address, request, deadlineMonoMs);
     return this.mintAndReplicate(write, replication, isOwner);

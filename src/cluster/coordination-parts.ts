@@ -22,7 +22,7 @@ export interface CoordinationParts {
   view(): ClusterView;
   readonly peers: Peers;
   readonly hints: HintStore;
-  readonly handoff: HintedHandoff;
+  readonly handoff: Pick<HintedHandoff, "noteUnacknowledged">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly deadlines: Deadlines;

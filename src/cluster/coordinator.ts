@@ -1,28 +1,20 @@
 /**
- * Takes a client's request and answers for the cluster. Today the cluster is this node: the preference list of every key is one
- * serving owner, and the quorum accumulators have one reply to wait for.
+ * Takes a client's request and answers for the cluster: any node may be asked anything (DESIGN.md section 4).
  *
- *   read    address -> ask replicas -> read quorum -> (session check) -> answer
- *   write   address -> admit -> mint at the owner -> durable -> write quorum -> answer
+ *   read    one copy is enough and it is here: `local-reads.ts`, without a promise       else `coordinate-get.ts`
+ *   write   `coordinate-put.ts`
+ *   list    `listing.ts`
  *
- * An answer, a refusal included, is given only when what it tells is durable: nobody sees what a power loss could take back. A
- * write whose outcome is unknown at its deadline is 504 `write-indeterminate`, never a failure (R5).
- *
- * Structurally a `KvApi` of the REST face, which this layer does not import.
+ * A node alone is a cluster of one and goes the same ways. Structurally a `KvApi` of the REST face, which this layer does not import.
  */
 import { HutchError } from "../base/errors.ts";
 import { DecodeError } from "../base/byte-reader.ts";
-import { type Actor, makeActor } from "../causality/actor.ts";
+import { hex } from "../base/bytes.ts";
+import { makeActor } from "../causality/actor.ts";
 import { ContextTokens } from "../causality/context-token.ts";
 import { recordFromJson } from "../causality/record-json.ts";
-import { type Record, decodeSingle } from "../causality/record.ts";
-import {
-  type Session,
-  SessionTokens,
-  remember,
-  satisfies,
-  seenOf,
-} from "../causality/session-token.ts";
+import { type Record, decodeRecord } from "../causality/record.ts";
+import { SessionTokens } from "../causality/session-token.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type {
@@ -35,26 +27,36 @@ import type {
   WriteRequest,
   WriteResult,
 } from "../quorum/operation.ts";
-import { ReadQuorum } from "../quorum/read-quorum.ts";
-import { WriteQuorum } from "../quorum/write-quorum.ts";
 import { type KeyAddress, addressOf, partitionBitsOf } from "../ring/partition.ts";
-import { type Bucket, Buckets } from "./bucket-properties.ts";
 import { isProvenEmpty } from "./bucket-emptiness.ts";
+import { type Bucket, Buckets } from "./bucket-properties.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import { type CoordinatedWrite, type PendingWrite, WriteCoordination } from "./coordinate-put.ts";
+import type { CoordinationParts, LocalState } from "./coordination-parts.ts";
 import { Deadlines } from "./deadlines.ts";
-import { explainOwner } from "./explain.ts";
+import { explainKey } from "./explain.ts";
+import { FallbackActor } from "./fallback-actor.ts";
+import type { Explained } from "./answers.ts";
+import { importState } from "./import-state.ts";
 import { refuseImpossibleWrite } from "./impossible-write.ts";
-import { type Explained, indeterminate, overloaded, readTimeout, unavailable } from "./answers.ts";
-import { type KeyAnswer, answerAbsent, answerRecord, answerSingle } from "./key-state.ts";
+import { encodeState } from "./join-states.ts";
+import { answerRecord } from "./key-state.ts";
 import { Listing } from "./listing.ts";
-import { type MintOutcome, Replica, type ReplicaCounters } from "./replica.ts";
-import { type ReplicaStore, asCorruption, decodeStored } from "./replica-store.ts";
+import { LocalReads } from "./local-reads.ts";
+import { type Company, type OtherNodes, nobodyElse } from "./other-nodes.ts";
+import { QuorumReads } from "./quorum-reads.ts";
+import { ReadRepair } from "./read-repair.ts";
+import { Replica, type ReplicaCounters } from "./replica.ts";
+import { ReplicaSet } from "./replica-set.ts";
+import type { ReplicaStore } from "./replica-store.ts";
+import { TokenBucket } from "./token-bucket.ts";
 import { TrustedClock } from "./trusted-clock.ts";
 import { WriteStamps } from "./write-stamps.ts";
 
-/** Nodes in the layout, until there is a layout. */
-const NODE_COUNT = 1;
-/** A write that was told to wait asks again this often before it goes on; each wait is short or ends with a flush. */
-const ADMISSION_WAITS_MAX = 3;
+/** At most 5 % of the reads ask one replica more than they need (N5); this many a second where reads are few. */
+const HEDGES_PER_SECOND = 50;
+const HEDGES_AT_ONCE_MAX = 10;
+const OPERATION_ID_BYTES = 16;
 
 export interface CoordinatorOptions {
   /** Open, with the retention of `causality/retention.ts`. */
@@ -74,53 +76,164 @@ export interface CoordinatorOptions {
   readonly q: number;
   /** Does an acknowledged write survive a power loss (`fsync` is not `os`)? */
   readonly isDurable: boolean;
+  /** Left out by a node alone. */
+  readonly others?: OtherNodes;
 }
 
 export class Coordinator {
   /** As users see it. */
   readonly nodeId: string;
   readonly replica: Replica;
+  readonly buckets: Buckets;
+  readonly repairs: ReadRepair;
+  readonly writes: WriteCoordination;
   private readonly options: CoordinatorOptions;
   private readonly store: ReplicaStore;
-  private readonly actor: Actor;
   private readonly partitionBits: number;
   private readonly trusted: TrustedClock;
   private readonly deadlines: Deadlines;
-  private readonly buckets: Buckets;
   private readonly tokens: ContextTokens;
   private readonly sessions: SessionTokens;
-  private readonly listing: Listing;
-  private isStopping = false;
   private readonly stamps = new WriteStamps();
+  private readonly reads: LocalReads;
+  private readonly quorumReads: QuorumReads;
+  private readonly listing: Listing;
+  private readonly parts: CoordinationParts;
+  private isStopping = false;
   private writesInFlight = 0;
   private onIdle: (() => void) | undefined;
 
   /** Reads the node's own entries from the store; throws `CorruptionError` where they cannot be read. */
   constructor(options: CoordinatorOptions) {
-    const { store, clock, logger, clusterId, clusterSecret } = options;
+    const { store, clock, logger, clusterId, clusterSecret, others } = options;
     this.options = options;
     this.store = store;
     this.nodeId = options.nodeName;
-    this.actor = makeActor(options.nodeId, options.incarnation);
     this.partitionBits = partitionBitsOf(options.q);
     this.trusted = new TrustedClock(clock, logger);
     this.deadlines = new Deadlines(clock);
-    this.buckets = new Buckets(store);
     this.tokens = new ContextTokens(clusterId, clusterSecret);
     this.sessions = new SessionTokens(clusterId, clusterSecret);
-    const { actor, buckets, tokens } = this;
-    this.replica = new Replica({ store, buckets, tokens, logger, actor, stamps: this.stamps });
+    this.buckets = this.openBuckets();
+    this.replica = this.openReplica();
+    const { replica, trusted, deadlines, stamps, tokens, sessions } = this;
+    this.reads = new LocalReads({
+      store,
+      replica,
+      clock,
+      trusted,
+      deadlines,
+      stamps,
+      tokens,
+      sessions,
+    });
+    const id = hex(options.nodeId);
+    const { nodeName, q } = options;
+    const company = others ?? nobodyElse({ id, name: nodeName, q, store, clock, logger });
+    const { peers, replicaTimeoutMs } = company;
+    this.repairs = new ReadRepair({ self: id, replica, peers, trusted, clock, replicaTimeoutMs });
+    this.parts = this.makeParts(company);
+    this.quorumReads = new QuorumReads(this.parts, this.reads);
+    this.writes = this.openWrites();
     this.listing = new Listing({
       store,
       clock,
       partitionCount: options.q,
-      nowMs: () => this.trusted.nowMs(),
+      view: this.parts.view,
+      peers: this.parts.peers,
+      nowMs: () => trusted.nowMs(),
       tokenizerOf: (bucket, key) => this.tokenizer(this.address(bucket, key)),
     });
   }
 
+  private openBuckets(): Buckets {
+    const { store, nodeId, others } = this.options;
+    const node = hex(nodeId);
+    return new Buckets(
+      store,
+      () => ({ hlc: this.replica.clock.tick(this.trusted.nowMs()), node }),
+      () => {
+        this.stamps.allWritten();
+        others?.onBucketsChange();
+      },
+    );
+  }
+
+  private openReplica(): Replica {
+    const { store, logger, nodeId, incarnation, others } = this.options;
+    const { buckets, tokens, stamps } = this;
+    const actor = makeActor(nodeId, incarnation);
+    return new Replica({
+      store,
+      buckets,
+      tokens,
+      logger,
+      actor,
+      stamps,
+      ...(others && { driftMaxMs: others.driftMaxMs, onAmnesia: () => others.onAmnesia() }),
+    });
+  }
+
+  private openWrites(): WriteCoordination {
+    const { store, nodeId, isDurable, others } = this.options;
+    const { parts, replica, sessions, trusted } = this;
+    const { counters } = parts.hints;
+    return new WriteCoordination({
+      parts,
+      replica,
+      store,
+      sessions,
+      fallbackActor: new FallbackActor(store, nodeId, () => counters.removed + counters.dropped),
+      trusted,
+      isDurable,
+      newOperationId: () =>
+        others?.randomBytes(OPERATION_ID_BYTES) ?? new Uint8Array(OPERATION_ID_BYTES),
+      answerOf: ({ bucket, address }, { record, nowMs, conflictDropped }) =>
+        answerRecord(
+          decodeRecord(record),
+          bucket.properties.conflicts,
+          nowMs,
+          this.tokenizer(address),
+          conflictDropped,
+        ),
+    });
+  }
+
+  private makeParts(company: Company): CoordinationParts {
+    const { clock, logger, store } = this.options;
+    const { view, peers, hints, handoff, replicaTimeoutMs } = company;
+    return {
+      view,
+      peers,
+      hints,
+      handoff,
+      clock,
+      logger,
+      deadlines: this.deadlines,
+      replicaTimeoutMs,
+      hedges: new TokenBucket(clock, HEDGES_PER_SECOND, HEDGES_AT_ONCE_MAX),
+      readLocal: (address, role) => this.readLocal(address, role === "fallback"),
+      reportDamage: (error) => store.reportDamage(error),
+      repair: (bucket, address, node, value) => this.repairs.repair(bucket, address, node, value),
+      repairLater: (bucket, address, node, value) =>
+        this.repairs.repairLater(bucket, address, node, value),
+      nowMs: () => this.trusted.nowMs(),
+    };
+  }
+
+  /** A fallback knows a key from its hints, and from the time when it may have been an owner. */
+  readLocal(address: KeyAddress, isFallback: boolean): LocalState {
+    const { store } = this;
+    const held = isFallback ? this.parts.hints.read(address.internalKey) : undefined;
+    if (held !== undefined)
+      return { value: encodeState(held.record), durable: store.whenDurable(held.sequence) };
+    const stored = isFallback ? undefined : this.replica.read(address);
+    if (stored === undefined) return { value: undefined, durable: undefined };
+    return { value: stored.value.slice(), durable: store.whenDurable(stored.sequence) };
+  }
+
   effectiveN(properties: BucketProperties): number {
-    return Math.min(properties.n, NODE_COUNT);
+    return this.parts.view().effectiveN(properties.n);
   }
 
   get counters(): Readonly<ReplicaCounters> {
@@ -145,172 +258,77 @@ export class Coordinator {
     this.refuseStopping();
     const bucket = this.buckets.get(bucketName);
     const address = this.address(bucket, key);
-    const stored = this.replica.read(address);
-    if (stored === undefined) return this.answerRead(bucket, address, request, undefined);
-    const durable = this.store.whenDurable(stored.sequence);
-    if (durable !== undefined)
-      return this.readWhen(durable, bucketName, key, request, stored.value.slice());
-    const answer = this.answerRead(bucket, address, request, stored.value);
-    if (holdsUntilWritten(answer)) answer.freshness = this.stamps.freshnessOf(address.fingerprint);
-    return answer;
+    const view = this.parts.view();
+    if (view.nodeCount === 1) return this.reads.read(bucket, address, request, true);
+    if (
+      request.consistency.r === 1 &&
+      request.session === "" &&
+      this.isOwnCopy(view, bucket, address)
+    )
+      return this.reads.read(bucket, address, request, false);
+    return this.quorumReads.read(bucket, address, request);
+  }
+
+  private isOwnCopy(view: ClusterView, { properties }: Bucket, address: KeyAddress): boolean {
+    if (!view.isServing(view.self)) return false;
+    return new ReplicaSet(view, this.parts.peers, address.partition, properties.n).isOwner(
+      view.self,
+    );
   }
 
   isFresh(freshness: number): boolean {
     return this.stamps.isFresh(freshness) && !this.isStopping && this.store.failure === undefined;
   }
 
-  /** Nobody is shown what a power loss could still take back: what is waited for is `value`; if the disk refuses it, look again. */
-  private async readWhen(
-    durable: Promise<void>,
+  async write(bucketName: string, key: Uint8Array, request: WriteRequest): Promise<WriteResult> {
+    return this.counted(async () => {
+      const { isDurable } = this.options;
+      refuseImpossibleWrite(this.buckets.get(bucketName).properties, request, isDurable);
+      if (request.session !== "") this.sessions.decode(request.session);
+      const write = this.pending(bucketName, key, request, request.timeoutMs);
+      return resultOf(await this.writes.write(write));
+    });
+  }
+
+  /** A write that another node has taken and sent here to be minted. */
+  async coordinate(
     bucketName: string,
     key: Uint8Array,
-    request: ReadRequest,
-    value: Uint8Array,
-  ): Promise<ReadResult> {
-    const { timeoutMs } = request;
-    const deadline = this.options.clock.monoMs() + timeoutMs;
-    try {
-      await this.deadlines.within(durable, deadline, () => readTimeout(timeoutMs));
-    } catch (thrown) {
-      if (!(thrown instanceof HutchError) || thrown.code !== "disk-full") throw thrown;
-      return this.read(bucketName, key, request);
-    }
-    const bucket = this.buckets.get(bucketName);
-    return this.answerRead(bucket, this.address(bucket, key), request, value);
-  }
-
-  private answerRead(
-    bucket: Bucket,
-    address: KeyAddress,
-    request: ReadRequest,
-    value: Uint8Array | undefined,
-  ): KeyAnswer {
-    const quorum = new ReadQuorum(request.consistency, NODE_COUNT, 0);
-    quorum.reply("primary");
-    if (quorum.state !== "reached") throw unavailable("read", NODE_COUNT, request.consistency.r);
-    const answer = this.answerOf(bucket, address, value);
-    answer.replies = quorum;
-    if (request.session !== "") answer.session = this.readSession(address, request.session, value);
-    return answer;
-  }
-
-  private answerOf(bucket: Bucket, address: KeyAddress, value: Uint8Array | undefined): KeyAnswer {
-    const mode = bucket.properties.conflicts;
-    const tokenizer = this.tokenizer(address);
-    if (value === undefined) return answerAbsent(mode, tokenizer);
-    try {
-      const single = decodeSingle(value);
-      if (single !== undefined) {
-        const nowMs = single.payload.expiresAtMs === 0 ? 0 : this.trusted.nowMs();
-        return answerSingle(single, mode, nowMs, tokenizer);
-      }
-    } catch (thrown) {
-      throw asCorruption(thrown);
-    }
-    return answerRecord(decodeStored(value), mode, this.trusted.nowMs(), tokenizer);
-  }
-
-  /** Checks what the session has seen against what is here (R7), and gives it back with this read added. */
-  private readSession(address: KeyAddress, token: string, value: Uint8Array | undefined): string {
-    const session = this.sessions.decode(token);
-    const record = value === undefined ? [] : decodeStored(value);
-    const seen = seenOf(session, address);
-    if (seen !== undefined && !satisfies(record, seen))
-      throw new HutchError(
-        "session-unsatisfied",
-        "Cannot read: no reachable replica has all that the session has seen of the key",
-        { retry: "safe" },
+    request: WriteRequest,
+    budgetMs: number,
+  ): Promise<CoordinatedWrite> {
+    return this.counted(() => {
+      refuseImpossibleWrite(
+        this.buckets.get(bucketName).properties,
+        request,
+        this.options.isDurable,
       );
-    return this.sessions.encode(remember(session, address, record));
+      return this.writes.coordinate(this.pending(bucketName, key, request, budgetMs));
+    });
   }
 
-  async write(bucketName: string, key: Uint8Array, request: WriteRequest): Promise<WriteResult> {
+  private pending(
+    bucketName: string,
+    key: Uint8Array,
+    request: WriteRequest,
+    budgetMs: number,
+  ): PendingWrite {
+    const bucket = this.buckets.get(bucketName);
+    const address = this.address(bucket, key);
+    const deadlineMonoMs = this.options.clock.monoMs() + budgetMs;
+    return { bucket, key, address, request, deadlineMonoMs };
+  }
+
+  /** `stop` waits for what runs in here. */
+  private async counted<T>(work: () => Promise<T>): Promise<T> {
     this.refuseStopping();
     this.writesInFlight++;
     try {
-      return await this.writeNow(bucketName, key, request);
+      return await work();
     } finally {
-      this.writeEnded();
+      this.writesInFlight--;
+      if (this.writesInFlight === 0) this.onIdle?.();
     }
-  }
-
-  /** `stop` waits until the last one has. */
-  private writeEnded(): void {
-    this.writesInFlight--;
-    if (this.writesInFlight === 0) this.onIdle?.();
-  }
-
-  private async writeNow(
-    bucketName: string,
-    key: Uint8Array,
-    request: WriteRequest,
-  ): Promise<WriteResult> {
-    const deadline = this.options.clock.monoMs() + request.timeoutMs;
-    const { isDurable } = this.options;
-    const means = { reachable: NODE_COUNT, isDurable };
-    refuseImpossibleWrite(this.buckets.get(bucketName).properties, request, means);
-    const session = request.session === "" ? undefined : this.sessions.decode(request.session);
-    const pause = this.store.admit(request.kind);
-    if (pause !== undefined) await this.admitted(pause, request, deadline);
-    // From here to `mint` there is no await: properties, key and clock are those of one moment.
-    const bucket = this.buckets.get(bucketName);
-    const address = this.address(bucket, key);
-    const quorum = new WriteQuorum(request.consistency);
-    quorum.send(this.nodeId, "primary");
-    const outcome = this.replica.mint(bucket, address, request, this.trusted.nowMsForWrite());
-    if (outcome.durable !== undefined) {
-      const late = (): HutchError => this.lateError(outcome, quorum, request);
-      try {
-        await this.deadlines.within(outcome.durable, deadline, late);
-      } catch (thrown) {
-        throw this.durabilityError(thrown, quorum, request);
-      }
-    }
-    if (outcome.kind === "refused") throw outcome.error;
-    quorum.acknowledge(this.nodeId, isDurable);
-    return this.writeResult(outcome, quorum, address, session);
-  }
-
-  private writeResult(
-    outcome: Exclude<MintOutcome, { readonly kind: "refused" }>,
-    quorum: WriteQuorum,
-    address: KeyAddress,
-    session: Session | undefined,
-  ): WriteResult {
-    const { answer, context, record } = outcome;
-    const seen = session && remember(session, address, record);
-    return {
-      context,
-      state: answer,
-      acks: quorum.counts(),
-      session: seen === undefined ? "" : this.sessions.encode(seen),
-      isReplay: outcome.kind === "replayed",
-    };
-  }
-
-  /** Back-pressure; nothing has been written when it throws. */
-  private async admitted(
-    first: Promise<void>,
-    request: WriteRequest,
-    deadline: number,
-  ): Promise<void> {
-    let pause: Promise<void> | undefined = first;
-    for (let waits = 0; waits < ADMISSION_WAITS_MAX && pause !== undefined; waits++) {
-      await this.deadlines.within(pause, deadline, overloaded);
-      this.refuseStopping();
-      pause = this.store.admit(request.kind);
-    }
-  }
-
-  private lateError(outcome: MintOutcome, quorum: WriteQuorum, request: WriteRequest): HutchError {
-    if (outcome.kind !== "minted") return readTimeout(request.timeoutMs);
-    return indeterminate(quorum, "timeout", this.nodeId, request);
-  }
-
-  private durabilityError(thrown: unknown, quorum: WriteQuorum, request: WriteRequest): unknown {
-    const isUnknown = thrown instanceof HutchError && thrown.code === "write-indeterminate";
-    if (!isUnknown || "acks" in thrown.data) return thrown;
-    return indeterminate(quorum, "failed", this.nodeId, request, thrown);
   }
 
   /** Throws unless `context` is a token of this key. */
@@ -335,44 +353,20 @@ export class Coordinator {
 
   /** Mints nothing; importing twice changes nothing. Answers how many concurrent values a lww bucket gave up for it. */
   async importMerge(bucketName: string, exported: ExportedKey): Promise<number> {
-    this.refuseStopping();
-    this.writesInFlight++;
-    try {
-      return await this.importNow(bucketName, exported);
-    } finally {
-      this.writeEnded();
-    }
-  }
-
-  private async importNow(bucketName: string, exported: ExportedKey): Promise<number> {
-    const incoming = recordOf(exported);
-    for (let waits = 0; waits < ADMISSION_WAITS_MAX; waits++) {
-      const pause = this.store.admit("put");
-      if (pause === undefined) break;
-      await pause;
-      this.refuseStopping();
-    }
-    const bucket = this.buckets.get(bucketName);
-    const address = this.address(bucket, exported.key);
-    const { counters } = this.replica;
-    const droppedBefore = counters.conflictsDropped;
-    const durable = this.replica.merge(bucket, address, incoming, this.trusted.nowMsForWrite());
-    // Of this merge alone: it has run by now, and nothing else has.
-    const dropped = counters.conflictsDropped - droppedBefore;
-    await durable;
-    return dropped;
+    return this.counted(() => {
+      const bucket = this.buckets.get(bucketName);
+      const address = this.address(bucket, exported.key);
+      return importState(
+        { parts: this.parts, store: this.store, replica: this.replica, trusted: this.trusted },
+        { bucket, address, record: recordOf(exported), isDurable: this.options.isDurable },
+      );
+    });
   }
 
   async explain(bucketName: string, key: Uint8Array): Promise<Explained> {
     this.refuseStopping();
-    const startedMs = this.options.clock.monoMs();
-    const address = this.address(this.buckets.get(bucketName), key);
-    const stored = this.replica.read(address);
-    const value = stored?.value.slice();
-    if (stored !== undefined) await this.store.whenDurable(stored.sequence);
-    const latencyMs = this.options.clock.monoMs() - startedMs;
-    const owner = explainOwner(this.nodeId, value, latencyMs);
-    return { partition: address.partition, owners: [owner], fallbacks: [], isEqual: true };
+    const bucket = this.buckets.get(bucketName);
+    return explainKey(this.parts, this.address(bucket, key), bucket.properties.n);
   }
 
   bucketNames(): readonly string[] {
@@ -389,11 +383,9 @@ export class Coordinator {
     properties: Partial<BucketProperties>,
   ): Promise<BucketProperties> {
     this.refuseStopping();
-    try {
-      return await this.buckets.set(bucketName, mode, properties);
-    } finally {
-      this.stamps.allWritten();
-    }
+    const set = await this.buckets.set(bucketName, mode, properties);
+    await this.options.others?.spreadBuckets();
+    return set;
   }
 
   async deleteBucket(bucketName: string): Promise<void> {
@@ -405,7 +397,7 @@ export class Coordinator {
         `Cannot delete bucket "${bucketName}": it holds keys, want them deleted first`,
       );
     await this.buckets.delete(bucketName);
-    this.stamps.allWritten();
+    await this.options.others?.spreadBuckets();
   }
 
   /** Refuses what comes from now on and settles when the writes in flight have. */
@@ -431,10 +423,8 @@ export class Coordinator {
   }
 }
 
-/** One live value without an expiry: nothing but a write changes what a read answers. */
-function holdsUntilWritten({ siblings, session }: KeyAnswer): boolean {
-  const only = siblings.length === 1 ? siblings[0]! : undefined;
-  return only !== undefined && !only.isDeleted && only.expiresAtMs === 0 && session === "";
+function resultOf({ context, answer, acks, session, isReplay }: CoordinatedWrite): WriteResult {
+  return { context, state: answer, acks, session, isReplay };
 }
 
 function recordOf(exported: ExportedKey): Record {

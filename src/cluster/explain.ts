@@ -1,27 +1,113 @@
-/** One owner's part of `GET ...?explain=1`: what it holds of a key, or that it holds nothing (REST.md section 2). */
+/** `GET ...?explain=1`: what each owner of a key holds, and what fallbacks keep for owners that are down (REST.md section 2). */
 import { hex } from "../base/bytes.ts";
 import { dotText } from "../causality/actor.ts";
 import { hlcText } from "../causality/hlc.ts";
 import { maxHlc } from "../causality/lww.ts";
+import type { NodeId } from "../gossip/member.ts";
 import { stateDigest } from "../kernels/kernels.ts";
-import type { ExplainedOwner } from "./answers.ts";
+import type { ReplicaRole } from "../quorum/read-quorum.ts";
+import type { KeyAddress } from "../ring/partition.ts";
+import type { Explained, ExplainedOwner } from "./answers.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import type { CoordinationParts } from "./coordination-parts.ts";
+import { ReplicaSet } from "./replica-set.ts";
 import { decodeStored } from "./replica-store.ts";
 
-/** @param value the key's encoded state, `undefined` where there is none */
-export function explainOwner(
-  node: string,
-  value: Uint8Array | undefined,
-  latencyMs: number,
-): ExplainedOwner {
+/** Nobody waits longer to be told why. */
+const EXPLAIN_MS = 1000;
+/** Fallbacks behind the owners that are asked. */
+const FALLBACKS_MAX = 8;
+
+/** What one node said. */
+interface Heard {
+  readonly isReachable: boolean;
+  readonly value: Uint8Array | undefined;
+  readonly latencyMs: number;
+}
+
+export async function explainKey(
+  parts: CoordinationParts,
+  address: KeyAddress,
+  n: number,
+): Promise<Explained> {
+  const view = parts.view();
+  const set = new ReplicaSet(view, parts.peers, address.partition, n);
+  const [owners, fallbacks] = await Promise.all([
+    Promise.all(set.owners.map((node) => explainNode(parts, view, address, node, "primary"))),
+    Promise.all(
+      set
+        .fallbacks()
+        .slice(0, FALLBACKS_MAX)
+        .map((node) => explainNode(parts, view, address, node, "fallback")),
+    ),
+  ]);
+  return {
+    partition: address.partition,
+    owners,
+    fallbacks: fallbacks.filter(({ dots }) => dots.length > 0),
+    isEqual: owners.every(
+      ({ reachable, stateHash }) => reachable && stateHash === owners[0]!.stateHash,
+    ),
+  };
+}
+
+async function explainNode(
+  parts: CoordinationParts,
+  view: ClusterView,
+  address: KeyAddress,
+  node: NodeId,
+  role: ReplicaRole,
+): Promise<ExplainedOwner> {
+  const { isReachable, value, latencyMs } =
+    node === view.self
+      ? await hearSelf(parts, address, role)
+      : await hearPeer(parts, address, node);
   const record = value === undefined ? [] : decodeStored(value);
   return {
-    node,
-    role: "primary",
-    state: "up",
-    reachable: true,
+    node: view.nameOf(node),
+    role,
+    state: stateOf(view, node),
+    reachable: isReachable,
     dots: record.flatMap(({ actor, values }) => values.map((own) => dotText(actor, own.counter))),
     hlc: record.length === 0 ? "" : hlcText(maxHlc(record)),
     stateHash: value === undefined ? "" : hex(stateDigest(value)),
     latencyMs,
   };
+}
+
+async function hearSelf(
+  { readLocal, clock }: CoordinationParts,
+  address: KeyAddress,
+  role: ReplicaRole,
+): Promise<Heard> {
+  const startMs = clock.monoMs();
+  const { value, durable } = readLocal(address, role);
+  await durable;
+  return { isReachable: true, value, latencyMs: clock.monoMs() - startMs };
+}
+
+async function hearPeer(
+  { peers, clock }: CoordinationParts,
+  { internalKey }: KeyAddress,
+  node: NodeId,
+): Promise<Heard> {
+  const startMs = clock.monoMs();
+  const message = { kind: "read", internalKey, knownDigest: new Uint8Array(0) } as const;
+  try {
+    const reply = await peers.call(node, message, EXPLAIN_MS, "client");
+    const latencyMs = clock.monoMs() - startMs;
+    if (reply.kind !== "record") return { isReachable: true, value: undefined, latencyMs };
+    const value = reply.state === "present" ? reply.record : undefined;
+    return { isReachable: true, value, latencyMs };
+  } catch {
+    // Who does not answer is shown as that.
+    return { isReachable: false, value: undefined, latencyMs: clock.monoMs() - startMs };
+  }
+}
+
+function stateOf(view: ClusterView, node: NodeId): string {
+  const member = view.members.get(node);
+  if (member === undefined) return "down";
+  if (member.liveness === "down" || member.liveness === "suspect") return member.liveness;
+  return member.record.phase === "serving" ? "up" : member.record.phase;
 }

@@ -1,21 +1,14 @@
-/** What refuses a write before anything of it is sent (R5): input that can never work, and levels that cannot be reached now. */
+/** What refuses a write before anything of it is sent (R5): input that can never work, and durability that nobody promises. */
 import { HutchError } from "../base/errors.ts";
 import type { BucketProperties, Expiry, WriteRequest } from "../quorum/operation.ts";
-import { unavailable } from "./answers.ts";
 
 const TTL_MS_MAX = 10 * 366 * 86_400_000;
 
-export interface WriteMeans {
-  /** Owners that can be asked for an acknowledgement. */
-  readonly reachable: number;
-  /** Does an acknowledged write survive a power loss? */
-  readonly isDurable: boolean;
-}
-
+/** @param isDurable does an acknowledged write survive a power loss? */
 export function refuseImpossibleWrite(
   { valueBytesMax }: BucketProperties,
   { value, expiry, consistency }: WriteRequest,
-  { reachable, isDurable }: WriteMeans,
+  isDurable: boolean,
 ): void {
   if (value.length > valueBytesMax)
     throw new HutchError(
@@ -25,7 +18,6 @@ export function refuseImpossibleWrite(
     );
   if (!isExpirySane(expiry))
     throw new HutchError("bad-ttl", "Cannot store the value: its expiry is not within 10 years");
-  if (consistency.w > reachable) throw unavailable("write", reachable, consistency.w);
   if (consistency.dw > 0 && !isDurable)
     throw new HutchError(
       "unavailable",

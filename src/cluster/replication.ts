@@ -9,7 +9,7 @@
  * A replica that refuses the connection is down whatever gossip says: its share goes to a fallback at once. One that is only slow gets no
  * hint (R25): its key is noted and sent again later.
  */
-import type { HutchError } from "../base/errors.ts";
+import { HutchError } from "../base/errors.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { WriteRequest } from "../quorum/operation.ts";
 import type { ReplicaRole } from "../quorum/read-quorum.ts";
@@ -54,6 +54,7 @@ export class Replication {
     address: KeyAddress,
     request: WriteRequest,
     deadlineMonoMs: number,
+    isStoredHere = true,
   ) {
     this.parts = parts;
     this.set = set;
@@ -62,19 +63,19 @@ export class Replication {
     this.deadlineMonoMs = deadlineMonoMs;
     this.quorum = new WriteQuorum(request.consistency);
     this.done = this.settled.promise;
-    this.plan();
+    this.plan(isStoredHere);
   }
 
   private get self(): NodeId {
     return this.set.view.self;
   }
 
-  private plan(): void {
+  private plan(isStoredHere: boolean): void {
     const { isSloppy } = this.request.consistency;
     const isOwner = this.set.isOwner(this.self);
-    this.quorum.send(this.nameOf(this.self), isOwner ? "primary" : "fallback");
+    if (isStoredHere) this.quorum.send(this.nameOf(this.self), isOwner ? "primary" : "fallback");
     // A fallback that mints stands for the first owner that is down; its share of the walk is taken.
-    let isStanding = isOwner;
+    let isStanding = isOwner || !isStoredHere;
     for (const owner of this.set.owners) {
       if (owner === this.self) continue;
       if (!this.set.isDown(owner)) this.addShare({ node: owner, owner, role: "primary" });
@@ -109,6 +110,11 @@ export class Replication {
     if (this.ownHints.length > 0) this.batch = batch;
     for (const owner of this.ownHints)
       if (hints.addTo(batch, owner, internalKey, record, side) === "added") this.hintsInBatch++;
+  }
+
+  /** The same where this node makes no batch for the write. */
+  keepOwnHints(): void {
+    for (const owner of this.ownHints) this.keepHint(owner);
   }
 
   /** A fallback's own hint is its acknowledgement; an owner's is one more copy on a node that counts already. */
@@ -194,6 +200,10 @@ export class Replication {
       this.send(this.shares.at(-1)!);
       return;
     }
+    this.keepHint(owner);
+  }
+
+  private keepHint(owner: NodeId): void {
     this.parts.hints.add(owner, this.address.internalKey, this.record, this.side).then(
       () => this.isKeptByOwner && this.quorum.keepHints(1),
       () => this.noteLater(owner),
@@ -221,9 +231,14 @@ export class Replication {
     if (this.isSettled) return;
     this.isSettled = true;
     this.cancelDeadline?.();
-    const error: HutchError = writeIndeterminate(this.quorum, this.request, cause);
-    this.settled.reject(error);
+    // Nobody else was sent anything: what our own disk says is the whole truth.
+    const isCertain = this.shares.length === 0 && isDefinite(cause);
+    this.settled.reject(isCertain ? cause : writeIndeterminate(this.quorum, this.request, cause));
   }
+}
+
+function isDefinite(cause: unknown): boolean {
+  return cause instanceof HutchError && cause.code !== "write-indeterminate";
 }
 
 const NOTHING = new Uint8Array(0);

@@ -13,6 +13,7 @@ import { partitionOf, tokenOf } from "./token.ts";
 export const PARTITION_COUNT_MIN = 16;
 export const PARTITION_COUNT_MAX = 65_536;
 const PARTITION_BYTES = 2;
+const BUCKET_NAME_BYTES_MAX = 63;
 
 /** log2 of a partition count. */
 export function partitionBitsOf(partitionCount: number): number {
@@ -63,6 +64,26 @@ export function addressOf(prefix: Uint8Array, key: Uint8Array, partitionBits: nu
   internalKey[0] = partition >>> 8;
   internalKey[1] = partition;
   return new KeyAddress(partition, internalKey, token[2]!, token[3]!);
+}
+
+/** The address of a key that came from another node; `undefined` where its partition is not the one that its hash says. The array is kept. */
+export function addressOfInternalKey(
+  internalKey: Uint8Array,
+  partitionBits: number,
+): KeyAddress | undefined {
+  const token = tokenOf(internalKey, PARTITION_BYTES, internalKey.length);
+  const partition = partitionOf(token, partitionBits);
+  if (internalKey[0] !== partition >>> 8 || internalKey[1] !== (partition & 0xff)) return undefined;
+  return new KeyAddress(partition, internalKey, token[2]!, token[3]!);
+}
+
+/** The bucket's name in an internal key, "" where there is none. */
+export function bucketNameOf(internalKey: Uint8Array): string {
+  const end = internalKey.indexOf(0, PARTITION_BYTES);
+  if (end < 0 || end - PARTITION_BYTES > BUCKET_NAME_BYTES_MAX) return "";
+  let name = "";
+  for (let at = PARTITION_BYTES; at < end; at++) name += String.fromCharCode(internalKey[at]!);
+  return name;
 }
 
 /** The start of everything that `partition` holds of a bucket, then `key`. */

@@ -23,7 +23,7 @@ const PUT: WriteRequest = {
 
 function codeOf(changes: Partial<WriteRequest>, isDurable = true): string {
   try {
-    refuseImpossibleWrite(PROPERTIES, { ...PUT, ...changes }, { reachable: 1, isDurable });
+    refuseImpossibleWrite(PROPERTIES, { ...PUT, ...changes }, isDurable);
     return "";
   } catch (thrown) {
     if (!(thrown instanceof HutchError)) throw thrown;
@@ -31,12 +31,11 @@ function codeOf(changes: Partial<WriteRequest>, isDurable = true): string {
   }
 }
 
-test("R5: a value, an expiry or a level that cannot be is refused", () => {
+test("R5: a value, an expiry or durability that cannot be is refused", () => {
   expect(codeOf({ value: new Uint8Array(5) })).toBe("value-too-large");
   expect(codeOf({ expiry: { kind: "after", ttlMs: 0 } })).toBe("bad-ttl");
   expect(codeOf({ expiry: { kind: "after", ttlMs: 11 * 366 * 86_400_000 } })).toBe("bad-ttl");
   expect(codeOf({ expiry: { kind: "at", wallMs: Number.NaN } })).toBe("bad-ttl");
-  expect(codeOf({ consistency: { ...CONSISTENCY, w: 2 } })).toBe("unavailable");
   expect(codeOf({ consistency: { ...CONSISTENCY, dw: 1 } }, false)).toBe("unavailable");
 });
 

@@ -1,0 +1,54 @@
+/** A client's read that several nodes have a say in: what the session adds to what was asked, and the outcome as an answer. */
+import type { Record } from "../causality/record.ts";
+import { satisfies, seenOf } from "../causality/session-token.ts";
+import type { Consistency } from "../quorum/consistency.ts";
+import type { ReadRequest, ReadResult } from "../quorum/operation.ts";
+import { quorumOf } from "../quorum/parse-consistency.ts";
+import type { KeyAddress } from "../ring/partition.ts";
+import type { Bucket } from "./bucket-properties.ts";
+import { ReadOperation } from "./coordinate-get.ts";
+import type { CoordinationParts } from "./coordination-parts.ts";
+import type { LocalReads } from "./local-reads.ts";
+
+export class QuorumReads {
+  private readonly parts: CoordinationParts;
+  private readonly answers: LocalReads;
+
+  constructor(parts: CoordinationParts, answers: LocalReads) {
+    this.parts = parts;
+    this.answers = answers;
+  }
+
+  async read(bucket: Bucket, address: KeyAddress, request: ReadRequest): Promise<ReadResult> {
+    const { timeoutMs, session } = request;
+    const deadlineMonoMs = this.parts.clock.monoMs() + timeoutMs;
+    const options = { deadlineMonoMs, timeoutMs, ...this.needs(address, request) };
+    const outcome = await new ReadOperation(this.parts, bucket, address, options).run();
+    const answer = this.answers.answerOf(bucket, address, outcome.value);
+    answer.replies = outcome.replies;
+    answer.readRepair = outcome.readRepair;
+    if (session !== "")
+      answer.session = this.answers.nextSession(
+        this.answers.decode(session),
+        address,
+        outcome.value,
+      );
+    return answer;
+  }
+
+  /** A key that the session has seen must be seen again; of one that it has forgotten, a quorum of owners has to speak (R7). */
+  private needs(
+    address: KeyAddress,
+    { consistency, session: token }: ReadRequest,
+  ): { consistency: Consistency; isSatisfied?: (record: Record) => boolean } {
+    if (token === "") return { consistency };
+    const session = this.answers.decode(token);
+    const seen = seenOf(session, address);
+    if (seen !== undefined)
+      return { consistency, isSatisfied: (record) => satisfies(record, seen) };
+    if (session.floorHlc === 0) return { consistency };
+    const quorum = quorumOf(consistency.n);
+    const r = Math.max(consistency.r, quorum);
+    return { consistency: { ...consistency, r, pr: Math.max(consistency.pr, quorum) } };
+  }
+}
