@@ -5,8 +5,8 @@
  * owns its share by weight rounded down or up, as far as that spread allows (`shares.ts`), and is first among the owners in its share of
  * them (`owner-order.ts`). The same input gives the same layout; nothing is random.
  *
- *   without a previous layout   lay the runs of `shares.ts` round the ring: few distinct sets of owners (R56). Neighbours on the circle come
- *                               far apart on the ring, so that fallbacks differ from partition to partition
+ *   without a previous layout   lay the runs of `shares.ts` round a circle: few distinct sets of owners (R56). Neighbours on the circle come
+ *                               far apart on the ring, so that a node's partitions have fallbacks of all kinds
  *   with a previous one         1. keep every owner that is still a member and fits the spread
  *                               2. fill what is missing with whoever is furthest below its share
  *                               3. even out by shortest chains of replacements (`balance.ts`, `owner-sets.ts`)
@@ -37,6 +37,7 @@ export interface LayoutRequest {
 
 export function assignLayout({ version, q, n, members, previous }: LayoutRequest): Layout {
   assert(Number.isInteger(n) && n >= 1 && n <= REPLICAS_MAX, "n is in 1..15");
+  assert(partitionBitsOf(q) > 0, "q is a power of two");
   const sorted = inOrder(members);
   const replicaCount = Math.min(n, sorted.length);
   const spread = widestSpread(sorted, replicaCount);
@@ -59,7 +60,7 @@ function inOrder(members: readonly LayoutMember[]): LayoutMember[] {
   return sorted;
 }
 
-/** The runs end to end round the circle; position i of the circle is the partition with the bits of i reversed. */
+/** The runs end to end round the circle, whose positions are partitions in an order of their own. */
 function lay(sets: OwnerSets, members: readonly LayoutMember[], runs: readonly Run[]): void {
   const ring = spacedOut(sets.q);
   for (const run of runs) {
@@ -81,14 +82,15 @@ function rotate({ owners, n }: OwnerSets, partition: number, turn: number): void
   for (let at = 0; at < n; at++) owners[partition * n + at] = set[(at + turn) % n]!;
 }
 
-/** 0..q-1 by reversed bits: whatever is near in it is far apart on the ring. */
+/**
+ * 0..q-1 so that what is near in it is mostly far apart on the ring, at all kinds of distances: partition p comes at place p (p + 1) / 2 mod q. For
+ * powers of two that meets every place once.
+ */
 function spacedOut(q: number): number[] {
-  const bits = partitionBitsOf(q);
-  return Array.from({ length: q }, (_, index) => {
-    let reversed = 0;
-    for (let bit = 0; bit < bits; bit++) reversed = reversed * 2 + ((index >> bit) & 1);
-    return reversed;
-  });
+  const order = new Array<number>(q).fill(0);
+  for (let partition = 0; partition < q; partition++)
+    order[((partition * (partition + 1)) / 2) % q] = partition;
+  return order;
 }
 
 function adapt(
