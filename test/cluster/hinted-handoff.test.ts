@@ -257,6 +257,19 @@ test("R27: a hint that is too old is not sent but dropped, and its target marked
   expect(world.hints.isIncomplete(B)).toBe(true);
 });
 
+test("R27: a hint that grows too old within a page is not sent", async () => {
+  const world = await filled(2);
+  world.peers.answer = (node, message) => {
+    world.clock.stepWall(4 * HOUR);
+    return world.peers.store(node, message);
+  };
+  world.set(B, "alive");
+  await world.pass(LATEST_START_MS + 1000);
+  expect(sent(world)).toEqual(["k1000"]);
+  expect(world.held()).toBe(0);
+  expect(world.hints.isIncomplete(B)).toBe(true);
+});
+
 test("R27: hints for a target that stays away are dropped by themselves", async () => {
   const world = await HintWorld.start({ hintTtlMs: HOUR });
   await world.add("old", "v");
