@@ -54,3 +54,19 @@ export function generationOf(incarnation: number): number {
 }
 
 export const REFUTATIONS = 65_536;
+
+/** The order of a node's records: what it said later wins. */
+export function isLater(record: MemberRecord, than: MemberRecord): boolean {
+  if (record.incarnation !== than.incarnation) return record.incarnation > than.incarnation;
+  return record.version > than.version;
+}
+
+/** A member as the layout names it; `LayoutMember` of `ring/layout.ts` fits. */
+export interface NamedMember {
+  readonly id: NodeId;
+  readonly name: string;
+  readonly zone: Zone;
+  readonly weight: number;
+  /** Where it was when the layout was made. */
+  readonly peerAddress: string;
+}
