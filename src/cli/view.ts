@@ -21,7 +21,7 @@ export interface View<Answer> {
 type Options = Readonly<Record<string, unknown>>;
 
 /** A stopped node takes requests and answers none; the next address gets its turn after this. */
-const ANSWER_TIMEOUT_MS = 5000;
+const ANSWER_TIMEOUT_MS = 3000;
 const WATCH_INTERVAL_MS = 1000;
 /** Of a terminal that does not say. */
 const WIDTH_DEFAULT = 80;

@@ -8,9 +8,9 @@
 import type { Member, NodeId } from "../gossip/member.ts";
 import type { Layout, LayoutMember } from "../ring/layout.ts";
 import type { StoreStats } from "../storage/store.ts";
+import { NO_PEERS } from "./alone.ts";
 import { ClusterView } from "./cluster-view.ts";
 import type { Peers, StatusReply } from "./peer-messages.ts";
-import { PeerError } from "./peer-messages.ts";
 
 /** A person waits for the slowest of them. */
 const STATUS_TIMEOUT_MS = 300;
@@ -313,13 +313,5 @@ export function partsOfOne(facts: NodeFacts): ReportParts {
   } as const;
   // Its name is its id here: there is nobody to take it for another.
   const view = new ClusterView(layout, id, new Map([[id, { record, liveness: "alive" }]]));
-  return { view: () => view, peers: nobody, phiOf: () => 0, hints: () => [], copiesOf: () => 1 };
+  return { view: () => view, peers: NO_PEERS, phiOf: () => 0, hints: () => [], copiesOf: () => 1 };
 }
-
-const nobody: Peers = {
-  call: (node) => Promise.reject(new PeerError("not-sent", "unreachable", node)),
-  isReachable: () => false,
-  isConnectionRefused: () => true,
-  latencyP95Ms: () => undefined,
-  latencyMeanMs: () => 0,
-};

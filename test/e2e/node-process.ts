@@ -93,6 +93,30 @@ export function startCommand(args: readonly string[]) {
   };
 }
 
+/** Runs `hutch ARGS` on a terminal of its own, to its end or, where `untilText` is given, to Ctrl-C once that is shown. */
+export async function runInTerminal(
+  args: readonly string[],
+  columns: number,
+  untilText?: string,
+): Promise<{ exitCode: number; output: string }> {
+  let output = "";
+  const { NO_COLOR: _, ...environment } = cleanEnvironment();
+  const child = Bun.spawn([process.execPath, main, ...args], {
+    env: { ...environment, TERM: "xterm-256color" },
+    terminal: {
+      cols: columns,
+      rows: 24,
+      data(terminal, bytes) {
+        output += new TextDecoder().decode(bytes);
+        if (untilText !== undefined && output.includes(untilText)) terminal.write("\x03");
+      },
+    },
+  });
+  const exitCode = await child.exited;
+  child.terminal?.close();
+  return { exitCode, output };
+}
+
 /** All that a stream has said so far. */
 class Collected {
   #text = "";
