@@ -9,7 +9,9 @@
  * removed only when it is acknowledged and still what was sent, so neither a crash nor a concurrent write loses anything; delivering
  * twice is harmless (N3).
  */
+import { ByteWriter } from "../base/byte-writer.ts";
 import { CorruptionError, type ErrorCode, HutchError, messageOf } from "../base/errors.ts";
+import { encodeRecord } from "../causality/record.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -287,14 +289,20 @@ const BUSY_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "disk-full",
 ]);
 
-/** What this node holds of the key now, as a copy. Damaged: nothing, and whoever was to get it has to be repaired. */
+/** What this node holds of the key now, as a copy: its own, or as a fallback that of its hints. Damaged: nothing, and whoever was to get it has to be repaired. */
 export function currentRecord(
   { store, hints }: Pick<ReplayContext, "store" | "hints">,
   target: NodeId,
   { internalKey }: DirtyKey,
 ): Uint8Array | undefined {
   try {
-    return store.get(internalKey)?.value.slice();
+    const stored = store.get(internalKey);
+    if (stored !== undefined) return stored.value.slice();
+    const hinted = hints.read(internalKey);
+    if (hinted === undefined) return undefined;
+    const writer = new ByteWriter();
+    encodeRecord(writer, hinted.record);
+    return writer.finish();
   } catch (thrown) {
     if (!(thrown instanceof CorruptionError)) throw thrown;
     hints.markIncomplete(target, "damaged");

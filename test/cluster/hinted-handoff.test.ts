@@ -218,6 +218,15 @@ test("R25: a key that is noted again while it is under way is sent once more", a
   expect(world.peers.calls).toHaveLength(2);
 });
 
+test("R25: a fallback sends again what it knows from its hints", async () => {
+  const world = await HintWorld.start();
+  await world.add("k", "v", 1, C);
+  world.set(B, "alive");
+  world.handoff.noteUnacknowledged(B, keyOf("k"));
+  await world.pass(LATEST_START_MS);
+  expect(world.peers.valuesAt(B, "k")).toBe("v");
+});
+
 test("R25: what a node left unacknowledged becomes hints when it goes down", async () => {
   const world = await HintWorld.start();
   world.set(B, "alive");
