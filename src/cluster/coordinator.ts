@@ -30,7 +30,6 @@ import type {
 import { type KeyAddress, addressOf, partitionBitsOf } from "../ring/partition.ts";
 import { isProvenEmpty } from "./bucket-emptiness.ts";
 import { type Bucket, Buckets } from "./bucket-properties.ts";
-import type { ClusterView } from "./cluster-view.ts";
 import { type CoordinatedWrite, type PendingWrite, WriteCoordination } from "./coordinate-put.ts";
 import type { CoordinationParts, LocalState } from "./coordination-parts.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -47,7 +46,6 @@ import { type Company, type OtherNodes, nobodyElse } from "./other-nodes.ts";
 import { QuorumReads } from "./quorum-reads.ts";
 import { ReadRepair } from "./read-repair.ts";
 import { Replica, type ReplicaCounters } from "./replica.ts";
-import { ReplicaSet } from "./replica-set.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 import { TokenBucket } from "./token-bucket.ts";
 import { TrustedClock } from "./trusted-clock.ts";
@@ -260,20 +258,19 @@ export class Coordinator {
     const address = this.address(bucket, key);
     const view = this.parts.view();
     if (view.nodeCount === 1) return this.reads.read(bucket, address, request, true);
-    if (
-      request.consistency.r === 1 &&
-      request.session === "" &&
-      this.isOwnCopy(view, bucket, address)
-    )
+    const isOneEnough = request.consistency.r === 1 && request.session === "";
+    if (isOneEnough && view.isServing(view.self) && this.isOwner(bucket, address))
       return this.reads.read(bucket, address, request, false);
     return this.quorumReads.read(bucket, address, request);
   }
 
-  private isOwnCopy(view: ClusterView, { properties }: Bucket, address: KeyAddress): boolean {
-    if (!view.isServing(view.self)) return false;
-    return new ReplicaSet(view, this.parts.peers, address.partition, properties.n).isOwner(
-      view.self,
-    );
+  /** Is this node one of the key's owners? */
+  isOwner({ properties }: Bucket, { partition }: KeyAddress): boolean {
+    const view = this.parts.view();
+    const walk = view.walk(partition);
+    const n = view.effectiveN(properties.n);
+    for (let i = 0; i < n; i++) if (walk[i] === view.self) return true;
+    return false;
   }
 
   isFresh(freshness: number): boolean {

@@ -6,7 +6,7 @@
  *   merge        flags u8: bits 0-1 purpose, bit 2 conditional, bit 3 side | key | record | side key, side value
  *   hint         flags u8: bit 3 side | target 8 | its incarnation varint | key | record | side key, side value
  *   coordinate   operation id 16 | bucket text | key | write (`peer-codec-write.ts`)
- *   hints-held   incarnation varint
+ *   hints-held   flags u8: bit 0 repaired | incarnation varint
  *   scan         flags u8: bit 0 reverse | bucket text | partitions | lower | upper | keysMax, bytesMax varints
  *   exchange     topic u8 | body
  *   status       -
@@ -28,6 +28,7 @@ import {
   writeNodeId,
   writeText,
   writeWhole,
+  readBoolean,
 } from "./peer-codec-fields.ts";
 import { decodeWriteRequest, encodeWriteRequest } from "./peer-codec-write.ts";
 import type {
@@ -80,6 +81,7 @@ export function encodeRequest(writer: ByteWriter, request: PeerRequest): void {
     case "coordinate":
       return encodeCoordinate(writer, request);
     case "hints-held":
+      writer.u8(request.isRepaired ? 1 : 0);
       return writer.varint(request.incarnation);
     case "scan":
       return encodeScan(writer, request);
@@ -154,7 +156,7 @@ export function decodeRequest(code: number, reader: ByteReader): PeerRequest | u
     case REQUEST_CODES.coordinate:
       return decodeCoordinate(reader);
     case REQUEST_CODES["hints-held"]:
-      return { kind: "hints-held", incarnation: reader.varint() };
+      return { kind: "hints-held", isRepaired: readBoolean(reader), incarnation: reader.varint() };
     case REQUEST_CODES.scan:
       return decodeScan(reader);
     case REQUEST_CODES.exchange:

@@ -60,6 +60,8 @@ export interface HintsHeldMessage {
   readonly kind: "hints-held";
   /** The sender's present incarnation: the receiver takes it as alive from now on. */
   readonly incarnation: number;
+  /** The sender has fetched from the other owners what hints for it were dropped. */
+  readonly isRepaired: boolean;
 }
 
 /** A page of the records of one bucket, in key order, from the receiver's own store. */

@@ -306,7 +306,7 @@ export class Replica {
     nowMs: number,
     options: MergeOptions = PLAIN_MERGE,
   ): Promise<void> | undefined {
-    this.observe(incoming, nowMs, options.isFromPeer === true);
+    this.witness(incoming, nowMs, options.isFromPeer === true);
     const stored = this.store.get(address.internalKey);
     const before = stored === undefined ? [] : decodeStored(stored.value);
     if (options.isFromPeer === true) this.checkOwnDots(before, incoming);
@@ -314,7 +314,7 @@ export class Replica {
     const after = bucket.properties.conflicts === "lww" ? collapse(joined) : joined;
     const isKnown = stored === undefined && after === joined ? options.encoded : undefined;
     const bytes = isKnown ?? this.encode(after);
-    if (stored !== undefined && equalBytes(bytes, stored.value))
+    if (stored !== undefined && options.side === undefined && equalBytes(bytes, stored.value))
       return this.store.whenDurable(stored.sequence);
     if (options.isConditional === true && !isCovered(before, incoming)) throw notAsExpected();
     this.counters.conflictsDropped += valueCount(joined) - valueCount(after);
@@ -322,7 +322,8 @@ export class Replica {
     return this.apply(bucket, address, bytes, valueCount(after), options.side, ALONE);
   }
 
-  private observe(incoming: Record, nowMs: number, isFromPeer: boolean): void {
+  /** Takes note of the timestamps of a state from elsewhere; throws `clock-skew` (R20), and `bad-dot` from a peer (row 64). */
+  witness(incoming: Record, nowMs: number, isFromPeer: boolean): void {
     let greatest = maxHlc(incoming);
     for (const { counterMax } of incoming) greatest = Math.max(greatest, counterMax);
     const before = this.clock.last;

@@ -16,7 +16,7 @@ import type { ReplicaRole } from "../quorum/read-quorum.ts";
 import { WriteQuorum } from "../quorum/write-quorum.ts";
 import type { KeyAddress } from "../ring/partition.ts";
 import type { WriteBatch } from "../storage/store.ts";
-import { writeIndeterminate } from "./answers.ts";
+import { unavailable, writeIndeterminate } from "./answers.ts";
 import type { CoordinationParts } from "./coordination-parts.ts";
 import { PeerError, type PeerReply, type PeerRequest, type SideEntry } from "./peer-messages.ts";
 import type { ReplicaSet } from "./replica-set.ts";
@@ -110,6 +110,9 @@ export class Replication {
     if (this.ownHints.length > 0) this.batch = batch;
     for (const owner of this.ownHints)
       if (hints.addTo(batch, owner, internalKey, record, side) === "added") this.hintsInBatch++;
+    // A fallback has no other copy: without a hint there would be nothing behind its acknowledgement.
+    if (!this.isKeptByOwner && this.hintsInBatch === 0)
+      throw unavailable("write", 0, this.request.consistency.w);
   }
 
   /** The same where this node makes no batch for the write. */

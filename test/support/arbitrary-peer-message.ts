@@ -1,6 +1,6 @@
 /** Random requests and replies of every kind, for round trips and fuzzing. */
 import fc from "fast-check";
-import { PROCESS_CODES, REST_CODES } from "../../src/base/errors.ts";
+import { PEER_CODES, PROCESS_CODES, REST_CODES } from "../../src/base/errors.ts";
 import type { PeerReply, PeerRequest, SideEntry } from "../../src/cluster/peer-messages.ts";
 import type { Consistency } from "../../src/quorum/consistency.ts";
 import type { Condition, Expiry, WriteRequest } from "../../src/quorum/operation.ts";
@@ -93,7 +93,11 @@ export const arbitraryRequest: fc.Arbitrary<PeerRequest> = fc.oneof(
     request: writeRequest,
     operationId: fc.uint8Array({ minLength: 16, maxLength: 16 }),
   }),
-  fc.record({ kind: fc.constant("hints-held" as const), incarnation: whole }),
+  fc.record({
+    kind: fc.constant("hints-held" as const),
+    incarnation: whole,
+    isRepaired: fc.boolean(),
+  }),
   fc.record({
     kind: fc.constant("scan" as const),
     bucket: text,
@@ -169,7 +173,7 @@ export const arbitraryReply: fc.Arbitrary<PeerReply> = fc.oneof(
   fc.record({ kind: fc.constant("knock" as const), body: bytes }),
   fc.record({
     kind: fc.constant("failed" as const),
-    code: fc.constantFrom(...REST_CODES, ...PROCESS_CODES),
+    code: fc.constantFrom(...REST_CODES, ...PROCESS_CODES, ...PEER_CODES),
     message: text,
     retry: fc.constantFrom("safe" as const, "safe-with-idempotency-key" as const, "no" as const),
     data,

@@ -1,0 +1,220 @@
+/**
+ * How nodes that know only addresses become a cluster.
+ *
+ *   fresh node     knocks at every seed until one says that the cluster is there: takes over its id, its secret, its layout
+ *   first seed     knocks too; when every seed has answered and all are fresh, it founds: one layout of all seeds and of whoever else has
+ *                  knocked by then
+ *
+ * Only the first seed founds, and only when every seed has been heard, so there is one cluster however they are started. The founder's layout is on its disk
+ * before anybody hears of it. A founder whose disk was lost finds the cluster it once founded, because the others say that it is there.
+ *
+ *   knock   u8 1 | member (`id 8, name, dc, rack, host, peer address: strings, weight varint`)
+ *   reply   u8 1 | u8 0 fresh | member        or        u8 1 | u8 1 formed | cluster id 16 | secret 16 | layout
+ */
+import { ByteReader, DecodeError } from "../base/byte-reader.ts";
+import { ByteWriter } from "../base/byte-writer.ts";
+import { utf8, utf8Text } from "../base/bytes.ts";
+import { HutchError, messageOf } from "../base/errors.ts";
+import { readNode } from "../causality/actor.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { PeerAddress, Transport } from "../ports/transport.ts";
+import { assignLayout } from "../ring/assignment.ts";
+import {
+  type Layout,
+  type LayoutMember,
+  LAYOUT_MEMBERS_MAX,
+  WEIGHT_MAX,
+  decodeLayout,
+  encodeLayout,
+} from "../ring/layout.ts";
+import type { PeerIdentity } from "./peer-client.ts";
+import { knock } from "./peer-knock.ts";
+import type { KnockMessage, KnockReply } from "./peer-messages.ts";
+import { VERSIONS } from "./peer-protocol.ts";
+
+const KNOCK_EVERY_MS = 200;
+const KNOCK_TIMEOUT_MS = 1000;
+/** How often a node that waits says so. */
+const SAY_EVERY_KNOCKS = 50;
+const VERSION = 1;
+const FRESH = 0;
+const FORMED = 1;
+const ID_BYTES = 16;
+const TEXT_BYTES_MAX = 255;
+
+export interface FormedCluster {
+  readonly clusterId: Uint8Array;
+  readonly clusterSecret: Uint8Array;
+  readonly layout: Layout;
+}
+
+export interface FormationOptions {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  identity(): PeerIdentity;
+  readonly self: LayoutMember;
+  /** In the same order on all nodes; the first one founds. */
+  readonly seeds: readonly PeerAddress[];
+  /** For the founder: partitions, copies, and the name and secret that its data directory has drawn. */
+  readonly q: number;
+  readonly n: number;
+  readonly clusterId: Uint8Array;
+  readonly clusterSecret: Uint8Array;
+}
+
+/** Answers knocks; made before the node has a cluster, and told when it has one. */
+export class Porch {
+  private readonly self: LayoutMember;
+  private formed: FormedCluster | undefined;
+  /** Fresh nodes that have knocked, by id. */
+  readonly waiting = new Map<string, LayoutMember>();
+
+  constructor(self: LayoutMember) {
+    this.self = self;
+  }
+
+  /** From now on whoever knocks is told of it. Call when it is on disk. */
+  open(formed: FormedCluster): void {
+    this.formed = formed;
+    this.waiting.clear();
+  }
+
+  /** Throws `duplicate-node-id` where another node has the name, `bad-request` for what is no knock. */
+  answer({ body }: KnockMessage): KnockReply {
+    const visitor = decodeVisitor(body);
+    const known = this.formed?.layout.members ?? [this.self, ...this.waiting.values()];
+    if (known.some(({ id, name }) => name === visitor.name && id !== visitor.id))
+      throw new HutchError(
+        "duplicate-node-id",
+        `Cannot let the node in: another one is called "${visitor.name}"; want another name, or the data directory that belongs to it`,
+      );
+    if (this.formed === undefined && this.waiting.size < LAYOUT_MEMBERS_MAX)
+      this.waiting.set(visitor.id, visitor);
+    return { kind: "knock", body: encodeAnswer(this.formed ?? this.self) };
+  }
+}
+
+/** Settles when this node is of a cluster: one that it has found, or one that it has founded. Rejects with `duplicate-node-id`. */
+export async function formCluster(options: FormationOptions, porch: Porch): Promise<FormedCluster> {
+  const { clock, logger, seeds, self } = options;
+  const isFounder = seeds[0] === self.peerAddress;
+  const others = seeds.filter((seed) => seed !== self.peerAddress);
+  for (let round = 0; ; round++) {
+    const answers = await Promise.all(others.map((seed) => ask(options, seed)));
+    const formed = answers.find((answer) => answer !== undefined && "clusterId" in answer);
+    if (formed !== undefined) return formed as FormedCluster;
+    const fresh = answers.filter((answer) => answer !== undefined) as LayoutMember[];
+    if (isFounder && fresh.length === others.length) return found(options, porch, fresh);
+    if (round % SAY_EVERY_KNOCKS === 0)
+      logger.info("waiting_for_cluster", { seeds: seeds.length, answered: fresh.length });
+    await clock.sleep(KNOCK_EVERY_MS);
+  }
+}
+
+async function ask(
+  { transport, clock, logger, identity, self }: FormationOptions,
+  address: PeerAddress,
+): Promise<FormedCluster | LayoutMember | undefined> {
+  const hello = { ...identity(), versions: VERSIONS, purpose: "knock" } as const;
+  const parts = { transport, clock, address, hello, timeoutMs: KNOCK_TIMEOUT_MS };
+  try {
+    const { reply } = await knock(parts, { kind: "knock", body: encodeVisitor(self) });
+    if (reply.kind === "knock") return decodeAnswer(reply.body);
+    if (reply.code === "duplicate-node-id") throw new HutchError(reply.code, reply.message);
+    return undefined;
+  } catch (thrown) {
+    if (thrown instanceof HutchError) throw thrown;
+    // Not there yet, of another cluster, or of another version: the log says which, and the next knock may find it changed.
+    logger.debug("knock_failed", { address, reason: messageOf(thrown) });
+    return undefined;
+  }
+}
+
+function found(
+  { q, n, self, clusterId, clusterSecret, logger }: FormationOptions,
+  porch: Porch,
+  fresh: readonly LayoutMember[],
+): FormedCluster {
+  const members = new Map([self, ...fresh, ...porch.waiting.values()].map((one) => [one.id, one]));
+  const layout = assignLayout({ version: 1, q, n, members: [...members.values()] });
+  logger.info("cluster_founded", { nodes: members.size, partitions: q });
+  return { clusterId, clusterSecret, layout };
+}
+
+function encodeVisitor(member: LayoutMember): Uint8Array {
+  const writer = new ByteWriter(256);
+  writer.u8(VERSION);
+  writeMember(writer, member);
+  return writer.finish();
+}
+
+function decodeVisitor(body: Uint8Array): LayoutMember {
+  const reader = new ByteReader(body);
+  try {
+    checkVersion(reader);
+    const member = readMember(reader);
+    reader.expectEnd();
+    return member;
+  } catch (cause) {
+    if (!(cause instanceof DecodeError)) throw cause;
+    throw new HutchError("bad-request", `Cannot read the knock: ${cause.message}`, { cause });
+  }
+}
+
+function encodeAnswer(answer: FormedCluster | LayoutMember): Uint8Array {
+  const writer = new ByteWriter(1024);
+  writer.u8(VERSION);
+  if ("clusterId" in answer) {
+    writer.u8(FORMED);
+    writer.raw(answer.clusterId);
+    writer.raw(answer.clusterSecret);
+    writer.raw(encodeLayout(answer.layout));
+  } else {
+    writer.u8(FRESH);
+    writeMember(writer, answer);
+  }
+  return writer.finish();
+}
+
+function decodeAnswer(body: Uint8Array): FormedCluster | LayoutMember {
+  const reader = new ByteReader(body);
+  checkVersion(reader);
+  if (reader.u8() === FRESH) return readMember(reader);
+  const clusterId = reader.raw(ID_BYTES).slice();
+  const clusterSecret = reader.raw(ID_BYTES).slice();
+  return { clusterId, clusterSecret, layout: decodeLayout(reader.raw(reader.remaining)) };
+}
+
+function checkVersion(reader: ByteReader): void {
+  if (reader.u8() !== VERSION) throw new DecodeError("Cannot read: another version");
+}
+
+function writeMember(writer: ByteWriter, member: LayoutMember): void {
+  const { id, name, zone, weight, peerAddress } = member;
+  writer.raw(Uint8Array.fromHex(id));
+  for (const text of [name, zone.dc, zone.rack, zone.host, peerAddress]) writer.bytes(utf8(text));
+  writer.varint(weight);
+}
+
+function readMember(reader: ByteReader): LayoutMember {
+  const id = readNode(reader);
+  const [name, dc, rack, host, peerAddress] = [0, 1, 2, 3, 4].map(() => readText(reader));
+  const weight = reader.varint();
+  if (weight < 1 || weight > WEIGHT_MAX) throw new DecodeError(`Cannot read: weight ${weight}`);
+  return {
+    id,
+    name: name!,
+    zone: { dc: dc!, rack: rack!, host: host! },
+    weight,
+    peerAddress: peerAddress!,
+  };
+}
+
+function readText(reader: ByteReader): string {
+  const bytes = reader.view();
+  const text = bytes.length <= TEXT_BYTES_MAX ? utf8Text(bytes) : undefined;
+  if (text === undefined) throw new DecodeError("Cannot read: a text that cannot be");
+  return text;
+}

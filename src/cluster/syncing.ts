@@ -1,0 +1,163 @@
+/**
+ * When a node may speak with authority again (D4): after every start, after the others had given it up, after a pause or a time alone on its side of a
+ * partition it may have missed writes that are kept for it as hints. It is `syncing` then, and the others count neither its absences nor its replies.
+ *
+ *   ask every other node: do you hold hints for me?
+ *     none                       done with this one
+ *     some                       they are on their way; ask again
+ *     some were dropped          fetch all that the other owners have of our partitions (`partition-pull.ts`), then done
+ *     nobody there               not up, so nothing to wait for; once it is there, its hints come by themselves
+ *   all done                     `serving`
+ *
+ * Whole-cluster restarts and clusters of one pass at once: nobody holds anything.
+ */
+import { messageOf } from "../base/errors.ts";
+import type { NodeId } from "../gossip/member.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import type { HintsHeldReply, Peers } from "./peer-messages.ts";
+
+const ASK_TIMEOUT_MS = 1000;
+
+export interface SyncingOptions {
+  readonly peers: Peers;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Between two rounds of questions. */
+  readonly intervalMs: number;
+  view(): ClusterView;
+  /** This node's present one, as gossip tells it. */
+  incarnation(): number;
+  /** Tells the others. */
+  setPhase(phase: "syncing" | "serving"): void;
+  /** Fetches what this node's partitions may lack from their other owners; false where that has to be tried again. */
+  pull(): Promise<boolean>;
+}
+
+export class Syncing {
+  private readonly options: SyncingOptions;
+  /** `undefined` while serving. */
+  private session: SyncSession | undefined;
+  private wasAlone = false;
+  private isStopped = false;
+
+  constructor(options: SyncingOptions) {
+    this.options = options;
+  }
+
+  get isSyncing(): boolean {
+    return this.session !== undefined;
+  }
+
+  /** From now on this node may have missed something. Begins anew where it is syncing already. */
+  enter(reason: string): void {
+    if (this.isStopped) return;
+    this.options.logger.info("syncing", { reason });
+    this.session?.stop();
+    this.options.setPhase("syncing");
+    const session = new SyncSession(this.options, () => {
+      if (this.session === session) this.leave();
+    });
+    this.session = session;
+    session.start();
+  }
+
+  private leave(): void {
+    this.session = undefined;
+    this.options.logger.info("serving");
+    this.options.setPhase("serving");
+  }
+
+  /** Who has seen fewer than half of the nodes was on the small side; when the others are back they may have gone on without us. */
+  viewChanged(view: ClusterView): void {
+    const members = view.layout.members;
+    const upCount = members.filter(({ id }) => view.isUp(id)).length;
+    const isAlone = upCount * 2 <= members.length && members.length > 1;
+    if (this.wasAlone && !isAlone && !this.isSyncing) this.enter("was_alone");
+    this.wasAlone = isAlone;
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    this.session?.stop();
+  }
+}
+
+/** One time of catching up. */
+class SyncSession {
+  private readonly options: SyncingOptions;
+  private readonly onDone: () => void;
+  private readonly done = new Set<NodeId>();
+  private mustPull = false;
+  private isStopped = false;
+  private timer: Timer | undefined;
+
+  constructor(options: SyncingOptions, onDone: () => void) {
+    this.options = options;
+    this.onDone = onDone;
+  }
+
+  start(): void {
+    this.timer = this.options.clock.after(0, () => void this.round());
+  }
+
+  stop(): void {
+    this.isStopped = true;
+    this.timer?.cancel();
+  }
+
+  private async round(): Promise<void> {
+    const view = this.options.view();
+    const others = view.layout.members.map(({ id }) => id).filter((id) => id !== view.self);
+    const open = others.filter((id) => !this.done.has(id));
+    const outcomes = await Promise.all(open.map((id) => this.ask(id)));
+    if (this.isStopped) return;
+    if (outcomes.every((isDone) => isDone) && (await this.pullIfNeeded())) {
+      if (!this.isStopped) this.onDone();
+      return;
+    }
+    if (!this.isStopped)
+      this.timer = this.options.clock.after(this.options.intervalMs, () => void this.round());
+  }
+
+  /** True where there is nothing to wait for from this node. */
+  private async ask(node: NodeId): Promise<boolean> {
+    const { peers, incarnation } = this.options;
+    const message = { kind: "hints-held", incarnation: incarnation(), isRepaired: false } as const;
+    try {
+      const reply = await peers.call(node, message, ASK_TIMEOUT_MS, "replica");
+      return reply.kind === "hints-held" && this.heard(node, reply);
+    } catch {
+      // No answer: either nobody is there, or the next round finds it.
+      return !this.options.view().isUp(node) || peers.isConnectionRefused(node);
+    }
+  }
+
+  private heard(node: NodeId, { count, isIncomplete }: HintsHeldReply): boolean {
+    if (isIncomplete) this.mustPull = true;
+    if (count === 0) this.done.add(node);
+    return count === 0;
+  }
+
+  private async pullIfNeeded(): Promise<boolean> {
+    if (!this.mustPull) return true;
+    const { logger, pull } = this.options;
+    try {
+      if (!(await pull())) return false;
+      await this.tellRepaired();
+      return true;
+    } catch (thrown) {
+      logger.warn("pull_failed", { reason: messageOf(thrown) });
+      return false;
+    }
+  }
+
+  /** Those that had to drop hints for us need not tell us again. */
+  private async tellRepaired(): Promise<void> {
+    const { peers, incarnation } = this.options;
+    const message = { kind: "hints-held", incarnation: incarnation(), isRepaired: true } as const;
+    const told = [...this.done].map((node) => peers.call(node, message, ASK_TIMEOUT_MS, "replica"));
+    await Promise.allSettled(told);
+  }
+}
