@@ -7,6 +7,7 @@ import type { ByteWriter } from "../base/byte-writer.ts";
 import {
   type ErrorCode,
   HutchError,
+  PEER_CODES,
   PROCESS_CODES,
   REST_CODES,
   type Retry,
@@ -21,7 +22,7 @@ const DATA_LENGTH_MAX = 8192;
 
 /** Frozen: positions travel; append only. */
 const RETRIES: readonly Retry[] = ["safe", "safe-with-idempotency-key", "no"];
-const CODES = new Set<string>([...REST_CODES, ...PROCESS_CODES]);
+const CODES = new Set<string>([...REST_CODES, ...PROCESS_CODES, ...PEER_CODES]);
 
 const NO_DATA: Readonly<Record<string, unknown>> = {};
 
