@@ -104,9 +104,8 @@ function adapt(
   const { low, high } = shareBounds(members, runs, sets.q);
   const ring = spacedOut(sets.q);
   const kept = keptOwners(members, previous);
-  const hasRoom = (node: number): boolean => counts[node]! < high[node]!;
   for (const partition of ring)
-    for (const node of sets.compatible(kept(partition), hasRoom)) sets.add(partition, node);
+    for (const node of sets.compatible(kept(partition))) sets.add(partition, node);
   const mostWanting = (a: number, b: number): number =>
     counts[a]! - low[a]! - (counts[b]! - low[b]!);
   for (const partition of ring)

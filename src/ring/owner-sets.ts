@@ -4,8 +4,6 @@
  *
  * As a load for `balance.ts`: replacing one owner of one partition by another is an edge of the flow partition -> area -> unit -> node, and every
  * edge of that flow is such a replacement, so the bounds of `shareBounds` are always reached.
- *
- * Each node's partitions are listed in the order they came, and the last are offered first: what has to move anyway moves on before what could stay.
  */
 import { assert } from "../base/assert.ts";
 import type { MovableLoad, Reach } from "./balance.ts";
@@ -48,16 +46,14 @@ export class OwnerSets implements MovableLoad {
     this.counts[node]!++;
   }
 
-  /** As many of `nodes` as may own a partition together, those that `isPreferred` before others; in their order. */
-  compatible(nodes: readonly number[], isPreferred: (node: number) => boolean): number[] {
+  /** As many of `nodes` as may own a partition together, the first ones where not all may. */
+  compatible(nodes: readonly number[]): number[] {
     this.forget();
-    const kept = new Set<number>();
-    for (const node of [...nodes.filter(isPreferred), ...nodes]) {
-      if (!this.fits(node)) continue;
-      kept.add(node);
-      this.note(node);
-    }
-    return nodes.filter((node) => kept.has(node));
+    return nodes.filter((node) => {
+      const isKept = this.fits(node);
+      if (isKept) this.note(node);
+      return isKept;
+    });
   }
 
   /** The node that may join the owners of `partition` and comes first in `order`, which is negative for what comes first. */
@@ -71,9 +67,7 @@ export class OwnerSets implements MovableLoad {
   }
 
   offer(from: number, takers: readonly number[], reach: Reach): void {
-    const partitions = this.held[from]!;
-    for (let at = partitions.length - 1; at >= 0; at--) {
-      const partition = partitions[at]!;
+    for (const partition of this.held[from]!) {
       this.look(partition);
       for (const to of takers) if (this.canReplace(from, to) && reach(to, partition)) return;
     }
@@ -85,7 +79,7 @@ export class OwnerSets implements MovableLoad {
     assert(at >= 0 && at < (partition + 1) * this.n, "only an owner can be replaced");
     this.owners[at] = to;
     const partitions = this.held[from]!;
-    partitions.splice(partitions.lastIndexOf(partition), 1);
+    partitions.splice(partitions.indexOf(partition), 1);
     this.held[to]!.push(partition);
     this.counts[from]!--;
     this.counts[to]!++;

@@ -23,9 +23,9 @@ function boundsOf({ members, n, q }: Layout): { low: Int32Array; high: Int32Arra
 }
 
 function expectWidest(layout: Layout): void {
-  const { members, n, q } = layout;
-  for (let partition = 0; partition < q; partition++)
-    expect(spreadOf(ownersAt(layout, partition))).toBe(widestSpreadOf(members, n));
+  const widest = widestSpreadOf(layout.members, layout.n);
+  for (let partition = 0; partition < layout.q; partition++)
+    expect(spreadOf(ownersAt(layout, partition))).toBe(widest);
 }
 
 function expectBalanced(layout: Layout): void {

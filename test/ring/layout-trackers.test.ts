@@ -89,6 +89,13 @@ test("a node that leaves is waited for, and forgotten with its last version", ()
   expect(trackers.progress.has(idOf(3))).toBe(false);
 });
 
+test("a version retires only when a newer one has been synced: the synced one stays until the next has", () => {
+  let trackers = new LayoutTrackers(layoutsOf(3, 3, 3));
+  for (const node of [0, 1, 2]) trackers = trackers.report(idOf(node), { sync: 2, syncAck: 2 });
+  expect(stateOf(trackers)).toBe("write 1,2,3; read 2; retirable 1");
+  expect(stateOf(trackers.retire())).toBe("write 2,3; read 2; retirable ");
+});
+
 test("the newest version never retires, an older or known one changes nothing, and active ones are bounded", () => {
   const sizes = new Array<number>(ACTIVE_LAYOUTS_MAX + 1).fill(3);
   const layouts = layoutsOf(...sizes);
