@@ -1,7 +1,7 @@
 /**
  * The composition root: from a configuration and a world to a running node.
  *
- *   data directory (lock, identity) -> store -> coordinator, administration -> REST application
+ *   data directory (lock, identity) -> cluster found or founded -> store -> coordinator, cluster, administration -> REST application
  *
  * Everything that touches the outside comes in as a port, so the same node runs on a machine (`cli/serve.ts`), inside another
  * program (`index.ts`), and in the simulator. Stopping goes the other way: `drain` lets what is inside end, `close` leaves a
@@ -11,14 +11,20 @@
 import { HutchError, messageOf } from "./base/errors.ts";
 import { Metrics } from "./base/metrics.ts";
 import { Admin } from "./cluster/admin.ts";
-import { Coordinator } from "./cluster/coordinator.ts";
+import type { ClusterNode } from "./cluster/cluster-node.ts";
+import type { ReportParts } from "./cluster/cluster-report.ts";
+import { Coordinator, type CoordinatorOptions } from "./cluster/coordinator.ts";
+import { storeLayout, storedLayout } from "./cluster/layout-store.ts";
 import type { Config } from "./config.ts";
 import { formatAddress } from "./config/knob-kinds.ts";
-import type { App } from "./http/app.ts";
+import type { App, AppOptions } from "./http/app.ts";
 import { createApp } from "./http/app.ts";
 import type { DiskErrorKind } from "./ports/disk.ts";
 import { DiskError } from "./ports/disk.ts";
 import type { MemoryPressure } from "./ports/memory.ts";
+import type { PeerPorts } from "./ports/transport.ts";
+import { PeerDoor, peerAddressOf } from "./peer-door.ts";
+import type { Layout } from "./ring/layout.ts";
 import type { Identity } from "./storage/data-directory.ts";
 import { DataDirectory } from "./storage/data-directory.ts";
 import type { StoreOptions, StorePorts } from "./storage/store.ts";
@@ -28,6 +34,10 @@ import { Store } from "./storage/store.ts";
 export interface NodePorts extends StorePorts {
   /** Where it is left out the node never sheds load for want of memory. */
   readonly memory?: MemoryPressure;
+  /** Bound to the node's peer address. Where they are left out the node is a cluster of one for ever. */
+  readonly peers?: PeerPorts;
+  /** Calls back when what came up in this turn is complete; messages to peers travel together then. */
+  readonly scheduleFlush?: (run: () => void) => void;
 }
 
 export interface Node {
@@ -57,29 +67,43 @@ export async function startNode(config: Config, makePorts: () => NodePorts): Pro
 }
 
 async function openNode(config: Config, ports: NodePorts): Promise<Node> {
+  const { disk, clock, random } = ports;
+  const isAlone = config.seeds.length === 0 || ports.peers === undefined;
   const note = `node ${config.nodeId}`;
-  const directory = DataDirectory.open(
-    ports.disk,
-    ports.clock,
-    ports.random,
-    note,
-    config.partitions,
-  );
+  const directory = DataDirectory.open(disk, clock, random, note, config.partitions, isAlone);
+  let door: PeerDoor | undefined;
   let store: Store | undefined;
   try {
+    if (ports.peers !== undefined) door = new PeerDoor(config, ports, ports.peers, directory);
+    const formed = await door?.findCluster();
     const retention = new Retention(config.gcDelayMs);
     const owner = { ...directory.identity, wasClean: directory.wasClean };
     store = await Store.open(ports, storeOptionsOf(config, retention), owner);
     if (store.stats().lostRanges > 0) directory.renewIncarnation();
-    const coordinator = createCoordinator(config, ports, directory.identity, store);
-    retention.nowMs = () => coordinator.nowMs();
-    return assemble(config, ports, directory, store, coordinator);
+    const layout = await layoutOf(store, door, formed?.layout);
+    const parts = { config, ports, directory, store, retention };
+    return assemble(parts, door, layout);
   } catch (error) {
+    door?.close();
     await store?.close();
     await ports.workers.close();
     directory.release();
     throw error;
   }
+}
+
+/** From our own disk; else of the cluster that was found or founded, on disk before anybody hears of it. A node without peers has none. */
+async function layoutOf(
+  store: Store,
+  door: PeerDoor | undefined,
+  found: Layout | undefined,
+): Promise<Layout | undefined> {
+  if (door === undefined) return undefined;
+  const stored = storedLayout(store);
+  if (stored !== undefined) return stored;
+  const layout = found ?? (await door.findLayout());
+  await storeLayout(store, layout);
+  return layout;
 }
 
 /**
@@ -88,6 +112,7 @@ async function openNode(config: Config, ports: NodePorts): Promise<Node> {
  */
 class Retention {
   nowMs: (() => number) | undefined;
+  mayCollect: () => boolean = () => false;
   readonly #gcDelayMs: number;
 
   constructor(gcDelayMs: number) {
@@ -97,7 +122,7 @@ class Retention {
   instants(): Readonly<Record<string, number>> {
     if (this.nowMs === undefined) return {};
     const nowMs = this.nowMs();
-    return { nowMs, collectBeforeMs: nowMs - this.#gcDelayMs };
+    return { nowMs, collectBeforeMs: this.mayCollect() ? nowMs - this.#gcDelayMs : 0 };
   }
 }
 
@@ -106,13 +131,18 @@ function storeOptionsOf(config: Config, retention: Retention): StoreOptions {
   return { ...config, retention: () => retention.instants() };
 }
 
-function createCoordinator(
-  config: Config,
-  { clock, logger }: NodePorts,
-  identity: Identity,
-  store: Store,
-): Coordinator {
-  return new Coordinator({
+interface NodeParts {
+  readonly config: Config;
+  readonly ports: NodePorts;
+  readonly directory: DataDirectory;
+  readonly store: Store;
+  readonly retention: Retention;
+}
+
+function coordinatorOptionsOf({ config, ports, directory, store }: NodeParts): CoordinatorOptions {
+  const { clock, logger } = ports;
+  const { identity } = directory;
+  return {
     store,
     clock,
     logger,
@@ -123,28 +153,66 @@ function createCoordinator(
     clusterSecret: identity.clusterSecret,
     q: identity.q,
     isDurable: config.fsync !== "os",
-  });
+  };
 }
 
-function assemble(
-  config: Config,
-  ports: NodePorts,
-  directory: DataDirectory,
-  store: Store,
-  coordinator: Coordinator,
-): Node {
-  const { logger, clock, random } = ports;
+function assemble(parts: NodeParts, door: PeerDoor | undefined, layout: Layout | undefined): Node {
+  const { config, ports, directory, store, retention } = parts;
+  const failures = new Failures(store);
   const metrics = new Metrics();
+  const options = coordinatorOptionsOf(parts);
+  const cluster =
+    door &&
+    layout &&
+    door.enter(
+      options,
+      layout,
+      (error) => failures.report(error),
+      () => admin,
+    );
+  const coordinator = cluster?.coordinator ?? new Coordinator(options);
   const admin = new Admin({
     facts: factsOf(config, directory.identity),
     store,
     metrics,
-    logger,
+    logger: ports.logger,
     partitionOf: (bucket, key) => coordinator.partitionOf(bucket, key),
+    ...(cluster && { cluster: reportPartsOf(cluster), phase: () => phaseOf(cluster) }),
   });
-  const app = createApp({
-    ...(ports.memory && { memory: ports.memory }),
-    kv: coordinator,
+  cluster?.defineMetrics(metrics);
+  retention.nowMs = () => coordinator.nowMs();
+  // Of several owners nobody knows alone that a deletion has reached all (R39).
+  retention.mayCollect = () => cluster === undefined || cluster.view.nodeCount === 1;
+  const app = createApp(appOptionsOf(config, ports, coordinator, admin, metrics));
+  cluster?.start();
+  return {
+    app,
+    id: coordinator.nodeId,
+    drain: async () => {
+      admin.drain();
+      cluster?.leave();
+      await coordinator.stop();
+    },
+    close: async () => {
+      cluster?.close();
+      door?.close();
+      await closeNode(ports, directory, store);
+    },
+    onFailure: (listener) => failures.listen(listener),
+  };
+}
+
+function appOptionsOf(
+  config: Config,
+  ports: NodePorts,
+  kv: Coordinator,
+  admin: Admin,
+  metrics: Metrics,
+): AppOptions {
+  const { logger, clock, random, memory } = ports;
+  return {
+    ...(memory && { memory }),
+    kv,
     admin,
     random,
     clock,
@@ -157,21 +225,47 @@ function assemble(
       requestTimeoutMs: config.requestTimeoutMs,
       requestTimeoutMsMax: config.requestTimeoutMaxMs,
     },
-  });
-  return {
-    app,
-    id: coordinator.nodeId,
-    drain: async () => {
-      admin.drain();
-      await coordinator.stop();
-    },
-    close: () => closeNode(ports, directory, store),
-    onFailure: (listener) => store.onFailure(listener),
   };
 }
 
+/** Why a node cannot go on: its disk, or a later process that is the same node. */
+class Failures {
+  #error: HutchError | undefined;
+  readonly #listeners: ((error: HutchError) => void)[] = [];
+
+  constructor(store: Store) {
+    store.onFailure((error) => this.report(error));
+  }
+
+  report(error: HutchError): void {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    for (const listener of this.#listeners) listener(error);
+  }
+
+  listen(listener: (error: HutchError) => void): void {
+    if (this.#error === undefined) this.#listeners.push(listener);
+    else listener(this.#error);
+  }
+}
+
+function reportPartsOf(cluster: ClusterNode): ReportParts {
+  const { coordinator, hints, peers, gossip } = cluster;
+  return {
+    view: () => cluster.view,
+    peers,
+    phiOf: (node) => gossip.phiOf(node),
+    hints: () => hints.targets().map((target) => ({ target, ...hints.heldFor(target) })),
+    copiesOf: (bucket) => coordinator.bucket(bucket).n,
+  };
+}
+
+function phaseOf({ view }: ClusterNode): string {
+  return view.members.get(view.self)?.record.phase ?? "serving";
+}
+
 function factsOf(config: Config, { clusterId, q, incarnation }: Identity) {
-  const { nodeId, cluster, n, listen, peer, dc, rack, host, weight } = config;
+  const { nodeId, cluster, n, listen, dc, rack, host, weight } = config;
   return {
     nodeId,
     clusterName: cluster,
@@ -179,7 +273,7 @@ function factsOf(config: Config, { clusterId, q, incarnation }: Identity) {
     q,
     n,
     address: formatAddress(listen),
-    peerAddress: formatAddress(peer),
+    peerAddress: peerAddressOf(config),
     zone: { dc, rack, host },
     weight,
     incarnation,

@@ -174,16 +174,19 @@ export class Buckets {
     name: string,
     mode: "put" | "patch",
     properties: Partial<BucketProperties>,
-  ): Promise<BucketProperties> {
+  ): Promise<BucketEntry> {
     const before = this.get(name);
     const explicit = mode === "put" ? properties : { ...before.explicit, ...properties };
     checkProperties({ ...DEFAULT_BUCKET_PROPERTIES, ...explicit });
-    await this.write([{ ...this.newStamp(), name, explicit, isDeleted: false }]);
-    return makeBucket(name, explicit, true).properties;
+    const entry = { ...this.newStamp(), name, explicit, isDeleted: false };
+    await this.write([entry]);
+    return entry;
   }
 
-  async delete(name: string): Promise<void> {
-    await this.write([{ ...this.newStamp(), name, explicit: {}, isDeleted: true }]);
+  async delete(name: string): Promise<BucketEntry> {
+    const entry = { ...this.newStamp(), name, explicit: {}, isDeleted: true };
+    await this.write([entry]);
+    return entry;
   }
 
   /** Takes over what is later than our own; settles when that is durable. Throws `bad-property` for what no bucket can have. */

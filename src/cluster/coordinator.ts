@@ -380,9 +380,9 @@ export class Coordinator {
     properties: Partial<BucketProperties>,
   ): Promise<BucketProperties> {
     this.refuseStopping();
-    const set = await this.buckets.set(bucketName, mode, properties);
-    await this.options.others?.spreadBuckets();
-    return set;
+    const entry = await this.buckets.set(bucketName, mode, properties);
+    await this.options.others?.spreadBuckets(entry);
+    return this.buckets.get(bucketName).properties;
   }
 
   async deleteBucket(bucketName: string): Promise<void> {
@@ -393,8 +393,8 @@ export class Coordinator {
         "bucket-not-empty",
         `Cannot delete bucket "${bucketName}": it holds keys, want them deleted first`,
       );
-    await this.buckets.delete(bucketName);
-    await this.options.others?.spreadBuckets();
+    const entry = await this.buckets.delete(bucketName);
+    await this.options.others?.spreadBuckets(entry);
   }
 
   /** Refuses what comes from now on and settles when the writes in flight have. */

@@ -4,6 +4,7 @@ import type { NodeId } from "../gossip/member.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { layoutOfOne, NO_PEERS, viewOfOne } from "./alone.ts";
+import type { BucketEntry } from "./bucket-entry.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { HintStore } from "./hint-store.ts";
 import type { HintedHandoff } from "./hinted-handoff.ts";
@@ -26,7 +27,7 @@ export interface OtherNodes {
   /** Properties of some bucket are not what they were. */
   onBucketsChange(): void;
   /** Tells the others of changed properties; settles when those that are up have them, or soon after. */
-  spreadBuckets(): Promise<void>;
+  spreadBuckets(entry: BucketEntry): Promise<void>;
 }
 
 /** As much of it as a cluster of one has. */

@@ -1,0 +1,381 @@
+/**
+ * One node among others: puts the parts together that speak with the other nodes, and passes on what happens.
+ *
+ *   gossip says a node is up, down, back      -> handoff, syncing, links
+ *   gossip says that nodes hold other state   -> state exchange
+ *   we were given up, paused, or alone        -> syncing
+ *   a peer asks                               -> peer handler
+ */
+import { HutchError, messageOf } from "../base/errors.ts";
+import type { Metrics } from "../base/metrics.ts";
+import { makeActor } from "../causality/actor.ts";
+import type { Doubt, MemberChange } from "../gossip/effects.ts";
+import { type MemberRecord, type NodeId, REFUTATIONS, generationOf } from "../gossip/member.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { Random } from "../ports/random.ts";
+import type { PeerPorts } from "../ports/transport.ts";
+import { type Layout, type LayoutMember, encodeLayout, layoutHash } from "../ring/layout.ts";
+import { WriteBatch } from "../storage/store.ts";
+import type { BucketEntry } from "./bucket-entry.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import { Coordinator, type CoordinatorOptions } from "./coordinator.ts";
+import { GossipService } from "./gossip-service.ts";
+import { HintStore } from "./hint-store.ts";
+import { HintedHandoff } from "./hinted-handoff.ts";
+import { LAYOUT_KEY } from "./layout-store.ts";
+import { pullPartitions } from "./partition-pull.ts";
+import { PauseGuard } from "./pause-guard.ts";
+import { PeerClient, type PeerIdentity } from "./peer-client.ts";
+import { NodePeerHandler } from "./peer-handler.ts";
+import type {
+  ExchangeMessage,
+  KnockMessage,
+  KnockReply,
+  PeerReply,
+  PeerRequest,
+  StatusReply,
+} from "./peer-messages.ts";
+import type { ReplicaStore } from "./replica-store.ts";
+import { StateExchange } from "./state-exchange.ts";
+import { Syncing } from "./syncing.ts";
+
+const SYNC_EVERY_MS_MAX = 500;
+const DOUBT_TIMEOUT_MS = 1000;
+/** Asks for nothing; the hello that comes back says who is there. */
+const EMPTY_KNOCK: KnockMessage = { kind: "knock", body: new Uint8Array(0) };
+
+export interface ClusterNodeOptions extends Omit<CoordinatorOptions, "others"> {
+  readonly store: ReplicaStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly ports: PeerPorts;
+  readonly layout: Layout;
+  readonly self: LayoutMember;
+  readonly clientAddress: string;
+  /** Of this start (R49). */
+  readonly generation: number;
+  readonly gossipIntervalMs: number;
+  readonly replicaTimeoutMs: number;
+  readonly driftMaxMs: number;
+  readonly hintWindowMs: number;
+  readonly hintTtlMs: number;
+  readonly hintBytesMax: number;
+  readonly hintReplayDelayMs: number;
+  identity(): PeerIdentity;
+  readonly scheduleFlush?: (run: () => void) => void;
+  /** This copy has forgotten something: a new incarnation, on disk (R12d). */
+  renewIncarnation(): number;
+  knock(message: KnockMessage): KnockReply;
+  status(): StatusReply;
+  /** Ends the links that others have opened to us. */
+  dropInboundLinks(): void;
+  /** A later process is this node now (R52). */
+  onSuperseded(error: HutchError): void;
+}
+
+export class ClusterNode {
+  readonly coordinator: Coordinator;
+  readonly peers: PeerClient;
+  readonly hints: HintStore;
+  readonly handoff: HintedHandoff;
+  readonly gossip: GossipService;
+  readonly syncing: Syncing;
+  private readonly options: ClusterNodeOptions;
+  private readonly guard: PauseGuard;
+  private readonly handler: NodePeerHandler;
+  private readonly exchange: StateExchange;
+
+  constructor(options: ClusterNodeOptions) {
+    const { store, clock, logger, random, layout } = options;
+    this.options = options;
+    this.hints = new HintStore(store, options, clock, logger);
+    this.peers = new PeerClient({
+      transport: options.ports.transport,
+      clock,
+      random,
+      logger,
+      identity: () => options.identity(),
+      addressOf: (node) => this.addressOf(node),
+      ...(options.scheduleFlush && { scheduleFlush: options.scheduleFlush }),
+    });
+    this.gossip = new GossipService({
+      self: selfRecord(options, layout),
+      clusterId: options.clusterId,
+      layout,
+      left: [],
+      intervalMs: options.gossipIntervalMs,
+      clock,
+      random,
+      datagrams: options.ports.datagrams,
+      logger,
+      peers: this.peers,
+      events: {
+        onStale: (node, topic) => this.exchange.differs(node, topic),
+        onDeclaredDown: () => this.syncing.enter("declared_down"),
+        onDoubt: (doubt) => void this.lookInto(doubt),
+      },
+    });
+    this.handoff = this.makeHandoff();
+    this.coordinator = this.makeCoordinator();
+    this.syncing = this.makeSyncing();
+    this.exchange = this.makeExchange();
+    this.handler = this.makeHandler();
+    this.guard = new PauseGuard({ clock, onPause: (gapMs) => this.paused(gapMs) });
+    this.gossip.onChange((view, changes) => this.viewChanged(view, changes));
+  }
+
+  get view(): ClusterView {
+    return this.gossip.view;
+  }
+
+  private addressOf(node: NodeId): string | undefined {
+    const { view } = this.gossip;
+    return (
+      view.members.get(node)?.record.peerAddress ??
+      view.layout.members.find(({ id }) => id === node)?.peerAddress
+    );
+  }
+
+  private makeHandoff(): HintedHandoff {
+    const { store, clock, random, logger, hintReplayDelayMs } = this.options;
+    return new HintedHandoff({
+      hints: this.hints,
+      store,
+      peers: this.peers,
+      clock,
+      random,
+      logger,
+      replayDelayMs: hintReplayDelayMs,
+      view: () => this.view,
+      ownersOf: (internalKey) => {
+        const { bucket, address } = this.handler.locate(internalKey);
+        const n = this.view.effectiveN(bucket.properties.n);
+        return this.view.walk(address.partition).slice(0, n);
+      },
+      mergeHere: (message) => this.handler.merge(message),
+    });
+  }
+
+  private makeCoordinator(): Coordinator {
+    const { options, peers, hints, handoff } = this;
+    const { replicaTimeoutMs, driftMaxMs } = options;
+    return new Coordinator({
+      ...options,
+      others: {
+        view: () => this.view,
+        peers,
+        hints,
+        handoff,
+        replicaTimeoutMs,
+        driftMaxMs,
+        randomBytes: (count) => options.random.bytes(count),
+        onAmnesia: () => makeActor(options.nodeId, options.renewIncarnation()),
+        onBucketsChange: () => this.tellBuckets(),
+        spreadBuckets: (entry: BucketEntry) => this.exchange.spread([entry]),
+      },
+    });
+  }
+
+  private makeSyncing(): Syncing {
+    const { peers, options } = this;
+    const { clock, logger, gossipIntervalMs } = options;
+    return new Syncing({
+      peers,
+      clock,
+      logger,
+      intervalMs: Math.min(gossipIntervalMs, SYNC_EVERY_MS_MAX),
+      view: () => this.view,
+      incarnation: () => this.ownIncarnation,
+      setPhase: (phase) => this.gossip.setSelf({ phase }),
+      pull: () => this.pull(),
+    });
+  }
+
+  private makeExchange(): StateExchange {
+    const { peers, coordinator, options } = this;
+    return new StateExchange({
+      peers,
+      buckets: coordinator.buckets,
+      logger: options.logger,
+      view: () => this.view,
+      adopt: (layout) => this.adopt(layout),
+    });
+  }
+
+  private makeHandler(): NodePeerHandler {
+    const { coordinator, hints, handoff, options } = this;
+    const { store, clock, q, isDurable } = options;
+    return new NodePeerHandler({
+      coordinator,
+      store,
+      hints,
+      handoff,
+      clock,
+      q,
+      isDurable,
+      view: () => this.view,
+      markAlive: (node, incarnation) => this.gossip.markAlive(node, incarnation),
+      exchange: (message, from) => this.answerExchange(message, from),
+      status: () => options.status(),
+      knock: (message) => options.knock(message),
+    });
+  }
+
+  private get ownIncarnation(): number {
+    return this.view.incarnationOf(this.view.self);
+  }
+
+  /** Begins to speak and to listen; syncing until the others have been asked. */
+  start(): void {
+    this.tellBuckets();
+    this.gossip.start();
+    this.guard.start();
+    this.syncing.enter("started");
+  }
+
+  /** The first step of an end: the others learn that nothing should be asked of this node any more. */
+  async leave(): Promise<void> {
+    this.syncing.stop();
+    this.handoff.stop();
+    this.gossip.stop();
+  }
+
+  close(): void {
+    this.guard.stop();
+    this.peers.close();
+  }
+
+  /** A peer asks; `from` has shown the cluster's id. */
+  handle(request: PeerRequest, from: NodeId, budgetMs: number): PeerReply | Promise<PeerReply> {
+    return this.handler.handle(request, from, budgetMs);
+  }
+
+  /** Before anything that comes in is looked at: was this process standing still (R53)? */
+  check(): void {
+    this.guard.check();
+  }
+
+  /** Is another process with this id alive, of a later start (R52)? */
+  isDuplicate(node: NodeId, incarnation: number): boolean {
+    const own = this.ownIncarnation;
+    if (node === this.view.self) {
+      if (generationOf(incarnation) > generationOf(own)) this.superseded();
+      return true;
+    }
+    const known = this.view.members.get(node);
+    if (known === undefined || known.liveness !== "alive") return false;
+    return generationOf(incarnation) < generationOf(known.record.incarnation);
+  }
+
+  private superseded(): void {
+    this.options.onSuperseded(
+      new HutchError(
+        "duplicate-node-id",
+        "Cannot go on: a later process is this node now; want one process for each data directory",
+      ),
+    );
+  }
+
+  /** Gossip alone does not decide who is who: a link does. */
+  private async lookInto({ id, kind, incarnation, address }: Doubt): Promise<void> {
+    const { logger } = this.options;
+    logger.warn("member_doubted", { node: id, kind, address });
+    if (kind === "duplicate") return;
+    try {
+      const { hello } = await this.peers.knock(address, EMPTY_KNOCK, DOUBT_TIMEOUT_MS);
+      if (hello.nodeId !== id || hello.incarnation < incarnation) return;
+      if (kind === "superseded") this.superseded();
+      else this.gossip.markAlive(id, hello.incarnation);
+    } catch (thrown) {
+      // Nobody there who could confirm it; gossip will doubt again.
+      logger.debug("doubt_stays", { node: id, reason: messageOf(thrown) });
+    }
+  }
+
+  private paused(gapMs: number): void {
+    this.options.logger.warn("paused", { ms: Math.round(gapMs) });
+    this.gossip.notePause();
+    this.syncing.enter("paused");
+    this.peers.dropAllLinks();
+    this.options.dropInboundLinks();
+  }
+
+  private viewChanged(view: ClusterView, changes: readonly MemberChange[]): void {
+    for (const { id, before, after } of changes) {
+      const wasUp = before !== undefined && before.liveness !== "down";
+      if (after?.liveness === "alive" && !wasUp) this.peers.retryNow(id);
+    }
+    this.syncing.viewChanged(view);
+    this.handoff.viewChanged();
+  }
+
+  private tellBuckets(): void {
+    this.gossip.setSelf({ bucketsHash: this.coordinator.buckets.hash });
+  }
+
+  private async answerExchange(message: ExchangeMessage, from: NodeId): Promise<Uint8Array> {
+    const { topic, body } = message;
+    if (topic === "members") return this.gossip.answerExchange(body, from);
+    return this.exchange.answer(topic, body);
+  }
+
+  private async adopt(layout: Layout): Promise<void> {
+    await this.options.store.apply(new WriteBatch().put(LAYOUT_KEY, encodeLayout(layout)));
+    this.gossip.setLayout(layout, layoutHash(layout));
+  }
+
+  private pull(): Promise<boolean> {
+    const { coordinator, peers, handler, view } = this;
+    return pullPartitions({
+      view,
+      peers,
+      replica: coordinator.replica,
+      locate: (internalKey) => handler.locate(internalKey),
+      nowMs: () => coordinator.nowMs(),
+    });
+  }
+
+  defineMetrics(metrics: Metrics): void {
+    defineCounters(metrics, "hutch_peer", "Requests to other nodes", this.peers.counters);
+    defineCounters(metrics, "hutch_gossip", "Gossip", this.gossip.counters);
+    defineCounters(metrics, "hutch_hints", "Hints", this.hints.counters);
+    defineCounters(metrics, "hutch_handoff", "Hinted handoff", this.handoff.counters);
+    defineCounters(metrics, "hutch_read_repair", "Read repair", this.coordinator.repairs.counters);
+    metrics.gauge(
+      "hutch_local_health",
+      "Lifeguard's local health, 0 is well",
+      () => this.gossip.health,
+    );
+  }
+}
+
+function selfRecord(options: ClusterNodeOptions, layout: Layout): MemberRecord {
+  const { self, clientAddress, generation } = options;
+  const { id, name, peerAddress, zone, weight } = self;
+  return {
+    id,
+    name,
+    peerAddress,
+    clientAddress,
+    zone,
+    weight,
+    incarnation: generation * REFUTATIONS,
+    version: 0,
+    phase: "syncing",
+    layoutVersion: layout.version,
+    layoutHash: layoutHash(layout),
+    bucketsHash: 0,
+  };
+}
+
+/** One gauge for each plain count. */
+function defineCounters(metrics: Metrics, prefix: string, about: string, counters: object): void {
+  for (const name of Object.keys(counters)) {
+    const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    metrics.gauge(`${prefix}_${snake}_total`, `${about}: ${snake.replaceAll("_", " ")}`, () =>
+      Number((counters as Readonly<Record<string, number>>)[name]),
+    );
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Bucket properties and the layout between two nodes, where gossip has said that they differ (R57): each sends what it has, each keeps what is later.
+ *
+ *   buckets   u8 1 = answer with yours, 0 = no | entries (`bucket-entry.ts`)
+ *   layout    the encoded layout
+ */
+import { ByteReader } from "../base/byte-reader.ts";
+import { concatBytes } from "../base/bytes.ts";
+import { messageOf } from "../base/errors.ts";
+import type { NodeId } from "../gossip/member.ts";
+import type { Logger } from "../ports/logger.ts";
+import { type Layout, decodeLayout, encodeLayout, layoutHash } from "../ring/layout.ts";
+import { type BucketEntry, decodeEntries, encodeEntries } from "./bucket-entry.ts";
+import type { Buckets } from "./bucket-properties.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import type { Peers } from "./peer-messages.ts";
+
+const EXCHANGE_TIMEOUT_MS = 2000;
+/** How long a change of properties waits for the others; who is slower learns of it from gossip. */
+const SPREAD_TIMEOUT_MS = 500;
+const KEEP_YOURS = new Uint8Array([0]);
+const SEND_YOURS = new Uint8Array([1]);
+
+export interface StateExchangeOptions {
+  readonly peers: Peers;
+  readonly buckets: Buckets;
+  readonly logger: Logger;
+  view(): ClusterView;
+  /** A later layout than the present one; settles when it is on disk and in use. */
+  adopt(layout: Layout): Promise<void>;
+}
+
+export class StateExchange {
+  private readonly options: StateExchangeOptions;
+  /** `node/topic` with an exchange under way; one for each. */
+  private readonly underWay = new Set<string>();
+
+  constructor(options: StateExchangeOptions) {
+    this.options = options;
+  }
+
+  /** The body of the reply. Throws `DecodeError`, `bad-property`. */
+  async answer(topic: "layout" | "buckets", body: Uint8Array): Promise<Uint8Array> {
+    return topic === "buckets" ? this.answerBuckets(body) : this.answerLayout(body);
+  }
+
+  private async answerBuckets(body: Uint8Array): Promise<Uint8Array> {
+    const { buckets } = this.options;
+    const reader = new ByteReader(body);
+    const wantsOurs = reader.u8() === 1;
+    await buckets.merge(decodeEntries(reader.raw(reader.remaining)));
+    return encodeEntries(wantsOurs ? buckets.all() : []);
+  }
+
+  private async answerLayout(body: Uint8Array): Promise<Uint8Array> {
+    await this.consider(decodeLayout(body));
+    return encodeLayout(this.options.view().layout);
+  }
+
+  /** Gossip has seen that `node` holds something else. */
+  differs(node: NodeId, topic: "layout" | "buckets"): void {
+    const name = `${node}/${topic}`;
+    if (this.underWay.has(name)) return;
+    this.underWay.add(name);
+    this.exchange(node, topic)
+      .catch((thrown: unknown) =>
+        // Gossip says so again for as long as they differ.
+        this.options.logger.debug("exchange_failed", { node, topic, reason: messageOf(thrown) }),
+      )
+      .finally(() => this.underWay.delete(name));
+  }
+
+  private async exchange(node: NodeId, topic: "layout" | "buckets"): Promise<void> {
+    const { peers, buckets, view } = this.options;
+    const body =
+      topic === "buckets"
+        ? concatBytes(SEND_YOURS, encodeEntries(buckets.all()))
+        : encodeLayout(view().layout);
+    const message = { kind: "exchange", topic, body } as const;
+    const reply = await peers.call(node, message, EXCHANGE_TIMEOUT_MS, "client");
+    if (reply.kind !== "exchange") return;
+    if (topic === "buckets") await buckets.merge(decodeEntries(reply.body));
+    else await this.consider(decodeLayout(reply.body));
+  }
+
+  /** The later version stands; two of one version are nobody's to choose between (R57). */
+  private async consider(layout: Layout): Promise<void> {
+    const own = this.options.view().layout;
+    if (layout.version > own.version && layout.q === own.q) await this.options.adopt(layout);
+    else if (layout.version === own.version && layoutHash(layout) !== layoutHash(own))
+      this.options.logger.error("layout_conflict", { version: layout.version });
+  }
+
+  /** Tells everybody who is up; settles when they have it, or when that takes too long. */
+  async spread(entries: readonly BucketEntry[]): Promise<void> {
+    const { peers, view } = this.options;
+    const { layout, self } = view();
+    const body = concatBytes(KEEP_YOURS, encodeEntries(entries));
+    const message = { kind: "exchange", topic: "buckets", body } as const;
+    const others = layout.members.filter(({ id }) => id !== self && view().isUp(id));
+    await Promise.allSettled(
+      others.map(({ id }) => peers.call(id, message, SPREAD_TIMEOUT_MS, "client")),
+    );
+  }
+}

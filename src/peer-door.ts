@@ -1,0 +1,171 @@
+/**
+ * Where other nodes come in: open before there is a cluster, because a cluster is formed through it, and before the store is, because its id is in
+ * the store's files.
+ *
+ *   a knock is answered by the porch at any time       everything else by the cluster node, once it is there
+ */
+import { messageOf, HutchError } from "./base/errors.ts";
+import { hex } from "./base/bytes.ts";
+import type { Admin } from "./cluster/admin.ts";
+import { ClusterNode } from "./cluster/cluster-node.ts";
+import type { CoordinatorOptions } from "./cluster/coordinator.ts";
+import { type FormedCluster, Porch, formCluster } from "./cluster/formation.ts";
+import type { PeerIdentity } from "./cluster/peer-client.ts";
+import type { PeerReply, PeerRequest } from "./cluster/peer-messages.ts";
+import { PeerServer } from "./cluster/peer-server.ts";
+import type { Config } from "./config.ts";
+import { formatAddress } from "./config/knob-kinds.ts";
+import { type NodeId, REFUTATIONS } from "./gossip/member.ts";
+import type { NodePorts } from "./node.ts";
+import type { PeerPorts } from "./ports/transport.ts";
+import { assignLayout } from "./ring/assignment.ts";
+import type { Layout, LayoutMember } from "./ring/layout.ts";
+import type { DataDirectory } from "./storage/data-directory.ts";
+
+const NO_CLUSTER = new Uint8Array(16);
+
+/** Where peers reach the node. */
+export function peerAddressOf(config: Config): string {
+  return config.advertise === "" ? formatAddress(config.peer) : config.advertise;
+}
+
+export class PeerDoor {
+  readonly #config: Config;
+  readonly #ports: NodePorts;
+  readonly #peers: PeerPorts;
+  readonly #directory: DataDirectory;
+  readonly #self: LayoutMember;
+  readonly #porch: Porch;
+  readonly #server: PeerServer;
+  #cluster: ClusterNode | undefined;
+
+  constructor(config: Config, ports: NodePorts, peers: PeerPorts, directory: DataDirectory) {
+    this.#config = config;
+    this.#ports = ports;
+    this.#peers = peers;
+    this.#directory = directory;
+    this.#self = {
+      id: hex(directory.identity.nodeId),
+      name: config.nodeId,
+      zone: { dc: config.dc, rack: config.rack, host: config.host },
+      weight: config.weight,
+      peerAddress: peerAddressOf(config),
+    };
+    this.#porch = new Porch(this.#self);
+    const { clock, logger, scheduleFlush } = ports;
+    this.#server = new PeerServer({
+      transport: peers.transport,
+      clock,
+      logger,
+      handler: { handle: (request, from, budgetMs) => this.#handle(request, from, budgetMs) },
+      identity: () => this.#identity(),
+      isDuplicate: (node, incarnation) => this.#cluster?.isDuplicate(node, incarnation) ?? false,
+      onInbound: () => this.#cluster?.check(),
+      ...(scheduleFlush && { scheduleFlush }),
+    });
+  }
+
+  #identity(): PeerIdentity {
+    const { clusterId, nodeId, isFormed, generation } = this.#directory.identity;
+    const id = hex(nodeId);
+    return {
+      clusterId: isFormed ? clusterId : NO_CLUSTER,
+      clusterName: this.#config.cluster,
+      nodeId: id,
+      incarnation: this.#cluster?.view.incarnationOf(id) ?? generation * REFUTATIONS,
+    };
+  }
+
+  #handle(request: PeerRequest, from: NodeId, budgetMs: number): PeerReply | Promise<PeerReply> {
+    if (request.kind === "knock") return this.#porch.answer(request);
+    if (this.#cluster !== undefined) return this.#cluster.handle(request, from, budgetMs);
+    throw new HutchError("unavailable", "Cannot answer yet: the node is starting", {
+      retry: "safe",
+    });
+  }
+
+  /** For a fresh node: what it belongs to from now on. `undefined` for one that knows. */
+  async findCluster(): Promise<FormedCluster | undefined> {
+    if (this.#directory.identity.isFormed) return undefined;
+    const formed = await this.#form();
+    const { clusterId, clusterSecret, layout } = formed;
+    this.#directory.form({ clusterId, clusterSecret, q: layout.q });
+    return formed;
+  }
+
+  /** For a node that stopped between taking its cluster's id and its layout, and for a node alone. */
+  async findLayout(): Promise<Layout> {
+    const { identity } = this.#directory;
+    const { seeds, n } = this.#config;
+    if (seeds.length === 0)
+      return assignLayout({ version: 1, q: identity.q, n, members: [this.#self] });
+    const { clusterId, layout } = await this.#form();
+    if (hex(clusterId) !== hex(identity.clusterId))
+      throw new HutchError(
+        "data-refused",
+        "Cannot join: the seeds are of another cluster than the data directory",
+      );
+    return layout;
+  }
+
+  #form(): Promise<FormedCluster> {
+    const { clock, logger } = this.#ports;
+    const { q, clusterId, clusterSecret } = this.#directory.identity;
+    return formCluster(
+      {
+        transport: this.#peers.transport,
+        clock,
+        logger,
+        identity: () => this.#identity(),
+        self: this.#self,
+        seeds: this.#config.seeds.map(formatAddress),
+        q,
+        n: this.#config.n,
+        clusterId,
+        clusterSecret,
+      },
+      this.#porch,
+    );
+  }
+
+  /** The layout is on disk: this node is one of the cluster's from now on, and tells whoever knocks. */
+  enter(
+    options: CoordinatorOptions,
+    layout: Layout,
+    onSuperseded: (error: HutchError) => void,
+    admin: () => Admin,
+  ): ClusterNode {
+    const { random, scheduleFlush } = this.#ports;
+    const { clusterId, clusterSecret, generation } = this.#directory.identity;
+    this.#cluster = new ClusterNode({
+      ...this.#config,
+      ...options,
+      random,
+      ports: this.#peers,
+      layout,
+      self: this.#self,
+      clientAddress: formatAddress(this.#config.listen),
+      generation,
+      identity: () => this.#identity(),
+      ...(scheduleFlush && { scheduleFlush }),
+      renewIncarnation: () => {
+        this.#directory.renewIncarnation();
+        return this.#directory.identity.incarnation;
+      },
+      knock: (message) => this.#porch.answer(message),
+      status: () => admin().statusReply(),
+      dropInboundLinks: () => this.#server.dropAllLinks(),
+      onSuperseded,
+    });
+    this.#porch.open({ clusterId, clusterSecret, layout });
+    return this.#cluster;
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#peers.datagrams.close();
+    this.#peers.transport.close().catch((thrown: unknown) => {
+      this.#ports.logger.warn("transport_close_failed", { reason: messageOf(thrown) });
+    });
+  }
+}
