@@ -1,0 +1,122 @@
+/**
+ * Links between nodes over HTTP/2, and datagrams on the same port number (docs/decisions/peer-links.md).
+ *
+ *   const { transport, datagrams } = await bindPeerPorts({ hostname: "127.0.0.1", port: 7947, logger });
+ */
+import { assert } from "../base/assert.ts";
+import { HutchError, messageOf } from "../base/errors.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { Link, LinkEvents, PeerAddress, PeerPorts, Transport } from "../ports/transport.ts";
+import { HELLO_BYTES_MAX } from "../ports/transport.ts";
+import { BunDatagrams } from "./datagrams.ts";
+import { formatPeerAddress, numericHost, PeerAddresses } from "./peer-address.ts";
+import { PeerConnection } from "./transport-client.ts";
+import { type Accept, PeerServer } from "./transport-server.ts";
+
+/** How often another free port is tried when the datagrams cannot have the one that the links got. */
+const FREE_PORT_ATTEMPTS = 20;
+
+export interface PeerPortsOptions {
+  /** Numeric, or `localhost`. */
+  readonly hostname: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly logger: Logger;
+}
+
+export interface BoundPeerPorts extends PeerPorts {
+  readonly transport: BunTransport;
+  /** Where others reach it. */
+  readonly address: PeerAddress;
+}
+
+/** Binds both or none. @throws HutchError `port-in-use`, `permission-denied`, `bad-config` */
+export async function bindPeerPorts(options: PeerPortsOptions): Promise<BoundPeerPorts> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await bindOnce(options);
+    } catch (thrown) {
+      const isTaken = (thrown as { readonly code?: string }).code === "EADDRINUSE";
+      if (options.port === 0 && isTaken && attempt < FREE_PORT_ATTEMPTS) continue;
+      throw listenError(thrown, options);
+    }
+  }
+}
+
+async function bindOnce(options: PeerPortsOptions): Promise<BoundPeerPorts> {
+  const hostname = numericHost(options.hostname);
+  const transport = new BunTransport({ ...options, hostname });
+  const { port } = transport;
+  try {
+    const datagrams = await BunDatagrams.bind({ ...options, hostname, port });
+    return { transport, datagrams, address: formatPeerAddress(hostname, port) };
+  } catch (thrown) {
+    await transport.close();
+    throw thrown;
+  }
+}
+
+export class BunTransport implements Transport {
+  private readonly server: PeerServer;
+  private readonly hostname: string;
+  private readonly addresses = new PeerAddresses();
+  private readonly connections = new Set<PeerConnection>();
+  private isClosed = false;
+
+  constructor(options: PeerPortsOptions) {
+    this.hostname = options.hostname;
+    this.server = new PeerServer(options);
+  }
+
+  get port(): number {
+    return this.server.port;
+  }
+
+  async connect(
+    to: PeerAddress,
+    hello: Uint8Array,
+    timeoutMs: number,
+    open: (link: Link) => LinkEvents,
+  ): Promise<Uint8Array> {
+    assert(hello.length <= HELLO_BYTES_MAX, "a hello is short");
+    const target = this.addresses.parse(to);
+    if (target === undefined) throw new Error(`Cannot connect to "${to}": not a numeric address`);
+    if (this.isClosed) throw new Error(`Cannot connect to "${to}": the transport is closed`);
+    const localAddress = this.sourceTowards(target.isIPv6);
+    const dial = { target, localAddress, hello, timeoutMs, open };
+    const connection = new PeerConnection(dial, () => this.connections.delete(connection));
+    this.connections.add(connection);
+    return connection.opened;
+  }
+
+  onConnect(accept: Accept): void {
+    this.server.accept = accept;
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    for (const connection of this.connections) connection.end("closed");
+    await this.server.close();
+  }
+
+  /** Connections come from the address that others know us by, unless we listen on all. */
+  private sourceTowards(isIPv6: boolean): string | undefined {
+    const { hostname } = this;
+    if (hostname === "0.0.0.0" || hostname === "::") return undefined;
+    return hostname.includes(":") === isIPv6 ? hostname : undefined;
+  }
+}
+
+function listenError(thrown: unknown, options: PeerPortsOptions): HutchError {
+  // Errors of the operating system carry its name for them.
+  const systemCode = (thrown as { readonly code?: string }).code;
+  const what = `Cannot listen on "${formatPeerAddress(options.hostname, options.port)}" for peers`;
+  const because = { cause: thrown };
+  if (systemCode === "EADDRINUSE") {
+    return new HutchError("port-in-use", `${what}: another process has the port`, because);
+  }
+  if (systemCode === "EACCES" || systemCode === "EPERM") {
+    return new HutchError("permission-denied", `${what}: not permitted`, because);
+  }
+  return new HutchError("bad-config", `${what}: ${messageOf(thrown)}`, because);
+}
