@@ -115,6 +115,7 @@ export class ClusterNode {
         onStale: (node, topic) => this.exchange.differs(node, topic),
         onDeclaredDown: () => this.syncing.enter("declared_down"),
         onDoubt: (doubt) => void this.lookInto(doubt),
+        onInbound: () => this.guard.check(),
       },
     });
     this.handoff = this.makeHandoff();
@@ -236,7 +237,7 @@ export class ClusterNode {
   }
 
   /** The first step of an end: the others learn that nothing should be asked of this node any more. */
-  async leave(): Promise<void> {
+  leave(): void {
     this.syncing.stop();
     this.handoff.stop();
     this.gossip.stop();
@@ -362,7 +363,7 @@ function selfRecord(options: ClusterNodeOptions, layout: Layout): MemberRecord {
     zone,
     weight,
     incarnation: generation * REFUTATIONS,
-    version: 0,
+    version: 1,
     phase: "syncing",
     layoutVersion: layout.version,
     layoutHash: layoutHash(layout),
