@@ -43,7 +43,7 @@ const OPEN: Record<EngineName, (directory: string, isDurable: boolean) => Promis
 };
 
 async function openHutch(directory: string, isDurable: boolean): Promise<Engine> {
-  const ports = createBunPorts(directory, silentLogger);
+  const ports = createBunPorts({ dataDir: directory, logger: silentLogger });
   const owner = DataDirectory.open(ports.disk, ports.clock, ports.random, "bench", 256);
   const store = await Store.open(
     ports,

@@ -9,10 +9,21 @@ import { BunRandom } from "../bun/random.ts";
 import { BunWorkers } from "../bun/workers.ts";
 import type { NodePorts } from "../node.ts";
 import type { Logger } from "../ports/logger.ts";
+import type { PeerPorts } from "../ports/transport.ts";
 import { storageJobs } from "./storage-jobs.ts";
 
+export interface BunPortsOptions {
+  readonly dataDir: string;
+  readonly logger: Logger;
+  /** 0: what the control group or the machine has. */
+  readonly memoryLimitBytes?: number;
+  /** Bound already; left out for a node that stays alone. */
+  readonly peers?: PeerPorts;
+}
+
 /** Makes the data directory where only its last part is missing; throws `DiskError` where it cannot be used. */
-export function createBunPorts(dataDir: string, logger: Logger, memoryLimitBytes = 0): NodePorts {
+export function createBunPorts(options: BunPortsOptions): NodePorts {
+  const { dataDir, logger, memoryLimitBytes = 0, peers } = options;
   const disk = new BunDisk(dataDir);
   const workers = new BunWorkers({
     root: disk.root,
@@ -28,5 +39,6 @@ export function createBunPorts(dataDir: string, logger: Logger, memoryLimitBytes
     random: new BunRandom(),
     compression: zstdCompression,
     memory: new MemoryGuard(memoryLimitBytes),
+    ...(peers && { peers, scheduleFlush: (run) => void setImmediate(run) }),
   };
 }

@@ -16,7 +16,10 @@ import { print } from "./terminal.ts";
 
 export async function repair(options: Readonly<Record<string, unknown>>): Promise<void> {
   const dataDir = String(options["dataDir"]);
-  const ports = createBunPorts(existingDirectory(dataDir), createBunLogger());
+  const ports = createBunPorts({
+    dataDir: existingDirectory(dataDir),
+    logger: createBunLogger(),
+  });
   const { disk, clock, random, workers } = ports;
   const before = readIdentity(disk);
   if (before === undefined)

@@ -1,7 +1,7 @@
 /**
  * `hutch serve`: one node in the foreground, from its configuration to its exit code.
  *
- *   1. take the port: the cheapest thing to fail, and nothing is on disk yet (row 100)
+ *   1. take the ports: the cheapest thing to fail, and nothing is on disk yet (row 100)
  *   2. open the data directory and the node; until then requests get 503; say so once it is ready
  *   3. wait for a signal, or for the store to give up
  *   4. not ready, no new work, let what is inside end, stop listening, close the store (N20)
@@ -12,6 +12,7 @@ import { HutchError, messageOf } from "../base/errors.ts";
 import type { HttpServer, RequestTimeouts } from "../bun/http-server.ts";
 import { startHttpServer } from "../bun/http-server.ts";
 import { createBunLogger } from "../bun/logger.ts";
+import { type BoundPeerPorts, bindPeerPorts } from "../bun/transport.ts";
 import type { Config } from "../config.ts";
 import { formatAddress } from "../config/knob-kinds.ts";
 import { isLoopback } from "../config/relations.ts";
@@ -44,7 +45,8 @@ export async function serve(options: Readonly<Record<string, unknown>>): Promise
   });
   let node: Node;
   try {
-    node = await openNode(config, logger);
+    const peers = await bindPeerPorts({ ...bindingOf(config), logger });
+    node = await openNode(config, logger, peers);
   } catch (error) {
     await server.stop(0);
     throw error;
@@ -58,10 +60,21 @@ export async function serve(options: Readonly<Record<string, unknown>>): Promise
   process.exit();
 }
 
-async function openNode(config: Config, logger: Logger): Promise<Node> {
-  return startNode(config, () =>
-    createBunPorts(dataDirOf(config), logger, config.memoryLimitBytes),
-  );
+function bindingOf({ peer }: Config): { hostname: string; port: number } {
+  return { hostname: peer.host, port: peer.port };
+}
+
+async function openNode(config: Config, logger: Logger, peers: BoundPeerPorts): Promise<Node> {
+  const { memoryLimitBytes } = config;
+  try {
+    return await startNode(config, () =>
+      createBunPorts({ dataDir: dataDirOf(config), logger, memoryLimitBytes, peers }),
+    );
+  } catch (error) {
+    peers.datagrams.close();
+    await peers.transport.close();
+    throw error;
+  }
 }
 
 function dataDirOf(config: Config): string {

@@ -124,7 +124,8 @@ export class Prober {
   }
 
   /** Where not even a helper answers, the fault may be here (Lifeguard). */
-  #fail({ entry, helperCount, hasAnswer }: Probe, turn: Turn): void {
+  #fail({ entry, incarnation, helperCount, hasAnswer }: Probe, turn: Turn): void {
+    if (incarnation !== entry.incarnation) return;
     this.counters.probesFailed++;
     this.#beliefs.suspect(entry, this.#beliefs.self.id, turn);
     if (helperCount > 0 && !hasAnswer) this.#health.worsen();

@@ -14,6 +14,8 @@ export const PROBES_MAX = 64;
 export interface Probe {
   readonly entry: Entry;
   readonly sequence: number;
+  /** The target's when it was asked: a later one has never seen the question. */
+  readonly incarnation: number;
   readonly directMs: number;
   readonly endMs: number;
   isIndirect: boolean;
@@ -65,7 +67,8 @@ export class Probes {
   begin(entry: Entry, nowMs: number, directMs: number, endMs: number): Probe {
     const state = { isIndirect: false, helperCount: 0, hasAnswer: false };
     const times = { directMs: nowMs + directMs, endMs: nowMs + endMs };
-    const probe = { entry, sequence: this.sequence(), ...times, ...state };
+    const { incarnation } = entry;
+    const probe = { entry, incarnation, sequence: this.sequence(), ...times, ...state };
     this.#probes.push(probe);
     entry.isProbed = true;
     entry.probedMs = nowMs;
