@@ -13,7 +13,7 @@ import { StreamLink } from "./transport-link.ts";
 
 /** Links that others may have opened to us; more are refused with 503. */
 const LINKS_MAX = 4096;
-/** A connection on which nothing is asked for is closed after this. */
+/** A connection on which nothing is asked for is closed after this; Bun takes up to twice as long. */
 const HANDSHAKE_SECONDS = 5;
 /** A link carries at most a petabyte; whoever asks opens the next. */
 const STREAM_BYTES_MAX = 2 ** 50;
