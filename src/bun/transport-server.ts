@@ -4,6 +4,7 @@
  * A link is one POST whose body and answer both stay open. Nothing else is served here; whatever a stranger asks for is 404 or 400, and the
  * routes of clients do not exist. A peer that vanishes is told by `request.signal` as soon as its system says so.
  */
+import { messageOf } from "../base/errors.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { AcceptedLink, PeerAddress, RefusedLink } from "../ports/transport.ts";
 import { HELLO_BYTES_MAX } from "../ports/transport.ts";
@@ -58,7 +59,10 @@ export class PeerServer {
       idleTimeout: HANDSHAKE_SECONDS,
       maxRequestBodySize: STREAM_BYTES_MAX,
       fetch: (request, server) => this.answer(request, server),
-      error: () => new Response(null, { status: 400 }),
+      error: (error) => {
+        this.logger.error("peer_request_failed", { message: messageOf(error) });
+        return new Response(null, { status: 500 });
+      },
     });
   }
 

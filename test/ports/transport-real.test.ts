@@ -4,39 +4,12 @@ import * as http2 from "node:http2";
 import * as net from "node:net";
 import { MESSAGE_BYTES_MAX } from "../../src/ports/transport.ts";
 import { bunPeers } from "./bun-peers.ts";
+import { echoProcess, stopEchoProcesses } from "./echo-process.ts";
 import { bytesOf, Heard } from "./peer-world.ts";
 
 const peers = bunPeers();
 afterAll(() => peers.closeAll());
-
-/** A node in a process of its own that echoes messages and datagrams, and prints its address. */
-const ECHO = `
-  import { bindPeerPorts } from ${JSON.stringify(new URL("../../src/bun/transport.ts", import.meta.url).href)};
-  const quiet = () => undefined;
-  const logger = { debug: quiet, info: quiet, warn: quiet, error: quiet };
-  const { transport, address } = await bindPeerPorts({ hostname: "127.0.0.1", port: 0, logger });
-  transport.onConnect((hello) => ({
-    kind: "accepted",
-    hello,
-    open: (link) => ({ message: (bytes) => link.send(bytes), ended: quiet }),
-  }));
-  console.log(address);
-  setTimeout(() => process.exit(), 60_000);`;
-
-interface EchoProcess {
-  readonly address: string;
-  signal(name: "SIGSTOP" | "SIGCONT" | "SIGKILL"): void;
-}
-
-async function echoProcess(): Promise<EchoProcess> {
-  const child = Bun.spawn([process.execPath, "-e", ECHO], { stdout: "pipe", stderr: "inherit" });
-  afterAll(() => child.kill("SIGKILL"));
-  const { value } = await child.stdout.getReader().read();
-  return {
-    address: new TextDecoder().decode(value).trim(),
-    signal: (name) => child.kill(name),
-  };
-}
+afterAll(stopEchoProcesses);
 
 /** Sends raw bytes and gives what comes back until the other side closes, or `waitMs` have passed. */
 async function raw(address: string, bytes: string | Uint8Array, waitMs = 1000): Promise<string> {

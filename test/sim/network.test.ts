@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { Prng } from "../../src/base/prng.ts";
 import type { PeerPorts } from "../../src/ports/transport.ts";
 import { type SimNode, SimWorld } from "../../src/sim/world.ts";
 import { bytesOf, Heard } from "../ports/peer-world.ts";
@@ -361,6 +362,59 @@ describe("SimNode.pause() and slowDown()", () => {
     world.run(100);
     const gaps = atMs.slice(1).map((ms, i) => ms - atMs[i]!);
     expect(gaps).toEqual([3, 3, 3, 3]);
+  });
+});
+
+describe("SimNetwork: links under all faults", () => {
+  /** Lets a link live through a random minute; what arrived, and what both ends heard. */
+  function lifeOf(seed: number): { asker: Heard; answerer: Heard; sent: number } {
+    const { world, nodes } = three(seed);
+    const prng = new Prng(`faults/${seed}`);
+    const { asker, answerer } = link(world, nodes.a, nodes.b);
+    answerer.onMessage = (bytes, back) => back.send(bytes);
+    const faults: (() => unknown)[] = [
+      () => world.network.block("a", "b"),
+      () => world.network.partition(["a"], ["b", "c"]),
+      () => world.network.healAll(),
+      () => world.network.disturb({ lossChance: 0.3, jitterMs: 20 }),
+      () => nodes.a.pause(prng.below(3000)),
+      () => nodes.b.pause(prng.below(3000)),
+      () => nodes.b.slowDown(prng.below(3)),
+      () => prng.chance(0.1) && asker.link.close(),
+      () => prng.chance(0.1) && answerer.link.close(),
+      () => prng.chance(0.1) && nodes.b.crash(),
+      () => prng.chance(0.1) && nodes.b.powerLoss(),
+    ];
+    let sent = 0;
+    for (let round = 0; round < 60; round++) {
+      if (prng.chance(0.2)) prng.pick(faults)();
+      for (let i = prng.below(4); i > 0; i--) asker.link.send(bytesOf(`${sent++}`));
+      world.run(prng.below(1000));
+    }
+    world.network.healAll();
+    world.run(60_000);
+    return { asker, answerer, sent };
+  }
+
+  test("what arrives is a prefix of what was sent, in order, each once; ends come once, and nothing after them", () => {
+    let ended = 0;
+    let complete = 0;
+    for (let seed = 0; seed < 150; seed++) {
+      const { asker, answerer, sent } = lifeOf(seed);
+      for (const { messages, endings, late, link } of [asker, answerer]) {
+        const numbers = messages.map((bytes) => Number(new TextDecoder().decode(bytes)));
+        expect(numbers).toEqual(numbers.map((_, i) => i));
+        expect(endings.length).toBeLessThanOrEqual(1);
+        if (endings.length > 0) expect(link.isOpen).toBe(false);
+        expect(late).toBe(0);
+      }
+      expect(asker.messages.length).toBeLessThanOrEqual(answerer.messages.length);
+      if (asker.endings.length > 0) ended++;
+      else if (asker.messages.length === sent) complete++;
+    }
+    expect(ended).toBeGreaterThan(30);
+    expect(complete).toBeGreaterThan(30);
+    expect(ended + complete).toBe(150);
   });
 });
 
