@@ -75,10 +75,12 @@ export class ReplicaSet {
   /** Owners that are not down, and, for a sloppy operation, a fallback for each that is. */
   acting(isSloppy: boolean): ActingReplica[] {
     const acting: ActingReplica[] = [];
+    let next = this.owners.length;
     for (const owner of this.owners)
       if (!this.isDown(owner)) acting.push({ node: owner, owner, role: "primary" });
       else if (isSloppy) {
-        const node = this.takeFallback();
+        while (next < this.walk.length && !this.isReachable(this.walk[next]!)) next++;
+        const node = this.walk[next++];
         if (node !== undefined) acting.push({ node, owner, role: "fallback" });
       }
     return acting;
