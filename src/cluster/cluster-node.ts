@@ -339,11 +339,12 @@ export class ClusterNode {
   }
 
   defineMetrics(metrics: Metrics): void {
-    defineCounters(metrics, "hutch_peer", "Requests to other nodes", this.peers.counters);
-    defineCounters(metrics, "hutch_gossip", "Gossip", this.gossip.counters);
-    defineCounters(metrics, "hutch_hints", "Hints", this.hints.counters);
-    defineCounters(metrics, "hutch_handoff", "Hinted handoff", this.handoff.counters);
-    defineCounters(metrics, "hutch_read_repair", "Read repair", this.coordinator.repairs.counters);
+    const { peers, gossip, hints, handoff, coordinator } = this;
+    defineCounters(metrics, "hutch_peer", "Requests to other nodes", () => peers.counters);
+    defineCounters(metrics, "hutch_gossip", "Gossip", () => gossip.counters);
+    defineCounters(metrics, "hutch_hints", "Hints", () => hints.counters);
+    defineCounters(metrics, "hutch_handoff", "Hinted handoff", () => handoff.counters);
+    defineCounters(metrics, "hutch_read_repair", "Read repair", () => coordinator.repairs.counters);
     metrics.gauge(
       "hutch_local_health",
       "Lifeguard's local health, 0 is well",
@@ -372,11 +373,16 @@ function selfRecord(options: ClusterNodeOptions, layout: Layout): MemberRecord {
 }
 
 /** One gauge for each plain count. */
-function defineCounters(metrics: Metrics, prefix: string, about: string, counters: object): void {
-  for (const name of Object.keys(counters)) {
+function defineCounters(
+  metrics: Metrics,
+  prefix: string,
+  about: string,
+  counters: () => object,
+): void {
+  for (const name of Object.keys(counters())) {
     const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     metrics.gauge(`${prefix}_${snake}_total`, `${about}: ${snake.replaceAll("_", " ")}`, () =>
-      Number((counters as Readonly<Record<string, number>>)[name]),
+      Number((counters() as Readonly<Record<string, number>>)[name]),
     );
   }
 }
