@@ -20,7 +20,7 @@ import type { Node } from "../node.ts";
 import { startNode } from "../node.ts";
 import type { Logger } from "../ports/logger.ts";
 import { createBunPorts } from "./bun-ports.ts";
-import { exitCodeOf } from "./exit-codes.ts";
+import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { configFrom } from "./knob-options.ts";
 import { READY_MARK, note, print, styled } from "./terminal.ts";
 
@@ -43,13 +43,17 @@ export async function serve(options: Readonly<Record<string, unknown>>): Promise
     logger,
     idleTimeout: Math.ceil(config.idleTimeoutMs / 1000),
   });
-  let node: Node;
+  let node: Node | undefined;
   try {
     const peers = await bindPeerPorts({ ...bindingOf(config), logger });
-    node = await openNode(config, logger, peers);
+    node = await orEnd(openNode(config, logger, peers), ending);
   } catch (error) {
     await server.stop(0);
     throw error;
+  }
+  if (node === undefined) {
+    logger.info("stopped_before_ready");
+    process.exit(EXIT.ok);
   }
   door.open(node);
   node.onFailure((error) => ending.fail(error));
@@ -62,6 +66,18 @@ export async function serve(options: Readonly<Record<string, unknown>>): Promise
 
 function bindingOf({ peer }: Config): { hostname: string; port: number } {
   return { hostname: peer.host, port: peer.port };
+}
+
+/**
+ * A node that waits for others to form a cluster may wait for ever, and so it hears a signal there: `undefined`. What is open by then ends with the
+ * process, which is as safe as a crash; there was nobody to be told that something worked.
+ */
+function orEnd(opening: Promise<Node>, ending: Ending): Promise<Node | undefined> {
+  const asked = ending.reason.then((failure) => {
+    if (failure !== undefined) throw failure;
+    return undefined;
+  });
+  return Promise.race([opening, asked]);
 }
 
 async function openNode(config: Config, logger: Logger, peers: BoundPeerPorts): Promise<Node> {

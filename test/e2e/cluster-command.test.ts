@@ -2,7 +2,14 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { freePort, hutch, startCommand, withDirectory, withNode } from "./node-process.ts";
+import {
+  NodeProcess,
+  freePort,
+  hutch,
+  startCommand,
+  withDirectory,
+  withNode,
+} from "./node-process.ts";
 
 /** Whole programs start and stop here, on a machine that may be busy. */
 setDefaultTimeout(60_000);
@@ -162,6 +169,7 @@ describe("hutch cluster", () => {
     await withNode(async (node, dataDir) => {
       await fetch(node.key("demo", "k"), { method: "PUT", body: "v" });
       const directory = join(dataDir, "..");
+      await (await NodeProcess.start(join(directory, "n2"))).end("SIGTERM");
       const { port, peerPort } = freePorts();
       const other = start(directory, port, peerPort, "--nodes", "2");
       expect(await other.exited).toBe(73);

@@ -174,7 +174,8 @@ export class NodeProcess {
     dataDir: string,
     { port = freePort(), args = [], onSpawn }: StartOptions = {},
   ): Promise<NodeProcess> {
-    const own = ["--listen", `127.0.0.1:${port}`, "--data-dir", dataDir];
+    const peer = args.includes("--peer") ? [] : ["--peer", `127.0.0.1:${freePort()}`];
+    const own = ["--listen", `127.0.0.1:${port}`, "--data-dir", dataDir, ...peer];
     const child = Bun.spawn([process.execPath, "--no-orphans", main, "serve", ...own, ...args], {
       env: cleanEnvironment(),
       stdin: "ignore",

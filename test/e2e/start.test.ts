@@ -1,15 +1,24 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { NodeProcess, freePort, hutch, withDirectory, withNode } from "./node-process.ts";
+import {
+  NodeProcess,
+  freePort,
+  hutch,
+  startCommand,
+  withDirectory,
+  withNode,
+} from "./node-process.ts";
 
 /** Whole programs start and stop here, on a machine that may be busy. */
 setDefaultTimeout(60_000);
 
 /** `hutch serve` with data in `directory`, where it is not expected to stay up. */
 function serve(directory: string, ...args: readonly string[]) {
-  const listen = args.includes("--listen") ? [] : ["--listen", `127.0.0.1:${freePort()}`];
-  return hutch(["serve", "--data-dir", join(directory, "n1"), ...listen, ...args]);
+  const addresses = ["--listen", "--peer"].flatMap((flag) =>
+    args.includes(flag) ? [] : [flag, `127.0.0.1:${freePort()}`],
+  );
+  return hutch(["serve", "--data-dir", join(directory, "n1"), ...addresses, ...args]);
 }
 
 describe("hutch serve", () => {
@@ -36,6 +45,8 @@ describe("hutch serve", () => {
         "--data-dir",
         dataDir,
         "--listen",
+        `127.0.0.1:${freePort()}`,
+        "--peer",
         `127.0.0.1:${freePort()}`,
       ]);
       expect(second.exitCode).toBe(73);
@@ -165,13 +176,32 @@ describe("hutch serve", () => {
     });
   });
 
-  test("a node that was told of others is refused rather than run alone", async () => {
+  test("a node that was told of others waits for them, up and not ready, until a signal ends it with 0", async () => {
     await withDirectory(async (directory) => {
-      const { exitCode, stderr } = await serve(directory, "--seeds", "127.0.0.1:7102");
-      expect([exitCode, stderr]).toEqual([
-        78,
-        expect.stringContaining("--seeds: this release runs clusters of one"),
+      const [listen, peer] = [`127.0.0.1:${freePort()}`, `127.0.0.1:${freePort()}`];
+      const addresses = ["--listen", listen, "--peer", peer, "--data-dir", join(directory, "n1")];
+      const seeds = ["--seeds", `${peer},127.0.0.1:${freePort()}`];
+      const node = startCommand(["serve", ...addresses, ...seeds]);
+      expect(await node.untilNoted("waiting_for_cluster")).toContain('"seeds":2,"answered":0');
+      expect((await fetch(`http://${listen}/healthz`)).status).toBe(200);
+      expect((await fetch(`http://${listen}/readyz`)).status).toBe(503);
+      const refused = await fetch(`http://${listen}/v1/kv/demo/k`, { method: "PUT", body: "v" });
+      expect([refused.status, ((await refused.json()) as { code: string }).code]).toEqual([
+        503,
+        "unavailable",
       ]);
+      expect(await node.end("SIGTERM")).toBe(0);
+    });
+  });
+
+  test("an advertised address must be one, and a seed must be one", async () => {
+    await withDirectory(async (directory) => {
+      for (const flag of ["--advertise", "--seeds"]) {
+        const { exitCode, stderr } = await serve(directory, flag, "127.0.0.1");
+        expect([flag, exitCode]).toEqual([flag, 78]);
+        expect(stderr).toContain(flag);
+      }
+      expect(existsSync(join(directory, "n1"))).toBe(false);
     });
   });
 });
