@@ -10,9 +10,10 @@
  * What counts (D4, R3, R4): any state from a serving owner, its absence included; a value, never an absence, from a fallback while the
  * owner it stands for is down; from a syncing owner a value joins the merge and counts for nothing.
  */
+import { DecodeError } from "../base/byte-reader.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { HutchError } from "../base/errors.ts";
-import type { Record } from "../causality/record.ts";
+import { type Record, decodeRecord } from "../causality/record.ts";
 import { stateDigest } from "../kernels/kernels.ts";
 import type { Consistency } from "../quorum/consistency.ts";
 import { quorumOf } from "../quorum/parse-consistency.ts";
@@ -103,6 +104,7 @@ export class ReadOperation {
     const { r } = this.options.consistency;
     if (this.quorum.state === "unreachable")
       return Promise.reject(unavailable("read", this.candidates.length, r));
+    this.parts.hedges.earn();
     for (let asked = 0; asked < r; asked++) this.askNext();
     if (!this.isDone) {
       this.cancelDeadline = this.parts.deadlines.alarm(this.options.deadlineMonoMs, () =>
@@ -168,8 +170,9 @@ export class ReadOperation {
       this.failed(replica, error);
       return;
     }
-    const value = valueOf(reply, own);
-    this.replied(replica, value, reply.isServing);
+    if (isGarbage(reply, own))
+      this.failed(replica, new HutchError("internal", "Cannot use a reply that is no state"));
+    else this.replied(replica, valueOf(reply, own), reply.isServing);
   }
 
   /** `isServing` as the replica says of itself; it knows first. */
@@ -189,11 +192,17 @@ export class ReadOperation {
     this.look();
   }
 
-  /** The answer is out already; a copy that lags is mended all the same (R33). */
-  private late({ node, role }: ActingReplica, value: Uint8Array | undefined): void {
+  /** The answer is out already; copies that lag, this one or those that were heard, are mended all the same (R33). */
+  private late(replica: ActingReplica, value: Uint8Array | undefined): void {
+    this.take({ replica, value });
     const { merged } = this;
-    if (role !== "primary" || merged === undefined || isSame(value, merged)) return;
-    this.parts.repairLater(this.bucket, this.address, node, merged);
+    if (merged !== undefined && this.isDifferent) this.repairLater(this.replies, merged);
+  }
+
+  private repairLater(copies: readonly Reply[], state: Uint8Array): void {
+    for (const { replica, value } of copies)
+      if (replica.role === "primary" && !isSame(value, state))
+        this.parts.repairLater(this.bucket, this.address, replica, state);
   }
 
   /** A reply that joins the merge and counts for nothing. */
@@ -271,22 +280,26 @@ export class ReadOperation {
     const { consistency, deadlineMonoMs } = this.options;
     const value = this.merged!;
     const needed = quorumOf(consistency.n);
-    const isHolder = (node: string): boolean =>
-      this.replies.some(({ replica, value: own }) => replica.node === node && isSame(own, value));
-    const holders = this.candidates.filter(({ node }) => isHolder(node)).length;
-    const stale = this.candidates.filter(({ node, role }) => role === "primary" && !isHolder(node));
+    const copies = this.candidates.map((replica) => ({ replica, value: this.heardFrom(replica) }));
+    const stale = copies.filter((copy) => !isSame(copy.value, value));
+    const holders = copies.length - stale.length;
     this.isDone = true;
     this.stopWaiting();
     if (consistency.r < needed || holders >= needed) {
-      for (const { node } of stale) this.parts.repairLater(this.bucket, this.address, node, value);
+      this.repairLater(stale, value);
       this.resolve(holders >= needed ? "done" : "");
       return;
     }
     this.writeBack(stale, value, needed - holders, deadlineMonoMs);
   }
 
+  private heardFrom({ node }: ActingReplica): Uint8Array | undefined {
+    return this.replies.find(({ replica }) => replica.node === node)?.value;
+  }
+
+  /** To everybody who acts: a fallback keeps it for its owner, so that a read is not refused while owners are down. */
   private writeBack(
-    stale: readonly ActingReplica[],
+    stale: readonly Reply[],
     value: Uint8Array,
     missing: number,
     deadlineMonoMs: number,
@@ -310,8 +323,8 @@ export class ReadOperation {
       else if (left < stillMissing) answer(false);
     };
     if (left < stillMissing) answer(false);
-    for (const { node } of stale)
-      this.parts.repair(this.bucket, this.address, node, value).then(settle, () => settle(false));
+    for (const { replica } of stale)
+      void this.parts.repair(this.bucket, this.address, replica, value).then(settle);
   }
 
   private finish(readRepair: "" | "done" | "incomplete"): void {
@@ -345,6 +358,18 @@ export class ReadOperation {
     this.cancelHedge = deadlines.alarm(clock.monoMs() + slowestMs, () => {
       if (!this.isDone && hedges.take()) this.askNext();
     });
+  }
+}
+
+/** What no replica of ours would say (row 74). */
+function isGarbage({ state, record }: RecordReply, own: Uint8Array | undefined): boolean {
+  if (state === "same") return own === undefined;
+  if (state === "absent") return false;
+  try {
+    return decodeRecord(record).length === 0;
+  } catch (thrown) {
+    if (thrown instanceof DecodeError) return true;
+    throw thrown;
   }
 }
 

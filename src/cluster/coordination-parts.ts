@@ -10,7 +10,8 @@ import type { Deadlines } from "./deadlines.ts";
 import type { HintStore } from "./hint-store.ts";
 import type { HintedHandoff } from "./hinted-handoff.ts";
 import type { Peers } from "./peer-messages.ts";
-import type { TokenBucket } from "./token-bucket.ts";
+import type { ActingReplica } from "./replica-set.ts";
+import type { HedgeBudget } from "./hedge-budget.ts";
 
 /** What is here of a key. The bytes are the receiver's; they may be shown once `durable` has settled. */
 export interface LocalState {
@@ -29,14 +30,19 @@ export interface CoordinationParts {
   /** Longest wait for one replica (N1). */
   readonly replicaTimeoutMs: number;
   /** Reads that may ask one replica more than they need (N5). */
-  readonly hedges: TokenBucket;
+  readonly hedges: HedgeBudget;
   /** Throws `CorruptionError`. A fallback's state is what its hints hold. */
   readLocal(address: KeyAddress, role: ReplicaRole): LocalState;
   reportDamage(error: HutchError): void;
   /** Unix ms; never throws and never goes back. */
   nowMs(): number;
-  /** Brings `node`, which may be this one, to at least `value`; true when it has it on disk. Never rejects. */
-  repair(bucket: Bucket, address: KeyAddress, node: string, value: Uint8Array): Promise<boolean>;
+  /** Brings `replica`, which may be this node, to at least `value`; true when it has it on disk. Never rejects. */
+  repair(
+    bucket: Bucket,
+    address: KeyAddress,
+    replica: ActingReplica,
+    value: Uint8Array,
+  ): Promise<boolean>;
   /** The same in the background, as far as the budget goes (R34). */
-  repairLater(bucket: Bucket, address: KeyAddress, node: string, value: Uint8Array): void;
+  repairLater(bucket: Bucket, address: KeyAddress, replica: ActingReplica, value: Uint8Array): void;
 }

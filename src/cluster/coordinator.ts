@@ -7,7 +7,7 @@
  *
  * A node alone is a cluster of one and goes the same ways. Structurally a `KvApi` of the REST face, which this layer does not import.
  */
-import { HutchError } from "../base/errors.ts";
+import { CorruptionError, HutchError } from "../base/errors.ts";
 import { DecodeError } from "../base/byte-reader.ts";
 import { hex } from "../base/bytes.ts";
 import { makeActor } from "../causality/actor.ts";
@@ -36,6 +36,7 @@ import { Deadlines } from "./deadlines.ts";
 import { explainKey } from "./explain.ts";
 import { FallbackActor } from "./fallback-actor.ts";
 import type { Explained } from "./answers.ts";
+import { HedgeBudget } from "./hedge-budget.ts";
 import { importState } from "./import-state.ts";
 import { refuseImpossibleWrite } from "./impossible-write.ts";
 import { encodeState } from "./join-states.ts";
@@ -47,13 +48,9 @@ import { QuorumReads } from "./quorum-reads.ts";
 import { ReadRepair } from "./read-repair.ts";
 import { Replica, type ReplicaCounters } from "./replica.ts";
 import type { ReplicaStore } from "./replica-store.ts";
-import { TokenBucket } from "./token-bucket.ts";
 import { TrustedClock } from "./trusted-clock.ts";
 import { WriteStamps } from "./write-stamps.ts";
 
-/** At most 5 % of the reads ask one replica more than they need (N5); this many a second where reads are few. */
-const HEDGES_PER_SECOND = 50;
-const HEDGES_AT_ONCE_MAX = 10;
 const OPERATION_ID_BYTES = 16;
 
 export interface CoordinatorOptions {
@@ -128,8 +125,7 @@ export class Coordinator {
     const id = hex(options.nodeId);
     const { nodeName, q } = options;
     const company = others ?? nobodyElse({ id, name: nodeName, q, store, clock, logger });
-    const { peers, replicaTimeoutMs } = company;
-    this.repairs = new ReadRepair({ self: id, replica, peers, trusted, clock, replicaTimeoutMs });
+    this.repairs = new ReadRepair({ self: id, replica, trusted, clock, logger, ...company });
     this.parts = this.makeParts(company);
     this.quorumReads = new QuorumReads(this.parts, this.reads);
     this.writes = this.openWrites();
@@ -209,12 +205,13 @@ export class Coordinator {
       logger,
       deadlines: this.deadlines,
       replicaTimeoutMs,
-      hedges: new TokenBucket(clock, HEDGES_PER_SECOND, HEDGES_AT_ONCE_MAX),
+      hedges: new HedgeBudget(),
       readLocal: (address, role) => this.readLocal(address, role === "fallback"),
       reportDamage: (error) => store.reportDamage(error),
-      repair: (bucket, address, node, value) => this.repairs.repair(bucket, address, node, value),
-      repairLater: (bucket, address, node, value) =>
-        this.repairs.repairLater(bucket, address, node, value),
+      repair: (bucket, address, replica, value) =>
+        this.repairs.repair(bucket, address, replica, value),
+      repairLater: (bucket, address, replica, value) =>
+        this.repairs.repairLater(bucket, address, replica, value),
       nowMs: () => this.trusted.nowMs(),
     };
   }
@@ -260,8 +257,22 @@ export class Coordinator {
     if (view.nodeCount === 1) return this.reads.read(bucket, address, request, true);
     const isOneEnough = request.consistency.r === 1 && request.session === "";
     if (isOneEnough && view.isServing(view.self) && this.isOwner(bucket, address))
-      return this.reads.read(bucket, address, request, false);
+      return this.readOwn(bucket, address, request);
     return this.quorumReads.read(bucket, address, request);
+  }
+
+  /** A damaged copy is answered for by the other owners (C13). */
+  private readOwn(
+    bucket: Bucket,
+    address: KeyAddress,
+    request: ReadRequest,
+  ): ReadResult | Promise<ReadResult> {
+    try {
+      return this.reads.read(bucket, address, request, false);
+    } catch (thrown) {
+      if (!(thrown instanceof CorruptionError)) throw thrown;
+      return this.quorumReads.read(bucket, address, request);
+    }
   }
 
   /** Is this node one of the key's owners? */
