@@ -194,9 +194,12 @@ export class ReadOperation {
 
   /** The answer is out already; copies that lag, this one or those that were heard, are mended all the same (R33). */
   private late(replica: ActingReplica, value: Uint8Array | undefined): void {
-    this.take({ replica, value });
+    const reply = { replica, value };
+    const before = this.merged;
+    this.take(reply);
     const { merged } = this;
-    if (merged !== undefined && this.isDifferent) this.repairLater(this.replies, merged);
+    if (merged === undefined || isSame(value, before)) return;
+    this.repairLater(isSame(merged, before) ? [reply] : this.replies, merged);
   }
 
   private repairLater(copies: readonly Reply[], state: Uint8Array): void {
