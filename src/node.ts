@@ -180,6 +180,7 @@ function assemble(parts: NodeParts, door: PeerDoor | undefined, layout: Layout |
     ...(cluster && { cluster: reportPartsOf(cluster), phase: () => phaseOf(cluster) }),
   });
   cluster?.defineMetrics(metrics);
+  door?.defineMetrics(metrics);
   retention.nowMs = () => coordinator.nowMs();
   // Of several owners nobody knows alone that a deletion has reached all (R39).
   retention.mayCollect = () => cluster === undefined || cluster.view.nodeCount === 1;

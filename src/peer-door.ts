@@ -6,6 +6,7 @@
  */
 import { messageOf, HutchError } from "./base/errors.ts";
 import { hex } from "./base/bytes.ts";
+import type { Metrics } from "./base/metrics.ts";
 import type { Admin } from "./cluster/admin.ts";
 import { ClusterNode } from "./cluster/cluster-node.ts";
 import type { CoordinatorOptions } from "./cluster/coordinator.ts";
@@ -159,6 +160,17 @@ export class PeerDoor {
     });
     this.#porch.open({ clusterId, clusterSecret, layout });
     return this.#cluster;
+  }
+
+  defineMetrics(metrics: Metrics): void {
+    const { counters } = this.#server;
+    const define = (name: string, help: string, read: () => number): void =>
+      metrics.gauge(`hutch_peer_server_${name}_total`, `Asked by other nodes: ${help}`, read);
+    define("requests", "requests", () => counters.requests);
+    define("refused_links", "links of strangers, refused", () => counters.refusedLinks);
+    define("bad_frames", "what is no message", () => counters.badFrames);
+    define("expired", "requests that nobody waits for", () => counters.expired);
+    define("overloaded", "requests refused as too many", () => counters.overloaded);
   }
 
   close(): void {

@@ -18,7 +18,7 @@ import { HutchError, messageOf } from "../base/errors.ts";
 import { readNode } from "../causality/actor.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
-import type { PeerAddress, Transport } from "../ports/transport.ts";
+import { LinkRefusedError, type PeerAddress, type Transport } from "../ports/transport.ts";
 import { assignLayout } from "../ring/assignment.ts";
 import {
   type Layout,
@@ -32,6 +32,7 @@ import type { PeerIdentity } from "./peer-client.ts";
 import { knock } from "./peer-knock.ts";
 import type { KnockMessage, KnockReply } from "./peer-messages.ts";
 import { VERSIONS } from "./peer-protocol.ts";
+import { readRefusal } from "./peer-refusal.ts";
 
 const KNOCK_EVERY_MS = 200;
 const KNOCK_TIMEOUT_MS = 1000;
@@ -103,33 +104,43 @@ export async function formCluster(options: FormationOptions, porch: Porch): Prom
   const others = seeds.filter((seed) => seed !== self.peerAddress);
   for (let round = 0; ; round++) {
     const answers = await Promise.all(others.map((seed) => ask(options, seed)));
-    const formed = answers.find((answer) => answer !== undefined && "clusterId" in answer);
-    if (formed !== undefined) return formed as FormedCluster;
-    const fresh = answers.filter((answer) => answer !== undefined) as LayoutMember[];
+    const heard = answers.filter((answer) => typeof answer !== "string");
+    const formed = heard.find((answer) => "clusterId" in answer);
+    if (formed !== undefined) return formed;
+    const fresh = heard.filter((answer): answer is LayoutMember => !("clusterId" in answer));
     if (isFounder && fresh.length === others.length) return found(options, porch, fresh);
-    if (round % SAY_EVERY_KNOCKS === 0)
-      logger.info("waiting_for_cluster", { seeds: seeds.length, answered: fresh.length });
+    if (round % SAY_EVERY_KNOCKS === 0) {
+      const reason = answers.find((answer) => typeof answer === "string");
+      logger.info("waiting_for_cluster", { seeds: seeds.length, answered: fresh.length, reason });
+    }
     await clock.sleep(KNOCK_EVERY_MS);
   }
 }
 
+/** What the seed says, or why it says nothing. */
 async function ask(
   { transport, clock, logger, identity, self }: FormationOptions,
   address: PeerAddress,
-): Promise<FormedCluster | LayoutMember | undefined> {
+): Promise<FormedCluster | LayoutMember | string> {
   const hello = { ...identity(), versions: VERSIONS, purpose: "knock" } as const;
   const parts = { transport, clock, address, hello, timeoutMs: KNOCK_TIMEOUT_MS };
   try {
     const { reply } = await knock(parts, { kind: "knock", body: encodeVisitor(self) });
     if (reply.kind === "knock") return decodeAnswer(reply.body);
     if (reply.code === "duplicate-node-id") throw new HutchError(reply.code, reply.message);
-    return undefined;
+    return `${address}: ${reply.message}`;
   } catch (thrown) {
     if (thrown instanceof HutchError) throw thrown;
     // Not there yet, of another cluster, or of another version: the log says which, and the next knock may find it changed.
-    logger.debug("knock_failed", { address, reason: messageOf(thrown) });
-    return undefined;
+    const reason = `${address}: ${reasonOf(thrown)}`;
+    logger.debug("knock_failed", { reason });
+    return reason;
   }
+}
+
+function reasonOf(thrown: unknown): string {
+  if (!(thrown instanceof LinkRefusedError)) return messageOf(thrown);
+  return `${thrown.message}: ${readRefusal(thrown.status, thrown.body).message}`;
 }
 
 function found(
