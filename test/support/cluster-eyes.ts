@@ -83,7 +83,7 @@ export async function hintsSeenBy(cluster: ClusterProcess, index: number): Promi
   return hints.targets.map(({ node, count }) => `${node}: ${count}`).join(", ");
 }
 
-/** A sample of `/metrics`; 0 where it is not there. */
+/** A sample of `/metrics`. */
 export async function metricOf(
   cluster: ClusterProcess,
   index: number,
@@ -91,7 +91,8 @@ export async function metricOf(
 ): Promise<number> {
   const text = await (await fetch(`${cluster.url(index)}/metrics`)).text();
   const line = text.split("\n").find((each) => each.startsWith(`${name} `));
-  return Number(line?.split(" ")[1] ?? 0);
+  if (line === undefined) throw new Error(`there is no metric "${name}"`);
+  return Number(line.split(" ")[1]);
 }
 
 /** Looks again and again until `isSo`; throws what was seen last when that takes too long. */
