@@ -7,15 +7,20 @@
  *   not us       forward the whole write; there it is coordinated as below, and never forwarded again (R9)
  *   us           read first where the write depends on more than our own copy -> mint -> replicate -> answer at W
  *
- * A forwarded write whose minter dies on the way goes to the next one: two dots of one write hold equal values, which readers see as one (R15).
+ * A minter that surely has not taken the write is passed over, the node itself included. A forwarded write whose minter dies on the way goes to the next one: two dots of one write hold equal values, which readers see as one (R15).
  * A conditional write does not, because its condition could fail on its own first attempt.
  *
  * Until something has been sent, a failure is 503 and certain; afterwards it is 504 (R5).
  */
 import { HutchError } from "../base/errors.ts";
-import { seenOf, satisfies, remember } from "../causality/session-token.ts";
-import type { SessionTokens } from "../causality/session-token.ts";
-import { decodeRecord } from "../causality/record.ts";
+import {
+  type SessionKey,
+  type SessionTokens,
+  remember,
+  satisfies,
+  seenOf,
+} from "../causality/session-token.ts";
+import { type Record, decodeRecord } from "../causality/record.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { AckCounts, WriteRequest } from "../quorum/operation.ts";
 import { quorumOf } from "../quorum/parse-consistency.ts";
@@ -29,6 +34,7 @@ import type { FallbackActor } from "./fallback-actor.ts";
 import { idempotencyKeyOf } from "./idempotency.ts";
 import { encodeState } from "./join-states.ts";
 import type { KeyAnswer } from "./key-state.ts";
+import { errorOfReply } from "./peer-failure.ts";
 import { type CoordinatedReply, PeerError } from "./peer-messages.ts";
 import type { MintOutcome, MintPlan, Replica } from "./replica.ts";
 import { ReplicaSet } from "./replica-set.ts";
@@ -88,22 +94,36 @@ export class WriteCoordination {
   }
 
   /** A client's write, taken by this node. */
-  async write(write: PendingWrite): Promise<CoordinatedWrite> {
+  async write(client: PendingWrite): Promise<CoordinatedWrite> {
+    const write = withQuorumOfOwners(client);
     const set = this.replicaSet(write);
     this.refuseHopeless(set, write.request);
-    const candidates = this.mintersOf(set, write.request);
-    for (let attempt = 0; attempt < candidates.length; attempt++) {
-      const node = candidates[attempt]!;
-      if (node === set.view.self) return this.coordinateHere(write, set);
+    const { request } = write;
+    const candidates = this.mintersOf(set, request);
+    let refusal = unavailable("write", 0, request.consistency.w);
+    let doubt: HutchError | undefined;
+    for (const [attempt, node] of candidates.entries()) {
       const isLast = attempt + 1 === candidates.length;
-      const result = await this.forward(write, set, node, isLast);
-      if (result !== undefined) return result;
+      const leftMs = write.deadlineMonoMs - this.parts.clock.monoMs();
+      if (leftMs <= 0) break;
+      try {
+        if (node === set.view.self) return await this.coordinateHere(write, set);
+        return await this.forward(write, node, leftMs, isLast);
+      } catch (thrown) {
+        if (thrown instanceof PeerError) {
+          if (thrown.outcome === "unknown") doubt ??= lateForward(set, node, request);
+        } else if (isRefusal(thrown)) refusal = thrown;
+        else if (doubt === undefined || !isSiblingLimit(thrown)) throw thrown;
+        if (doubt !== undefined && request.condition.kind !== "none") break;
+      }
     }
-    throw unavailable("write", 0, write.request.consistency.w);
+    // Once somebody may have taken it, no refusal of somebody else makes the outcome certain (R5).
+    throw doubt ?? refusal;
   }
 
   /** A write that another node has taken and sent here to be minted. */
-  coordinate(write: PendingWrite): Promise<CoordinatedWrite> {
+  async coordinate(forwarded: PendingWrite): Promise<CoordinatedWrite> {
+    const write = withQuorumOfOwners(forwarded);
     const set = this.replicaSet(write);
     const { self } = set.view;
     const isMinter = set.isOwner(self)
@@ -127,46 +147,36 @@ export class WriteCoordination {
 
   private mintersOf(set: ReplicaSet, request: WriteRequest): NodeId[] {
     const { self } = set.view;
-    const minters = set.minters();
-    if (request.context !== "" && minters.includes(self)) return [self];
+    let minters = set.minters();
+    if (request.context !== "" && minters.includes(self))
+      minters = [self, ...minters.filter((node) => node !== self)];
     if (minters.length === 0 && request.consistency.isSloppy) minters.push(...set.fallbacks());
     return minters.slice(0, MINTERS_MAX);
   }
 
-  /** `undefined` where the node cannot have minted it, or where trying the next one does no harm. */
+  /** Rejects with `PeerError` where there is no answer. */
   private async forward(
     write: PendingWrite,
-    set: ReplicaSet,
     node: NodeId,
+    leftMs: number,
     isLast: boolean,
-  ): Promise<CoordinatedWrite | undefined> {
-    const { request, bucket, key, deadlineMonoMs } = write;
-    const { parts, options } = this;
-    const leftMs = deadlineMonoMs - parts.clock.monoMs();
-    if (leftMs <= 0) throw lateForward(set, node, request);
-    const mayRepeat = !isLast && request.condition.kind === "none";
-    const timeoutMs = mayRepeat ? Math.min(parts.replicaTimeoutMs, leftMs) : leftMs;
+  ): Promise<CoordinatedWrite> {
+    const { request, bucket, key } = write;
+    const { peers, replicaTimeoutMs } = this.parts;
+    // Nobody else may be asked after this one, so it has all of the time.
+    const isOnly = isLast || request.condition.kind !== "none";
     const message = {
       kind: "coordinate",
       bucket: bucket.name,
       key,
       request: { ...request, timeoutMs: Math.ceil(leftMs) },
-      operationId: options.newOperationId(),
+      operationId: this.options.newOperationId(),
     } as const;
-    try {
-      const reply = await parts.peers.call(node, message, timeoutMs, "client");
-      if (reply.kind === "coordinated") return this.fromReply(write, reply);
-      if (reply.kind !== "failed") throw new HutchError("internal", "Cannot use the peer's reply");
-      if (!isLast && NOT_TAKEN.has(reply.code)) return undefined;
-      const { code, message: text, retry, data } = reply;
-      throw new HutchError(code, text, { retry, data });
-    } catch (thrown) {
-      if (!(thrown instanceof PeerError)) throw thrown;
-      if (thrown.outcome === "not-sent" && !isLast) return undefined;
-      if (thrown.outcome === "not-sent") throw unavailable("write", 0, request.consistency.w);
-      if (mayRepeat) return undefined;
-      throw lateForward(set, node, request);
-    }
+    const timeoutMs = isOnly ? leftMs : Math.min(replicaTimeoutMs, leftMs);
+    const reply = await peers.call(node, message, timeoutMs, "client");
+    if (reply.kind === "coordinated") return this.fromReply(write, reply);
+    if (reply.kind === "failed") throw errorOfReply(reply);
+    throw new HutchError("internal", "Cannot use the peer's reply");
   }
 
   private fromReply(write: PendingWrite, reply: CoordinatedReply): CoordinatedWrite {
@@ -178,13 +188,28 @@ export class WriteCoordination {
     await this.admitted(request, deadlineMonoMs);
     const isOwner = set.isOwner(set.view.self);
     // Where there is only our own copy, nobody else can know more.
-    if (set.owners.length > 1) {
-      if (request.idempotencyKey !== "") await this.recallElsewhere(write, set);
-      if (isOwner && this.mustReadFirst(write)) await this.readFirst(write);
-    }
-    if (!isOwner) await this.options.fallbackActor.prepare();
+    if (set.owners.length > 1) await this.askFirst(write, set, isOwner);
+    if (!isOwner) await this.leaseActor();
     const replication = new Replication(this.parts, set, address, request, deadlineMonoMs);
     return this.mintAndReplicate(write, replication, isOwner);
+  }
+
+  private async askFirst(write: PendingWrite, set: ReplicaSet, isOwner: boolean): Promise<void> {
+    const { request, deadlineMonoMs } = write;
+    const mustRecall = request.idempotencyKey !== "";
+    const mustRead = isOwner && this.mustReadFirst(write);
+    if (!mustRecall && !mustRead) return;
+    if (mustRecall) await this.recallElsewhere(write, set);
+    if (mustRead) await this.readFirst(write);
+    // Nothing has been sent yet, and nobody would wait for it (N1).
+    if (this.parts.clock.monoMs() >= deadlineMonoMs)
+      throw unavailable("write", 0, request.consistency.w);
+  }
+
+  /** Whoever waited for the same lease may have used it up, so look again. */
+  private async leaseActor(): Promise<void> {
+    const { fallbackActor } = this.options;
+    for (let lease = fallbackActor.prepare(); lease; lease = fallbackActor.prepare()) await lease;
   }
 
   private async mintAndReplicate(
@@ -210,7 +235,11 @@ export class WriteCoordination {
     }
     record ??= encodeState(outcome.record);
     replication.start(record, outcome.side);
-    this.await(outcome, replication);
+    const durable =
+      outcome.kind === "minted"
+        ? outcome.durable
+        : this.keepAgain(write, replication, isOwner, outcome);
+    this.await(durable, replication);
     await replication.done;
     return this.result(write, outcome, record, replication.quorum.counts(), nowMs);
   }
@@ -223,11 +252,28 @@ export class WriteCoordination {
     };
   }
 
-  private await(outcome: MintOutcome, replication: Replication): void {
+  /**
+   * The memory of a write may have come here without the write itself, and who was up then may be down now: a replay acknowledges only what is
+   * here for certain.
+   */
+  private async keepAgain(
+    { bucket, address, request }: PendingWrite,
+    replication: Replication,
+    isOwner: boolean,
+    { record, durable }: Extract<MintOutcome, { readonly kind: "minted" | "replayed" }>,
+  ): Promise<void> {
+    const { replica, trusted } = this.options;
+    const hints = replication.keepOwnHints();
+    if (isOwner) await replica.merge(bucket, address, record, trusted.nowMs());
+    else if ((await hints) === 0) throw unavailable("write", 0, request.consistency.w);
+    await durable;
+  }
+
+  private await(durable: Promise<void> | undefined, replication: Replication): void {
     const { isDurable } = this.options;
-    if (outcome.durable === undefined) replication.storedHere(isDurable);
+    if (durable === undefined) replication.storedHere(isDurable);
     else
-      outcome.durable.then(
+      durable.then(
         () => replication.storedHere(isDurable),
         (thrown: unknown) => replication.failedHere(thrown),
       );
@@ -266,14 +312,19 @@ export class WriteCoordination {
    * A condition is judged on what a quorum holds (R18), a delete without a context deletes what a quorum read shows (REST.md section 2), and
    * a session's own earlier writes must not become siblings of this one.
    */
-  private mustReadFirst({ request, address }: PendingWrite): boolean {
+  private mustReadFirst(write: PendingWrite): boolean {
+    const { request, address } = write;
     if (request.condition.kind !== "none") return true;
     if (request.kind === "delete" && request.context === "") return true;
-    if (request.session === "") return false;
-    const seen = seenOf(this.options.sessions.decode(request.session), address);
+    const seen = this.seenBefore(write);
     if (seen === undefined) return false;
     const stored = this.options.replica.read(address);
     return !satisfies(stored === undefined ? [] : decodeStored(stored.value), seen);
+  }
+
+  private seenBefore({ request, address }: PendingWrite): SessionKey | undefined {
+    if (request.session === "") return undefined;
+    return seenOf(this.options.sessions.decode(request.session), address);
   }
 
   /** Joins what a quorum holds with our own copy. A delete goes on with what could be reached, a condition does not. */
@@ -281,9 +332,17 @@ export class WriteCoordination {
     const { bucket, address, request, deadlineMonoMs } = write;
     const { n, isSloppy } = request.consistency;
     const r = quorumOf(n);
-    const consistency = { ...request.consistency, r, pr: isSloppy ? 0 : r, level: "" } as const;
+    const pr = isSloppy && request.condition.kind === "none" ? 0 : r;
+    const consistency = { ...request.consistency, r, pr, level: "" } as const;
     const { timeoutMs } = request;
-    const options = { consistency, deadlineMonoMs, timeoutMs };
+    const seen = this.seenBefore(write);
+    const isSatisfied = seen && ((record: Record): boolean => satisfies(record, seen));
+    const options = {
+      consistency,
+      deadlineMonoMs,
+      timeoutMs,
+      ...(isSatisfied && { isSatisfied }),
+    };
     try {
       const { value } = await new ReadOperation(this.parts, bucket, address, options).run();
       if (value !== undefined) this.join(write, value);
@@ -294,14 +353,16 @@ export class WriteCoordination {
 
   private join({ bucket, address }: PendingWrite, value: Uint8Array): void {
     const { replica, trusted } = this.options;
-    const durable = replica.merge(bucket, address, decodeRecord(value), trusted.nowMs());
+    // What others have of ours tells of ourselves too (R12d).
+    const options = { encoded: value, isFromPeer: true };
+    const durable = replica.merge(bucket, address, decodeRecord(value), trusted.nowMs(), options);
     // The write that follows is behind it in the log, so it is durable only after this is.
     durable?.catch(() => undefined);
   }
 
   /** An earlier attempt may have been minted elsewhere: its memory travels with it, so a quorum knows. */
   private async recallElsewhere(
-    { address, request }: PendingWrite,
+    { address, request, deadlineMonoMs }: PendingWrite,
     set: ReplicaSet,
   ): Promise<void> {
     const { store } = this.options;
@@ -310,10 +371,11 @@ export class WriteCoordination {
     const { self } = set.view;
     const others = set.acting(true).filter(({ node }) => node !== self);
     const message = { kind: "read", internalKey: key, knownDigest: new Uint8Array(0) } as const;
-    const { peers, replicaTimeoutMs } = this.parts;
+    const { peers, replicaTimeoutMs, clock } = this.parts;
+    const timeoutMs = Math.max(1, Math.min(replicaTimeoutMs, deadlineMonoMs - clock.monoMs()));
     const found = await firstFound(
       others.map(async ({ node }) => {
-        const reply = await peers.call(node, message, replicaTimeoutMs, "replica");
+        const reply = await peers.call(node, message, timeoutMs, "replica");
         return reply.kind === "record" && reply.state === "present" ? reply.record : undefined;
       }),
     );
@@ -323,12 +385,28 @@ export class WriteCoordination {
   }
 }
 
-/** The first answer that is one, once all that could have brought one have been heard. */
-async function firstFound<T>(questions: readonly Promise<T | undefined>[]): Promise<T | undefined> {
-  const answers = await Promise.allSettled(questions);
-  for (const answer of answers)
-    if (answer.status === "fulfilled" && answer.value !== undefined) return answer.value;
-  return undefined;
+/** The first answer that is one; `undefined` when there is none. */
+function firstFound<T>(questions: readonly Promise<T | undefined>[]): Promise<T | undefined> {
+  return new Promise((resolve) => {
+    let open = questions.length;
+    const heard = (answer: T | undefined): void => {
+      open--;
+      if (answer !== undefined || open === 0) resolve(answer);
+    };
+    if (open === 0) resolve(undefined);
+    for (const question of questions) question.then(heard, () => heard(undefined));
+  });
+}
+
+/** R18: a condition holds only where a quorum of owners says so, whatever the level. */
+function withQuorumOfOwners(write: PendingWrite): PendingWrite {
+  const { request } = write;
+  if (request.condition.kind === "none") return write;
+  const { consistency } = request;
+  const quorum = quorumOf(consistency.n);
+  const w = Math.max(consistency.w, quorum);
+  const pw = Math.max(consistency.pw, quorum);
+  return { ...write, request: { ...request, consistency: { ...consistency, w, pw } } };
 }
 
 /** A minter that says this has not written anything. */
@@ -339,6 +417,15 @@ const NOT_TAKEN: ReadonlySet<string> = new Set([
   "disk-full",
   "clock-skew",
 ]);
+
+function isRefusal(thrown: unknown): thrown is HutchError {
+  return thrown instanceof HutchError && NOT_TAKEN.has(thrown.code);
+}
+
+/** A sibling too many may be the first attempt's own. */
+function isSiblingLimit(thrown: unknown): boolean {
+  return thrown instanceof HutchError && thrown.code === "too-many-siblings";
+}
 
 function lateForward(set: ReplicaSet, node: NodeId, request: WriteRequest): HutchError {
   const quorum = new WriteQuorum(request.consistency);

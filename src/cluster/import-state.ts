@@ -50,7 +50,7 @@ export async function importState(means: ImportMeans, imported: ImportedState): 
   const replication = new Replication(parts, set, address, request, deadline, isOwner);
   const dropped = isOwner ? mergeHere(means, imported, replication) : 0;
   replication.start(encodeState(record), undefined);
-  replication.keepOwnHints();
+  void replication.keepOwnHints();
   replication.arm();
   await replication.done;
   return dropped;

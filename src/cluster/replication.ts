@@ -115,9 +115,10 @@ export class Replication {
       throw unavailable("write", 0, this.request.consistency.w);
   }
 
-  /** The same where this node makes no batch for the write. */
-  keepOwnHints(): void {
-    for (const owner of this.ownHints) this.keepHint(owner);
+  /** The same where this node makes no batch for the write, after `start`. Settles with the number that are on disk. */
+  async keepOwnHints(): Promise<number> {
+    const kept = await Promise.all(this.ownHints.map((owner) => this.keepHint(owner)));
+    return kept.filter((isKept) => isKept).length;
   }
 
   /** A fallback's own hint is its acknowledgement; an owner's is one more copy on a node that counts already. */
@@ -203,14 +204,18 @@ export class Replication {
       this.send(this.shares.at(-1)!);
       return;
     }
-    this.keepHint(owner);
+    void this.keepHint(owner);
   }
 
-  private keepHint(owner: NodeId): void {
-    this.parts.hints.add(owner, this.address.internalKey, this.record, this.side).then(
-      () => this.isKeptByOwner && this.quorum.keepHints(1),
-      () => this.noteLater(owner),
-    );
+  private async keepHint(owner: NodeId): Promise<boolean> {
+    try {
+      await this.parts.hints.add(owner, this.address.internalKey, this.record, this.side);
+    } catch {
+      this.noteLater(owner);
+      return false;
+    }
+    if (this.isKeptByOwner) this.quorum.keepHints(1);
+    return true;
   }
 
   private noteLater(owner: NodeId): void {

@@ -90,6 +90,8 @@ export interface Sent {
   readonly priority: PeerPriority;
 }
 
+type Intercept = (sent: Sent) => Fault | undefined;
+
 export interface ManyNodesOptions {
   readonly isDurable?: boolean;
   /** Puts something between node `index` and its store. */
@@ -103,8 +105,7 @@ export class ManyNodes {
   readonly options: ManyNodesOptions;
   /** All requests so far. */
   readonly sent: Sent[] = [];
-  /** What happens to one message, before the target's own `fault` is asked. */
-  intercept: ((sent: Sent) => Fault | undefined) | undefined;
+  private interceptor: Intercept | undefined;
   /** Changes a reply on its way. */
   tamper: ((reply: PeerReply, sent: Sent) => PeerReply) | undefined;
 
@@ -129,6 +130,16 @@ export class ManyNodes {
     }
     cluster.viewsChanged();
     return cluster;
+  }
+
+  get intercept(): Intercept | undefined {
+    return this.interceptor;
+  }
+
+  /** What happens to one message, before the target's own `fault` is asked. Refused connections are tried anew from here on. */
+  set intercept(intercept: Intercept | undefined) {
+    this.interceptor = intercept;
+    for (const node of this.nodes) node.refusals.clear();
   }
 
   node(id: NodeId): ManyNode {
@@ -167,6 +178,7 @@ export class ManyNodes {
       node.liveness = "alive";
       node.phase = phase;
       node.incarnation += GENERATION;
+      for (const other of this.nodes) other.refusals.delete(node.id);
     }
     this.viewsChanged();
   }
@@ -304,6 +316,8 @@ export class ManyNode {
   incarnation = GENERATION;
   /** What this node thinks of others, where it differs from what everybody does. */
   readonly believes = new Map<NodeId, Liveness>();
+  /** Who refused the last connection. */
+  readonly refusals = new Set<NodeId>();
   readonly latencies = new Map<NodeId, { readonly p95: number; readonly mean: number }>();
   dataIncarnation: number;
   amnesias = 0;
@@ -459,6 +473,7 @@ export class ManyNode {
     this.dataIncarnation = dataIncarnation;
     this.isRunning = true;
     this.incarnation += GENERATION;
+    for (const other of this.cluster.nodes) other.refusals.delete(this.id);
     this.compose();
     this.cluster.viewsChanged();
   }
@@ -557,7 +572,6 @@ export const ALL3 = levelConsistency("ALL", 3, false);
 
 class FakePeers implements Peers {
   private readonly self: ManyNode;
-  private readonly refusals = new Set<NodeId>();
 
   constructor(self: ManyNode) {
     this.self = self;
@@ -580,10 +594,10 @@ class FakePeers implements Peers {
     cluster.sent.push(sent);
     const fault = this.faultOf(sent);
     if (fault === "refused" || !to.isRunning) {
-      this.refusals.add(node);
+      this.self.refusals.add(node);
       return Promise.reject(new PeerError("not-sent", "unreachable", node));
     }
-    this.refusals.delete(node);
+    this.self.refusals.delete(node);
     return new Promise((resolve, reject) => {
       const timer = cluster.clock.after(timeoutMs, () =>
         reject(new PeerError("unknown", "timeout", node)),
@@ -631,7 +645,7 @@ class FakePeers implements Peers {
   }
 
   isConnectionRefused(node: NodeId): boolean {
-    return this.refusals.has(node);
+    return this.self.refusals.has(node);
   }
 
   latencyP95Ms(node: NodeId): number | undefined {
