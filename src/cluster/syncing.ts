@@ -74,8 +74,10 @@ export class Syncing {
     const members = view.layout.members;
     const upCount = members.filter(({ id }) => view.isUp(id)).length;
     const isAlone = upCount * 2 <= members.length && members.length > 1;
-    if (this.wasAlone && !isAlone && !this.isSyncing) this.enter("was_alone");
+    const isBack = this.wasAlone && !isAlone;
+    // Before `enter`, which changes the view and comes back here.
     this.wasAlone = isAlone;
+    if (isBack && !this.isSyncing) this.enter("was_alone");
   }
 
   stop(): void {
