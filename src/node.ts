@@ -8,7 +8,7 @@
  * directory that says that all is well. A node that is not closed has crashed, and finds out at its next start.
  */
 
-import { HutchError, messageOf } from "./base/errors.ts";
+import { CorruptionError, HutchError, messageOf } from "./base/errors.ts";
 import { Metrics } from "./base/metrics.ts";
 import { Admin } from "./cluster/admin.ts";
 import type { ClusterNode } from "./cluster/cluster-node.ts";
@@ -21,6 +21,7 @@ import type { App, AppOptions } from "./http/app.ts";
 import { createApp } from "./http/app.ts";
 import type { DiskErrorKind } from "./ports/disk.ts";
 import { DiskError } from "./ports/disk.ts";
+import type { Logger } from "./ports/logger.ts";
 import type { MemoryPressure } from "./ports/memory.ts";
 import type { PeerPorts } from "./ports/transport.ts";
 import { PeerDoor, peerAddressOf } from "./peer-door.ts";
@@ -80,7 +81,7 @@ async function openNode(config: Config, ports: NodePorts): Promise<Node> {
     const owner = { ...directory.identity, wasClean: directory.wasClean };
     store = await Store.open(ports, storeOptionsOf(config, retention), owner);
     if (store.stats().lostRanges > 0) directory.renewIncarnation();
-    const layout = await layoutOf(store, door, formed?.layout);
+    const layout = await layoutOf(store, ports.logger, door, formed?.layout);
     const parts = { config, ports, directory, store, retention };
     return assemble(parts, door, layout);
   } catch (error) {
@@ -95,11 +96,12 @@ async function openNode(config: Config, ports: NodePorts): Promise<Node> {
 /** From our own disk; else of the cluster that was found or founded, on disk before anybody hears of it. A node without peers has none. */
 async function layoutOf(
   store: Store,
+  logger: Logger,
   door: PeerDoor | undefined,
   found: Layout | undefined,
 ): Promise<Layout | undefined> {
   if (door === undefined) return undefined;
-  const stored = storedLayout(store);
+  const stored = readLayout(store, logger);
   if (stored !== undefined) return stored;
   const layout = found ?? (await door.findLayout());
   await storeLayout(store, layout);
@@ -129,6 +131,18 @@ class Retention {
 /** The store's knobs have the names of its options; the type checker holds that none is missing. */
 function storeOptionsOf(config: Config, retention: Retention): StoreOptions {
   return { ...config, retention: () => retention.instants() };
+}
+
+/** A layout that damage took is asked for again: the others have it, and a node alone makes the same one. */
+function readLayout(store: Store, logger: Logger): Layout | undefined {
+  try {
+    return storedLayout(store);
+  } catch (thrown) {
+    if (!(thrown instanceof CorruptionError)) throw thrown;
+    store.reportDamage(thrown);
+    logger.error("layout_lost", { reason: thrown.message });
+    return undefined;
+  }
 }
 
 interface NodeParts {

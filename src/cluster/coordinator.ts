@@ -177,7 +177,12 @@ export class Coordinator {
       replica,
       store,
       sessions,
-      fallbackActor: new FallbackActor(store, nodeId, () => counters.removed + counters.dropped),
+      fallbackActor: new FallbackActor(
+        store,
+        nodeId,
+        () => trusted.nowMs(),
+        () => counters.removed + counters.dropped,
+      ),
       trusted,
       isDurable,
       newOperationId: () =>

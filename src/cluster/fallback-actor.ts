@@ -3,13 +3,16 @@
  *
  * What a fallback has minted it hands over and forgets, so it must not go on under the same name: a later dot would claim that the forgotten ones
  * are superseded (R12). Its incarnations have the highest bit set, which no incarnation of the node itself reaches, and a new one is taken whenever a hint
- * has gone since the last mint. They come from a lease that is on disk before the first of them is used.
+ * has gone since the last mint. They come from a lease that is on disk before the first of them is used. Where the lease is lost with a damaged table they go
+ * on from the time in seconds, which no lease has reached.
  */
 import { ByteReader } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
+import { CorruptionError } from "../base/errors.ts";
 import { type Actor, makeActor } from "../causality/actor.ts";
+import { HLC_EPOCH_MS } from "../causality/hlc.ts";
 import { WriteBatch } from "../storage/store.ts";
-import { type ReplicaStore, systemKey } from "./replica-store.ts";
+import { type ReplicaStore, asCorruption, systemKey } from "./replica-store.ts";
 
 const KEY = systemKey("fallback-incarnation");
 const VERSION = 1;
@@ -22,20 +25,24 @@ export class FallbackActor {
   private readonly nodeId: Uint8Array;
   /** Hints that have gone so far. */
   private readonly removals: () => number;
-  private next: number;
-  private leaseEnd: number;
+  private readonly nowMs: () => number;
+  /** 0 before the first lease. */
+  private next = 0;
+  private leaseEnd = 0;
   private current: Actor | undefined;
   private removalsAtMint = -1;
   private renewal: Promise<void> | undefined;
 
-  constructor(store: ReplicaStore, nodeId: Uint8Array, removals: () => number) {
+  constructor(
+    store: ReplicaStore,
+    nodeId: Uint8Array,
+    nowMs: () => number,
+    removals: () => number,
+  ) {
     this.store = store;
     this.nodeId = nodeId;
+    this.nowMs = nowMs;
     this.removals = removals;
-    const stored = store.get(KEY);
-    // What an earlier process leased it may have used.
-    this.next = stored === undefined ? FIRST : readLease(stored.value);
-    this.leaseEnd = this.next;
   }
 
   /** Settles when `take` can be called; `undefined` where it can be now. */
@@ -46,12 +53,25 @@ export class FallbackActor {
   }
 
   private async renew(): Promise<void> {
+    // What an earlier process leased it may have used.
+    if (this.next === 0) this.next = this.lastLeaseEnd();
     const end = Math.min(this.next + LEASE, LAST);
     const writer = new ByteWriter(9);
     writer.u8(VERSION);
     writer.u64(end);
     await this.store.apply(new WriteBatch().put(KEY, writer.finish()));
     this.leaseEnd = end;
+  }
+
+  private lastLeaseEnd(): number {
+    try {
+      const stored = this.store.get(KEY);
+      return stored === undefined ? FIRST : readLease(stored.value);
+    } catch (thrown) {
+      const error = asCorruption(thrown);
+      if (!(error instanceof CorruptionError)) throw error;
+      return FIRST + Math.floor((this.nowMs() - HLC_EPOCH_MS) / 1000);
+    }
   }
 
   /** Requires `prepare`. */
