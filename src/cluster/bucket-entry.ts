@@ -6,11 +6,11 @@
  *
  * Of two entries for one bucket the one with the greater (hlc, node id) is later, so all nodes come to the same one.
  */
-import { ByteReader, DecodeError } from "../base/byte-reader.ts";
+import { ByteReader, DecodeError, readU32 } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import { utf8, utf8Text } from "../base/bytes.ts";
 import { NODE_ID_BYTES, readNode } from "../causality/actor.ts";
-import { crc32 } from "../kernels/kernels.ts";
+import { stateDigest } from "../kernels/kernels.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { BucketProperties } from "../quorum/operation.ts";
 
@@ -70,12 +70,15 @@ function parseExplicit(json: Uint8Array): Partial<BucketProperties> {
   }
 }
 
-/** Of the name and the entry's bytes. */
+/**
+ * Of the name and the entry's bytes. Not a CRC: hashes of entries are joined by exclusive or, under which the CRCs of names that differ alike,
+ * such as b0, b1, b2, b3, cancel out.
+ */
 export function entryHash(entry: BucketEntry): number {
   const writer = new ByteWriter(128);
-  writer.raw(utf8(entry.name));
+  writer.bytes(utf8(entry.name));
   writer.raw(encodeEntry(entry));
-  return crc32(writer.view());
+  return readU32(stateDigest(writer.view()), 0);
 }
 
 /** entries varint, each: name (string) | entry (bytes) */

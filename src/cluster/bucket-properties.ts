@@ -6,7 +6,7 @@
  *
  *   key     system key `bucket/<name>`        value   an entry of `bucket-entry.ts`
  *
- * Nodes exchange their entries (`bucket-exchange.ts`); of two for one bucket the later one stands, a deletion being one like any other. `hash` says
+ * Nodes exchange their entries (`state-exchange.ts`); of two for one bucket the later one stands, a deletion being one like any other. `hash` says
  * whether two nodes have the same.
  */
 import { compareBytes, prefixSuccessor, utf8Text } from "../base/bytes.ts";
@@ -70,7 +70,7 @@ export class Buckets {
   private readonly isIncomplete: boolean;
 
   /**
-   * @param newStamp later than all before
+   * @param newStamp later than all that this node gave out before
    * @param onChange entries are not what they were
    */
   constructor(
@@ -156,7 +156,7 @@ export class Buckets {
     if (this.listed.size >= LISTED_BUCKETS_MAX) return;
     const { name, explicit } = bucket;
     // After a deletion the bucket is there again only under a later stamp.
-    const stamp = this.entries.has(name) ? this.newStamp() : FIRST_STAMP;
+    const stamp = this.entries.has(name) ? this.stampAfter(name) : FIRST_STAMP;
     const entry = { ...stamp, name, explicit, isDeleted: false };
     batch.put(systemKey(KEY_PREFIX + name), encodeEntry(entry));
     this.keep(entry);
@@ -178,15 +178,23 @@ export class Buckets {
     const before = this.get(name);
     const explicit = mode === "put" ? properties : { ...before.explicit, ...properties };
     checkProperties({ ...DEFAULT_BUCKET_PROPERTIES, ...explicit });
-    const entry = { ...this.newStamp(), name, explicit, isDeleted: false };
+    const entry = { ...this.stampAfter(name), name, explicit, isDeleted: false };
     await this.write([entry]);
     return entry;
   }
 
   async delete(name: string): Promise<BucketEntry> {
-    const entry = { ...this.newStamp(), name, explicit: {}, isDeleted: true };
+    const entry = { ...this.stampAfter(name), name, explicit: {}, isDeleted: true };
     await this.write([entry]);
     return entry;
+  }
+
+  /** Later than what is known of the bucket, however far ahead the clock was that stamped it. */
+  private stampAfter(name: string): BucketStamp {
+    const stamp = this.newStamp();
+    const known = this.entries.get(name);
+    if (known === undefined || isLater(stamp, known)) return stamp;
+    return { ...stamp, hlc: known.hlc + 1 };
   }
 
   /** Takes over what is later than our own; settles when that is durable. Throws `bad-property` for what no bucket can have. */
