@@ -185,8 +185,7 @@ export class Coordinator {
       ),
       trusted,
       isDurable,
-      newOperationId: () =>
-        others?.randomBytes(OPERATION_ID_BYTES) ?? new Uint8Array(OPERATION_ID_BYTES),
+      newOperationId: operationIds(others?.randomBytes(OPERATION_ID_BYTES)),
       answerOf: ({ bucket, address }, { record, nowMs, conflictDropped }) =>
         answerRecord(
           decodeRecord(record),
@@ -434,6 +433,17 @@ export class Coordinator {
   private tokenizer({ fingerprint }: KeyAddress): { tokens: ContextTokens; fingerprint: number } {
     return { tokens: this.tokens, fingerprint };
   }
+}
+
+/** Chance once, then a count: unique for as long as this process lives, and in no other. */
+function operationIds(start = new Uint8Array(OPERATION_ID_BYTES)): () => Uint8Array {
+  let count = 0;
+  return () => {
+    const id = start.slice();
+    count++;
+    for (let at = 0, rest = count; rest > 0; at++, rest = Math.floor(rest / 256)) id[at] = rest;
+    return id;
+  };
 }
 
 function resultOf({ context, answer, acks, session, isReplay }: CoordinatedWrite): WriteResult {

@@ -51,11 +51,15 @@ export class ReplicaSet {
 
   /** Owners that may mint, in ring order; those that nobody should wait for now come last. */
   minters(): NodeId[] {
-    const serving = this.owners.filter((node) => this.view.isServing(node) && !this.isDown(node));
-    return [
-      ...serving.filter((node) => this.isReachable(node)),
-      ...serving.filter((node) => !this.isReachable(node)),
-    ];
+    const minters: NodeId[] = [];
+    let unreachable: NodeId[] | undefined;
+    for (const node of this.owners) {
+      if (!this.view.isServing(node) || this.isDown(node)) continue;
+      if (this.isReachable(node)) minters.push(node);
+      else (unreachable ??= []).push(node);
+    }
+    if (unreachable !== undefined) minters.push(...unreachable);
+    return minters;
   }
 
   /** The next healthy node on the walk that has not stood in yet. */
@@ -88,10 +92,10 @@ export class ReplicaSet {
 
   /** Acknowledgements that a write can hope for now. */
   countPossible(isSloppy: boolean): { readonly all: number; readonly primary: number } {
-    const primary = this.owners.filter((owner) => !this.isDown(owner)).length;
-    const all = isSloppy
-      ? Math.min(this.owners.length, primary + this.fallbacks().length)
-      : primary;
-    return { all, primary };
+    let primary = 0;
+    for (const owner of this.owners) if (!this.isDown(owner)) primary++;
+    const missing = this.owners.length - primary;
+    const standing = isSloppy && missing > 0 ? Math.min(missing, this.fallbacks().length) : 0;
+    return { all: primary + standing, primary };
   }
 }
