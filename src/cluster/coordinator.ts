@@ -43,6 +43,7 @@ import { encodeState } from "./join-states.ts";
 import { answerRecord } from "./key-state.ts";
 import { Listing } from "./listing.ts";
 import { LocalReads } from "./local-reads.ts";
+import { OPERATION_ID_BYTES, operationIds } from "./operation-ids.ts";
 import { type Company, type OtherNodes, nobodyElse } from "./other-nodes.ts";
 import { QuorumReads } from "./quorum-reads.ts";
 import { ReadRepair } from "./read-repair.ts";
@@ -50,8 +51,6 @@ import { Replica, type ReplicaCounters } from "./replica.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 import { TrustedClock } from "./trusted-clock.ts";
 import { WriteStamps } from "./write-stamps.ts";
-
-const OPERATION_ID_BYTES = 16;
 
 export interface CoordinatorOptions {
   /** Open, with the retention of `causality/retention.ts`. */
@@ -433,17 +432,6 @@ export class Coordinator {
   private tokenizer({ fingerprint }: KeyAddress): { tokens: ContextTokens; fingerprint: number } {
     return { tokens: this.tokens, fingerprint };
   }
-}
-
-/** Chance once, then a count: unique for as long as this process lives, and in no other. */
-function operationIds(start = new Uint8Array(OPERATION_ID_BYTES)): () => Uint8Array {
-  let count = 0;
-  return () => {
-    const id = start.slice();
-    count++;
-    for (let at = 0, rest = count; rest > 0; at++, rest = Math.floor(rest / 256)) id[at] = rest;
-    return id;
-  };
 }
 
 function resultOf({ context, answer, acks, session, isReplay }: CoordinatedWrite): WriteResult {
