@@ -61,6 +61,7 @@ export class GossipService {
   private readonly pulling = new Set<NodeId>();
   private layout: Layout;
   private timer: Timer | undefined;
+  private timerDueMs = 0;
   private isStarted = false;
 
   constructor(options: GossipServiceOptions) {
@@ -114,10 +115,17 @@ export class GossipService {
     return this.options.clock.monoMs();
   }
 
+  /** Never later than it was due: datagrams that come faster than one a millisecond must not put the tick off for ever. */
   private tickLater(): void {
+    const nowMs = this.nowMs();
+    const dueMs = nowMs + Math.min(TICK_MS_MAX, Math.max(1, this.membership.nextTickMs - nowMs));
+    if (this.timer !== undefined && this.timerDueMs <= dueMs) return;
     this.timer?.cancel();
-    const waitMs = Math.min(TICK_MS_MAX, Math.max(1, this.membership.nextTickMs - this.nowMs()));
-    this.timer = this.options.clock.after(waitMs, () => this.tick());
+    this.timerDueMs = dueMs;
+    this.timer = this.options.clock.after(dueMs - nowMs, () => {
+      this.timer = undefined;
+      this.tick();
+    });
   }
 
   private tick(): void {

@@ -41,6 +41,7 @@ export class Entry {
   probedMs = -Infinity;
   staleMs = -Infinity;
   askedMs = -Infinity;
+  defendedMs = -Infinity;
   newer: Entry | undefined = undefined;
   older: Entry | undefined = undefined;
 

@@ -353,7 +353,18 @@ export class Membership {
     else if (kind === "indirect-ack") this.#prober.hearIndirectAck(message);
     const asks = entry.isBehind && turn.nowMs - entry.askedMs >= this.#intervalMs;
     if (asks) entry.askedMs = turn.nowMs;
-    if (asks || turn.owesRecord) this.#courier.sendTo(entry, "news", turn, 0, to);
+    const owes = turn.owesRecord && this.#mayDefend(entry, turn);
+    if (asks || owes) this.#courier.sendTo(entry, "news", turn, 0, to);
+  }
+
+  /**
+   * Once in an interval, unless there is a new record to show: two nodes that each have the other for down would answer accusation with accusation
+   * without end, and each copy that the network makes would start another such chain.
+   */
+  #mayDefend(entry: Entry, { nowMs, refutedAs }: Turn): boolean {
+    if (refutedAs === undefined && nowMs - entry.defendedMs < this.#intervalMs) return false;
+    entry.defendedMs = nowMs;
+    return true;
   }
 
   /** Differences are normal while news spread; what lasts longer is mended by an exchange. */

@@ -1,0 +1,257 @@
+/**
+ * One run over a seed: a cluster, clients, faults from a plan; then everything heals, comes to rest, and is judged.
+ *
+ *   form -> set the buckets -> clients and faults at once -> heal, restart -> rest -> read every key at ALL -> check
+ *
+ * A violation carries the seed, the plan and everything that happened to its key.
+ */
+import type { KnobKey } from "../../src/config.ts";
+import {
+  checkAnswered,
+  checkEqualOwners,
+  checkHintBytes,
+  checkNoHints,
+  checkOneRing,
+  type Waited,
+} from "./checkers/calm.ts";
+import { DotBook, checkClocks, checkDots } from "./checkers/dots.ts";
+import { checkQuorumReads, checkSessions } from "./checkers/order.ts";
+import { checkVersions } from "./checkers/versions.ts";
+import { BUCKETS, Client, finalRead, propertiesOf } from "./cluster-clients.ts";
+import { type Fault, type FaultKind, Nemesis, drawPlan } from "./cluster-faults.ts";
+import { History, type Operation, type Violation } from "./cluster-history.ts";
+import { type HeldHints, SimCluster } from "./sim-cluster.ts";
+
+export interface ClusterRunOptions {
+  readonly seed: number | string;
+  readonly nodes?: number;
+  readonly racks?: number;
+  readonly clients?: number;
+  readonly durationMs?: number;
+  readonly keysPerBucket?: number;
+  readonly kinds?: readonly FaultKind[];
+  readonly flags?: Partial<Record<KnobKey, string>>;
+}
+
+export interface ClusterRunResult {
+  readonly operations: number;
+  readonly ok: number;
+  readonly failed: number;
+  readonly unknown: number;
+  readonly dots: number;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly virtualMs: number;
+  readonly events: number;
+  readonly trace: string;
+}
+
+const HINT_BYTES_MAX = 64 * 1024;
+const LOOK_EVERY_MS = 500;
+/** Longer than any timeout of a client: what they have sent has ended. */
+const CLIENTS_END_MS = 10_000;
+/** For the repairs that the final reads have begun. */
+const REPAIR_MS = 3000;
+/** Fewer acknowledged operations prove nothing (FAULTS.md 2.10). */
+export const OK_SHARE_MIN = 0.3;
+
+/** @throws Error with the seed and everything that is known, at the first violation */
+export function clusterRun(options: ClusterRunOptions): ClusterRunResult {
+  return new ClusterRun(options).run();
+}
+
+class ClusterRun {
+  private readonly options: ClusterRunOptions;
+  private readonly durationMs: number;
+  private readonly cluster: SimCluster;
+  private readonly history = new History();
+  private readonly book = new DotBook();
+  private readonly nemesis: Nemesis;
+  private readonly plan: readonly Fault[];
+  private readonly waits: Waited[] = [];
+  private readonly violations: Violation[] = [];
+  private startMs = 0;
+
+  constructor(options: ClusterRunOptions) {
+    const { seed, nodes = 5, durationMs = 12_000, kinds, racks, flags } = options;
+    this.options = options;
+    this.durationMs = durationMs;
+    this.cluster = new SimCluster(seed, {
+      nodes,
+      ...(racks !== undefined && { racks }),
+      flags: { hintBytesMax: "64KiB", ...flags } as never,
+      tap: (record, kind) => this.book.noteRecord(record, `message ${kind}`),
+    });
+    this.plan = drawPlan(seed, { nodes, durationMs, ...(kinds && { kinds }) });
+    this.nemesis = new Nemesis(this.cluster);
+  }
+
+  run(): ClusterRunResult {
+    const { cluster } = this;
+    cluster.form();
+    this.setBuckets();
+    this.startMs = cluster.nowMs;
+    this.nemesis.schedule(this.plan);
+    const clients = this.startClients();
+    this.watchHints();
+    cluster.world.run(this.durationMs);
+    cluster.world.runUntil(clients, this.durationMs + CLIENTS_END_MS);
+    this.comeToRest();
+    this.judge(this.readAll());
+    return this.result();
+  }
+
+  private setBuckets(): void {
+    const { cluster } = this;
+    for (const kind of BUCKETS) {
+      const init = { method: "PUT", body: propertiesOf(kind), headers: JSON_BODY };
+      const { status, text } = cluster.request(0, `/v1/buckets/${kind.name}`, init);
+      if (status !== 200 && status !== 204) throw cluster.broken(`bucket ${kind.name}: ${text}`);
+    }
+    cluster.waitFor("all know the buckets", () => this.haveAllBuckets(), 10_000);
+  }
+
+  private haveAllBuckets(): boolean {
+    const { cluster } = this;
+    const all = BUCKETS.map(({ name }) => `/v1/buckets/${name}`);
+    const textOf = (i: number): string => all.map((path) => cluster.request(i, path).text).join();
+    const first = textOf(0);
+    return cluster.names.every((_, i) => textOf(i) === first);
+  }
+
+  private startClients(): Promise<unknown> {
+    const { cluster, history, waits, options } = this;
+    const { clients = 5, keysPerBucket = 3 } = options;
+    const untilMs = cluster.nowMs + this.durationMs;
+    const wasDisturbed = (node: number, sinceMs: number): boolean =>
+      this.wasDisturbed(node, sinceMs - this.startMs);
+    return Promise.all(
+      Array.from({ length: clients }, (_, i) => {
+        const name = `c${i + 1}`;
+        const parts = { cluster, history, name, keysPerBucket, untilMs, waits, wasDisturbed };
+        return new Client(parts).run();
+      }),
+    );
+  }
+
+  /** Was `node` paused or killed, by the plan, between `sinceMs` of the run and now? */
+  private wasDisturbed(node: number, sinceMs: number): boolean {
+    const nowMs = this.cluster.nowMs - this.startMs;
+    return this.plan.some(
+      ({ kind, atMs, forMs, nodes }) =>
+        ["crash", "power loss", "all crash", "pause"].includes(kind) &&
+        nodes.includes(node) &&
+        atMs <= nowMs &&
+        atMs + forMs >= sinceMs,
+    );
+  }
+
+  private watchHints(): void {
+    const { cluster } = this;
+    const endMs = cluster.nowMs + this.durationMs;
+    const look = async (): Promise<void> => {
+      for (let i = 0; cluster.nowMs < endMs; i = (i + 1) % cluster.names.length) {
+        await cluster.sleep(LOOK_EVERY_MS);
+        const heard = await cluster.send(i, "/v1/admin/hints");
+        if (typeof heard === "string" || heard.status !== 200) continue;
+        const { targets } = JSON.parse(heard.text) as { targets: HeldHints[] };
+        // Each target's sum is over all holders.
+        const bytesMax = HINT_BYTES_MAX * cluster.names.length;
+        this.violations.push(...checkHintBytes(cluster.names[i]!, targets, bytesMax));
+      }
+    };
+    void look();
+  }
+
+  private comeToRest(): void {
+    const { cluster } = this;
+    cluster.heal();
+    const isUp = (): boolean => cluster.names.every((_, i) => cluster.isUp(i));
+    cluster.waitFor("all are up again", isUp, this.durationMs);
+    cluster.quiesce();
+  }
+
+  private readAll(): Operation[] {
+    const { cluster, history } = this;
+    const places = new Map(history.operations.map((own) => [`${own.bucket.name}/${own.key}`, own]));
+    const finals = [...places.values()].map(({ bucket, key }) =>
+      cluster.world.runUntil(finalRead(cluster, history, bucket, key)),
+    );
+    cluster.world.run(REPAIR_MS);
+    return finals;
+  }
+
+  private judge(finals: readonly Operation[]): void {
+    const { history, book, cluster } = this;
+    this.violations.push(
+      ...checkVersions(history, finals),
+      ...checkDots(history, book),
+      ...checkClocks(history),
+      ...checkSessions(history),
+      ...checkQuorumReads(history),
+      ...checkAnswered(this.waits),
+      ...finals.flatMap(({ bucket, key }) =>
+        checkEqualOwners(`${bucket.name}/${key}`, cluster.explain(0, bucket.name, key)),
+      ),
+      ...checkOneRing(this.rings()),
+      ...checkNoHints(cluster.hintsAt(0)),
+    );
+    if (cluster.isFailed) throw cluster.broken(cluster.failures.join("; "));
+    if (this.violations.length > 0) throw this.report();
+    const { ok, operations } = this.result();
+    if (ok < OK_SHARE_MIN * operations)
+      throw cluster.broken(`only ${ok} of ${operations} operations were answered`);
+  }
+
+  private rings(): Map<string, string> {
+    const { cluster } = this;
+    return new Map(
+      cluster.names.map((name, i) => {
+        const ring = cluster.json<Ring>(i, "/v1/cluster/ring");
+        const owners = ring.partitions.map((own) => own.owners.join());
+        return [name, `${ring.layoutVersion} ${owners.join(";")}`];
+      }),
+    );
+  }
+
+  private report(): Error {
+    const { violations, history, plan, startMs } = this;
+    const first = violations[0]!;
+    const lines = violations
+      .slice(0, 20)
+      .map(({ invariant, message, key }) => `${invariant} ${key}: ${message}`);
+    const faults = plan.map(({ atMs, forMs, ...rest }) => {
+      const from = (startMs + atMs).toFixed(0);
+      return `  ${from}-${(startMs + atMs + forMs).toFixed(0)} ${JSON.stringify(rest)}`;
+    });
+    const key = history.byKey().has(first.key)
+      ? first.key
+      : (violations.find(({ key: own }) => history.byKey().has(own))?.key ?? "");
+    return this.cluster.broken(
+      `${violations.length} violations\n${lines.join("\n")}\nfaults:\n${faults.join("\n")}\n${key}:\n${history.describe(key)}`,
+    );
+  }
+
+  private result(): ClusterRunResult {
+    const { history, cluster, book, nemesis } = this;
+    const countOf = (outcome: Operation["outcome"]): number =>
+      history.operations.filter((own) => own.outcome === outcome).length;
+    return {
+      operations: history.operations.length,
+      ok: countOf("ok"),
+      failed: countOf("fail"),
+      unknown: countOf("info"),
+      dots: book.count,
+      faults: Object.fromEntries(nemesis.counts),
+      virtualMs: Math.round(cluster.nowMs),
+      events: cluster.world.scheduler.trace.eventCount,
+      trace: cluster.world.scheduler.trace.digest(),
+    };
+  }
+}
+
+const JSON_BODY = { "Content-Type": "application/json" };
+
+interface Ring {
+  readonly layoutVersion: number;
+  readonly partitions: readonly { readonly owners: readonly string[] }[];
+}

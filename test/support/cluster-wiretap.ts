@@ -1,0 +1,59 @@
+/**
+ * Listens on the links between simulated nodes: every message is decoded once more on its arrival, and what it says of records is passed on. So a dot that
+ * stands for two values is found wherever it travels, also where no client ever reads it (S5).
+ */
+import { DecodeError } from "../../src/base/byte-reader.ts";
+import { type Record, decodeRecord } from "../../src/causality/record.ts";
+import { FrameReader, VERSIONS } from "../../src/cluster/peer-protocol.ts";
+import type { Link, LinkEvents, PeerPorts } from "../../src/ports/transport.ts";
+
+/** Hears each record that arrives somewhere. */
+export type Tap = (record: Record, kind: string) => void;
+
+export function tapped(ports: PeerPorts, tap: Tap): PeerPorts {
+  const { transport, datagrams } = ports;
+  const listening = (open: (link: Link) => LinkEvents) => (link: Link) => heard(open(link), tap);
+  return {
+    datagrams,
+    transport: {
+      connect: (to, hello, timeoutMs, open) =>
+        transport.connect(to, hello, timeoutMs, listening(open)),
+      onConnect: (accept) =>
+        transport.onConnect((hello, from) => {
+          const answer = accept(hello, from);
+          return answer.kind === "refused" ? answer : { ...answer, open: listening(answer.open) };
+        }),
+      close: () => transport.close(),
+    },
+  };
+}
+
+function heard(events: LinkEvents, tap: Tap): LinkEvents {
+  return {
+    message: (bytes) => {
+      tellRecords(bytes, tap);
+      events.message(bytes);
+    },
+    ended: (reason) => events.ended(reason),
+  };
+}
+
+function tellRecords(message: Uint8Array, tap: Tap): void {
+  const frames = new FrameReader(message, VERSIONS.max);
+  while (frames.next()) {
+    const body = frames.isReply ? frames.readReply() : frames.readRequest();
+    if (body === undefined || !("record" in body) || body.record.length === 0) continue;
+    const record = body.kind === "record" ? recordOrSide(body.record) : decodeRecord(body.record);
+    if (record !== undefined) tap(record, body.kind);
+  }
+}
+
+/** A read may also have asked for the memory of an `Idempotency-Key`, whose bytes are something else. */
+function recordOrSide(bytes: Uint8Array): Record | undefined {
+  try {
+    return decodeRecord(bytes);
+  } catch (thrown) {
+    if (thrown instanceof DecodeError) return undefined;
+    throw thrown;
+  }
+}
