@@ -77,15 +77,25 @@ function mergeEntries<P>(x: Entry<P>, y: Entry<P>): Entry<P> {
   return { actor: x.actor, counterMax: Math.max(x.counterMax, y.counterMax), values };
 }
 
-/**
- * Without the values that `context` covers. The vector does not move: counters that the context claims beyond what is known here
- * have no effect, so no client can shadow a future write (R13).
- */
+/** Without the values that `context` covers. The vector does not move. */
 export function discard<P>(state: Siblings<P>, context: CausalContext): Siblings<P> {
   return state.map((entry) => {
     const values = entry.values.filter((value) => !covers(context, entry.actor, value.counter));
     return values.length === entry.values.length ? entry : { ...entry, values };
   });
+}
+
+/**
+ * The state after everything in the vector of `context` was seen and replaced, also what never came here: when it comes later it is known to be
+ * superseded. Only for a context that this cluster has sealed: whoever could claim counters could shadow future writes (R13).
+ */
+export function supersede<P>(state: Siblings<P>, context: CausalContext): Siblings<P> {
+  const vector = context.entries.map(({ actor, counter }) => ({
+    actor,
+    counterMax: counter,
+    values: [],
+  }));
+  return merge(discard(state, context), vector);
 }
 
 /** With one new value. `counter` must be above all that the state knows of `actor`. */

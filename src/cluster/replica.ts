@@ -16,6 +16,7 @@ import { ByteWriter } from "../base/byte-writer.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { CorruptionError, HutchError } from "../base/errors.ts";
 import type { Actor } from "../causality/actor.ts";
+import { counterOf } from "../causality/causal-context.ts";
 import type { ContextTokens, DecodedContext } from "../causality/context-token.ts";
 import { DRIFT_REJECT_MS, HybridClock } from "../causality/hlc.ts";
 import { collapse, maxHlc } from "../causality/lww.ts";
@@ -214,7 +215,9 @@ export class Replica {
     nowMs: number,
     actor: Actor,
   ): WriteSetting {
-    const counter = this.clock.tick(nowMs, entryOf(before, actor)?.counterMax ?? 0);
+    const held = entryOf(before, actor)?.counterMax ?? 0;
+    const claimed = context === undefined ? 0 : counterOf(context, actor);
+    const counter = this.clock.tick(nowMs, Math.max(held, claimed));
     return { properties, context, actor, counter, nowMs };
   }
 

@@ -1,11 +1,11 @@
 /**
  * What a write makes of a key's state: section 1 of the rules as one pure function.
  *
- *   before --(drop what the write's context covers)--> kept --(append the new dot)--> after
+ *   before --(drop what the write's context covers, and know it for superseded)--> kept --(append the new dot)--> after
  *
  * The context is (D3, R10, R21):
  *   lww bucket             all that the minter holds; the client's own context only moves the clock
- *   a client context       exactly that, clamped to what is known (R13)
+ *   a client context       exactly that, whether the minter holds it or not: its seal says that somebody here has shown it (R13)
  *   a delete without one   all that the minter holds
  *   a put without one      all that the minter holds, or nothing where the bucket says `blindPut: "sibling"`
  */
@@ -23,7 +23,7 @@ import { distinctValues, isDead } from "../causality/distinct.ts";
 import { maxHlc, newestFirst } from "../causality/lww.ts";
 import { type Payload, tombstone } from "../causality/payload.ts";
 import type { Record } from "../causality/record.ts";
-import { append, clampContext, contextOf, discard, entryOf } from "../causality/siblings.ts";
+import { append, clampContext, contextOf, entryOf, supersede } from "../causality/siblings.ts";
 import type { BucketProperties, WriteRequest } from "../quorum/operation.ts";
 
 export interface WriteSetting {
@@ -52,13 +52,13 @@ export function decideWrite(
 ): WriteDecision {
   const { actor, counter, context } = setting;
   const superseded = supersededBy(before, request, setting);
-  const kept = discard(before, superseded);
+  const kept = supersede(before, superseded);
   const hlc = Math.max(counter, maxHlc(before) + 1, (context?.hlc ?? 0) + 1);
   const payload = payloadOf(before, superseded, request, setting, hlc);
   const after = boundEntries(append(kept, actor, counter, payload));
   return {
     after,
-    seen: seenAfter(clampContext(superseded, before), after, actor, counter),
+    seen: seenAfter(clampContext(superseded, kept), after, actor, counter),
     seenHlc: hlc,
     conflictDropped: conflictsDropped(before, setting),
   };

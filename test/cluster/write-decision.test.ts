@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { joinActor } from "../../src/causality/actor.ts";
 import { tombstone } from "../../src/causality/payload.ts";
 import type { Record } from "../../src/causality/record.ts";
+import { merge, valueCount } from "../../src/causality/siblings.ts";
 import { decideWrite } from "../../src/cluster/write-decision.ts";
 import { DEFAULT_BUCKET_PROPERTIES } from "../../src/quorum/operation.ts";
 import { PUT } from "../support/one-node.ts";
@@ -27,21 +28,32 @@ test("R21: a write is stamped above all that the state and the context hold, wha
   expect(decideWrite([], PUT, setting).seenHlc).toBe(100);
 });
 
-test("R13: a context never inserts an actor or moves a counter", () => {
-  const entries = [
-    { actor: joinActor("00000000000000a1", 1), counter: 7 },
-    { actor: OTHER, counter: 2 ** 52 },
-  ];
-  const context = { entries, dots: [], hlc: 1 };
+test("R13: what a sealed context covers is replaced, also what the minter has never seen", () => {
+  const elsewhere = joinActor("00000000000000a1", 1);
+  const context = {
+    entries: [
+      { actor: elsewhere, counter: 7 },
+      { actor: OTHER, counter: 6 },
+    ],
+    dots: [],
+    hlc: 1,
+  };
   const { after, seen } = decideWrite(before, PUT, { ...setting, context });
   expect(after.map(({ actor, counterMax }) => [actor, counterMax])).toEqual([
+    [elsewhere, 7],
     [ME, 100],
-    [OTHER, 5],
+    [OTHER, 6],
   ]);
   expect(seen.entries).toEqual([
+    { actor: elsewhere, counter: 7 },
     { actor: ME, counter: 100 },
-    { actor: OTHER, counter: 5 },
+    { actor: OTHER, counter: 6 },
   ]);
+  // The replaced value comes from an owner that the minter could not ask: it is no sibling.
+  const late: Record = [
+    { actor: elsewhere, counterMax: 7, values: [{ counter: 7, payload: tombstone(1) }] },
+  ];
+  expect(valueCount(merge(late, after))).toBe(1);
 });
 
 test("R10: in a lww bucket a client's context does not decide what is replaced", () => {
