@@ -1,0 +1,99 @@
+/**
+ * Dots and clocks: S5 and S6.
+ *
+ *   S5  a dot never stands for two values: in reads, in answers, in every message between nodes
+ *   S6  the clock of a node never goes back: of two writes that it has minted one after the other, the second has the greater counter
+ */
+import type { Record } from "../../../src/causality/record.ts";
+import { dotText } from "../../../src/causality/actor.ts";
+import {
+  type History,
+  type Operation,
+  type Violation,
+  isWrite,
+  parseDot,
+  placeOf,
+} from "../cluster-history.ts";
+
+const DELETED = "(deleted)";
+
+/** What each dot stands for, from all who have said so. */
+export class DotBook {
+  readonly violations: Violation[] = [];
+  private readonly meanings = new Map<string, string>();
+
+  get count(): number {
+    return this.meanings.size;
+  }
+
+  /** @param key for people; the same dot on two keys is a violation as well */
+  note(dot: string, meaning: string, key: string): void {
+    const known = this.meanings.get(dot);
+    if (known === undefined) this.meanings.set(dot, meaning);
+    else if (known !== meaning)
+      this.violations.push({
+        invariant: "S5",
+        message: `dot ${dot} stands for "${known}" and for "${meaning}"`,
+        key,
+      });
+  }
+
+  /** For `SimClusterOptions.tap`. */
+  noteRecord(record: Record, kind: string): void {
+    for (const { actor, values } of record)
+      for (const { counter, payload } of values) {
+        const meaning = payload.isTombstone ? DELETED : new TextDecoder().decode(payload.value);
+        this.note(dotText(actor, counter), meaning, kind);
+      }
+  }
+
+  noteOperation(operation: Operation): void {
+    const key = placeOf(operation);
+    for (const { dot, value } of operation.versions) this.note(dot, value ?? DELETED, key);
+    if (operation.dot === "") return;
+    this.note(operation.dot, operation.kind === "put" ? operation.value : DELETED, key);
+  }
+}
+
+export function checkDots(history: History, book: DotBook = new DotBook()): Violation[] {
+  for (const operation of history.operations)
+    if (operation.outcome === "ok") book.noteOperation(operation);
+  return book.violations;
+}
+
+/** S6 by what clients were told: real time orders writes whose intervals do not overlap. */
+export function checkClocks(history: History): Violation[] {
+  const byNode = new Map<string, Operation[]>();
+  for (const write of history.operations) {
+    if (!isWrite(write) || write.outcome !== "ok") continue;
+    // The answer of a retry is that of the first attempt: its dot is from then.
+    if (write.attempts.length > 1) continue;
+    const { node } = parseDot(write.dot);
+    if (!byNode.has(node)) byNode.set(node, []);
+    byNode.get(node)!.push(write);
+  }
+  return [...byNode.values()].flatMap(checkClockOfNode);
+}
+
+function checkClockOfNode(writes: readonly Operation[]): Violation[] {
+  const byStart = writes.toSorted((a, b) => a.startMs - b.startMs);
+  const byEnd = writes.toSorted((a, b) => a.endMs - b.endMs);
+  const violations: Violation[] = [];
+  let ended = 0;
+  let greatest: Operation | undefined;
+  for (const write of byStart) {
+    while (ended < byEnd.length && byEnd[ended]!.endMs < write.startMs) {
+      const other = byEnd[ended++]!;
+      if (greatest === undefined || counterOf(other) > counterOf(greatest)) greatest = other;
+    }
+    if (greatest !== undefined && counterOf(greatest) >= counterOf(write))
+      violations.push({
+        invariant: "S6",
+        message: `the clock went back: ${write.dot} of #${write.id} came after ${greatest.dot} of #${greatest.id}`,
+        key: placeOf(write),
+      });
+  }
+  return violations;
+}
+
+const counterOf = ({ dot }: Operation): number => parseDot(dot).counter;

@@ -1,0 +1,101 @@
+/**
+ * What a client may rely on from one answer to the next: sessions (R7, I7) and quorum reads (R2, I6).
+ *
+ *   session      every read covers what the session has read of the key (monotonic reads) and the dots that it has written (read your writes)
+ *   quorum       what a quorum of *owners* has answered once, every later quorum of owners covers; what a quorum of owners has acknowledged too
+ *
+ * "Later" is real time: it starts after the other has ended. The condition of the quorum rule: of every answer at least floor(n/2)+1 replies came
+ * from serving owners (`primary` in `X-Replies` and `X-Acks`), and none of the earlier read's from a fallback, because copies of fallbacks overlap with
+ * nobody (R3). In a strict bucket that is always so.
+ */
+import {
+  type History,
+  type Operation,
+  type Seen,
+  type Violation,
+  covers,
+  coversAll,
+  isWrite,
+} from "../cluster-history.ts";
+import { name } from "./versions.ts";
+
+const QUORUM = 2; // of the three copies that all buckets of the runs have
+
+export function checkSessions(history: History): Violation[] {
+  const sessions = new Map<string, Operation[]>();
+  for (const operation of history.operations) {
+    if (operation.session === "" || operation.outcome !== "ok") continue;
+    if (!sessions.has(operation.session)) sessions.set(operation.session, []);
+    sessions.get(operation.session)!.push(operation);
+  }
+  return [...sessions.values()].flatMap(checkSession);
+}
+
+/** One session has one operation at a time, so the order of its operations is that of the history. */
+function checkSession(operations: readonly Operation[]): Violation[] {
+  const violations: Violation[] = [];
+  const written = new Map<string, Operation[]>();
+  const read = new Map<string, Operation>();
+  for (const operation of operations) {
+    const key = `${operation.bucket.name}/${operation.key}`;
+    if (isWrite(operation)) {
+      written.set(key, [...(written.get(key) ?? []), operation]);
+      continue;
+    }
+    for (const write of written.get(key) ?? [])
+      if (!covers(operation.seen, write.dot))
+        violations.push({
+          invariant: "R7",
+          message: `${name(operation)} does not cover its own ${name(write)}`,
+          key,
+        });
+    const before = read.get(key);
+    if (before !== undefined && !coversAll(operation.seen, before.seen))
+      violations.push({
+        invariant: "R7",
+        message: `${name(operation)} goes back behind ${name(before)} of its session`,
+        key,
+      });
+    read.set(key, operation);
+  }
+  return violations;
+}
+
+export function checkQuorumReads(history: History): Violation[] {
+  return [...history.byKey()].flatMap(([key, operations]) => checkKey(key, operations));
+}
+
+function checkKey(key: string, operations: readonly Operation[]): Violation[] {
+  const earlier = operations.filter(isSettled).toSorted((a, b) => a.endMs - b.endMs);
+  const later = operations.filter(isQuorumRead);
+  const violations: Violation[] = [];
+  const known: Operation[] = [];
+  let ended = 0;
+  for (const read of later) {
+    while (ended < earlier.length && earlier[ended]!.endMs < read.startMs)
+      known.push(earlier[ended++]!);
+    for (const before of known)
+      if (!coversClaim(read.seen, before))
+        violations.push({
+          invariant: isWrite(before) ? "R3" : "I6",
+          message: `${name(read)} at a quorum does not know what ${name(before)} was told before`,
+          key,
+        });
+  }
+  return violations;
+}
+
+/** Does a quorum of owners hold what this answer spoke of? */
+function isSettled(operation: Operation): boolean {
+  if (operation.outcome !== "ok" || operation.primary < QUORUM) return false;
+  if (isWrite(operation)) return true;
+  return operation.primary === operation.ok && !operation.isRepairIncomplete;
+}
+
+function isQuorumRead(operation: Operation): boolean {
+  return operation.kind === "get" && operation.outcome === "ok" && operation.primary >= QUORUM;
+}
+
+function coversClaim(seen: Seen, before: Operation): boolean {
+  return isWrite(before) ? covers(seen, before.dot) : coversAll(seen, before.seen);
+}

@@ -1,0 +1,165 @@
+/**
+ * Judges what reads show of the versions of a key: S1 to S4.
+ *
+ *   S2  every value was sent by somebody, to this key, before the read ended, by a write that has not surely failed
+ *   S1  a version that a read knows of (its context covers the dot) and does not show has been *replaced* by somebody;
+ *       and the final read knows of every acknowledged write
+ *   S3  a read that knows of a write does not show what that write has replaced: what was deleted stays deleted
+ *   S4  of two siblings none has replaced the other
+ *
+ * Who may have replaced version d, written by w:
+ *   a write with a context                       exactly what its context covered
+ *   one without (a delete, or a blind put where
+ *   the bucket lets it supersede), acknowledged  what the context of its answer covers, besides itself: that is what its minter held
+ *   the same, without an answer                  perhaps anything that was there: nobody can say, so it may have
+ *   in lww                                       whoever has a greater timestamp, and writes without an answer
+ */
+import {
+  type History,
+  NOTHING_SEEN,
+  type Operation,
+  type Seen,
+  type Version,
+  type Violation,
+  covers,
+  isWrite,
+  placeOf,
+} from "../cluster-history.ts";
+
+/** A write without an answer takes effect within its own deadline and the replicas' (N1), long before this. */
+const STRAY_MS_MAX = 20_000;
+
+/** @param finals reads at ALL of every key, after everything has healed */
+export function checkVersions(history: History, finals: readonly Operation[]): Violation[] {
+  const byKey = history.byKey();
+  const final = new Map(finals.map((read) => [placeOf(read), read]));
+  return [...byKey].flatMap(([key, operations]) => checkKey(key, operations, final.get(key)));
+}
+
+function checkKey(
+  key: string,
+  operations: readonly Operation[],
+  final: Operation | undefined,
+): Violation[] {
+  const judge = new KeyJudge(key, operations);
+  for (const read of operations)
+    if (read.kind === "get" && read.outcome === "ok" && read !== final) judge.read(read);
+  if (final !== undefined) judge.final(final);
+  return judge.violations;
+}
+
+class KeyJudge {
+  readonly violations: Violation[] = [];
+  private readonly key: string;
+  private readonly writes: readonly Operation[];
+  private readonly byValue = new Map<string, Operation>();
+
+  constructor(key: string, operations: readonly Operation[]) {
+    this.key = key;
+    this.writes = operations.filter(isWrite);
+    for (const write of this.writes) if (write.kind === "put") this.byValue.set(write.value, write);
+  }
+
+  read(read: Operation): void {
+    const shown = new Set(read.versions.map(({ dot }) => dot));
+    for (const version of read.versions) this.checkWritten(read, version);
+    for (const version of read.versions) this.checkNotReplaced(read, version, shown);
+    for (const write of this.writes)
+      if (write.dot !== "" && covers(read.seen, write.dot) && !isShown(read, write, shown))
+        this.checkReplaced(read, write);
+  }
+
+  /** Every acknowledged write is known. */
+  final(read: Operation): void {
+    if (read.outcome !== "ok") {
+      this.report("S1", `the final read ended with ${read.attempts.at(-1)?.status}`);
+      return;
+    }
+    this.read(read);
+    for (const write of this.writes)
+      if (write.outcome === "ok" && !covers(read.seen, write.dot) && !isShown(read, write))
+        this.report("S1", `acknowledged ${name(write)} is lost: the final state does not know it`);
+  }
+
+  private checkWritten(read: Operation, { dot, value }: Version): void {
+    if (value === undefined) return;
+    const write = this.byValue.get(value);
+    if (write === undefined)
+      this.report("S2", `${name(read)} showed "${value}", which nobody wrote`);
+    else if (write.startMs > read.endMs)
+      this.report("S2", `${name(read)} showed "${value}" before ${name(write)}`);
+    else if (write.outcome === "fail")
+      this.report("S2", `${name(read)} showed "${value}" at ${dot}, but ${name(write)} had failed`);
+  }
+
+  /** No write that the reader knows of has replaced what it shows. */
+  private checkNotReplaced(read: Operation, { dot }: Version, shown: ReadonlySet<string>): void {
+    for (const write of this.writes) {
+      if (write.outcome !== "ok" || write.dot === dot || !covers(read.seen, write.dot)) continue;
+      if (!covers(replacedBy(write), dot)) continue;
+      const invariant = shown.has(write.dot) && write.kind === "put" ? "S4" : "S3";
+      this.report(invariant, `${name(read)} shows ${dot}, which ${name(write)} has replaced`);
+    }
+  }
+
+  private checkReplaced(read: Operation, write: Operation): void {
+    const isReplaced = this.writes.some(
+      (other) => other !== write && other.startMs <= read.endMs && mayReplace(other, write),
+    );
+    if (isReplaced) return;
+    this.report("S1", `${name(read)} does not show ${name(write)}, which nobody has replaced`);
+  }
+
+  private report(invariant: string, message: string): void {
+    this.violations.push({ invariant, message, key: this.key });
+  }
+}
+
+/** Equal values are shown once (R15): a deletion stands for all deletions, a value for all its dots. */
+function isShown(
+  { versions, isTombstone }: Operation,
+  write: Operation,
+  shown: ReadonlySet<string> = NO_DOTS,
+): boolean {
+  if (shown.has(write.dot)) return true;
+  if (write.kind === "delete")
+    return isTombstone || versions.some(({ value }) => value === undefined);
+  return versions.some(({ value }) => value === write.value);
+}
+
+const NO_DOTS: ReadonlySet<string> = new Set();
+
+/** What an answered write has surely replaced. */
+function replacedBy({ bucket, kind, given, seen, dot }: Operation): Seen {
+  if (bucket.conflicts === "lww") return NOTHING_SEEN;
+  if (given !== undefined) return given;
+  if (kind === "put" && bucket.blindPut === "sibling") return NOTHING_SEEN;
+  return without(seen, dot);
+}
+
+function without(seen: Seen, dot: string): Seen {
+  const [actor = "", counter = ""] = dot.split(".");
+  if (seen.vector.get(actor) !== Number(counter)) return { ...seen, dots: minus(seen.dots, dot) };
+  return { ...seen, vector: new Map(seen.vector).set(actor, Number(counter) - 1) };
+}
+
+function minus(dots: ReadonlySet<string>, dot: string): ReadonlySet<string> {
+  return new Set([...dots].filter((other) => other !== dot));
+}
+
+function mayReplace(other: Operation, write: Operation): boolean {
+  if (other.outcome === "fail") return false;
+  const isStray = other.outcome === "info" && lastChanceMs(other) >= write.startMs;
+  if (other.bucket.conflicts === "lww") return isStray || other.seen.hlc > write.seen.hlc;
+  if (other.given !== undefined) return covers(other.given, write.dot);
+  if (other.kind === "put" && other.bucket.blindPut === "sibling") return false;
+  return isStray || covers(replacedBy(other), write.dot);
+}
+
+function lastChanceMs({ endMs }: Operation): number {
+  return endMs + STRAY_MS_MAX;
+}
+
+export function name({ id, client, kind, value }: Operation): string {
+  return `#${id} ${client} ${kind}${value === "" ? "" : ` "${value}"`}`;
+}
