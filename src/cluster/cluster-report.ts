@@ -170,11 +170,11 @@ export class ClusterReport {
 
   /** What this node answers when another one asks. */
   statusReply(): StatusReply {
-    const { entryCount, tableBytes, memtableBytes } = this.#storeStats();
+    const { entryCount, tableBytes, walBytes } = this.#storeStats();
     return {
       kind: "status",
       keys: entryCount,
-      bytes: tableBytes + memtableBytes,
+      bytes: tableBytes + walBytes,
       dataIncarnation: this.#facts.incarnation,
       hints: this.#parts.hints(),
     };
