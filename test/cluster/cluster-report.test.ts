@@ -59,7 +59,7 @@ const facts: NodeFacts = {
   weight: 1,
   incarnation: 5,
 };
-const stats = { entryCount: 11, tableBytes: 100, memtableBytes: 20 } as StoreStats;
+const stats = { entryCount: 11, tableBytes: 100, walBytes: 20 } as StoreStats;
 
 const held = (name: string, count: number, oldestMs: number): HeldHints => ({
   target: idOf(name),
