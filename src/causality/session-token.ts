@@ -60,14 +60,20 @@ export function seenOf(session: Session, key: KeyHash): SessionKey | undefined {
 
 /** Does a state with this vector contain all that the session saw of the key? */
 export function satisfies<P>(state: Siblings<P>, seen: SessionKey): boolean {
-  return seen.dots.every(({ actor, counter }) =>
-    state.some((entry) => entry.actor === actor && entry.counterMax >= counter),
-  );
+  return seen.dots.every((dot) => isKnown(state, dot));
 }
 
-/** The session after it has seen `state` of `key`. */
+function isKnown<P>(state: Siblings<P>, { actor, counter }: ContextEntry): boolean {
+  return state.some((entry) => entry.actor === actor && entry.counterMax >= counter);
+}
+
+/**
+ * The session after it has seen `state` of `key`. What it had seen before and is not in there stays: a write may have been minted where that was not
+ * known, on the other side of a partition.
+ */
 export function remember<P>(session: Session, key: KeyHash, state: Siblings<P>): Session {
-  const dots = newestDots(state);
+  const before = seenOf(session, key)?.dots ?? [];
+  const dots = [...newestDots(state), ...before.filter((dot) => !isKnown(state, dot))];
   const others = session.keys.filter((seen) => !isSameKey(seen, key));
   if (dots.length === 0) return session;
   const { hashLow, hashHigh } = key;
