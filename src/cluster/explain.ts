@@ -1,4 +1,5 @@
 /** `GET ...?explain=1`: what each owner of a key holds, and what fallbacks keep for owners that are down (REST.md section 2). */
+import { CorruptionError } from "../base/errors.ts";
 import { hex } from "../base/bytes.ts";
 import { dotText } from "../causality/actor.ts";
 import { hlcText } from "../causality/hlc.ts";
@@ -22,8 +23,12 @@ const FALLBACKS_MAX = 8;
 interface Heard {
   readonly isReachable: boolean;
   readonly value: Uint8Array | undefined;
-  readonly latencyMs: number;
+  /** It has spoken, and what it has of the key cannot be read. */
+  readonly isUnreadable: boolean;
 }
+
+/** `stateHash` of a copy that nobody can read: like no other, another unreadable one included. */
+const UNREADABLE = "unreadable";
 
 export async function explainKey(
   parts: CoordinationParts,
@@ -46,7 +51,8 @@ export async function explainKey(
     owners,
     fallbacks: fallbacks.filter(({ dots }) => dots.length > 0),
     isEqual: owners.every(
-      ({ reachable, stateHash }) => reachable && stateHash === owners[0]!.stateHash,
+      ({ reachable, stateHash }) =>
+        reachable && stateHash !== UNREADABLE && stateHash === owners[0]!.stateHash,
     ),
   };
 }
@@ -58,50 +64,71 @@ async function explainNode(
   node: NodeId,
   role: ReplicaRole,
 ): Promise<ExplainedOwner> {
-  const { isReachable, value, latencyMs } =
+  const startMs = parts.clock.monoMs();
+  const heard =
     node === view.self
       ? await hearSelf(parts, address, role)
       : await hearPeer(parts, address, node);
-  const record = value === undefined ? [] : decodeStored(value);
+  const latencyMs = parts.clock.monoMs() - startMs;
   return {
     node: view.nameOf(node),
     role,
     state: stateOf(view, node),
-    reachable: isReachable,
-    dots: record.flatMap(({ actor, values }) => values.map((own) => dotText(actor, own.counter))),
-    hlc: record.length === 0 ? "" : hlcText(maxHlc(record)),
-    stateHash: value === undefined ? "" : hex(stateDigest(value)),
+    reachable: heard.isReachable,
+    ...contentOf(heard),
     latencyMs,
   };
 }
 
+function contentOf({
+  value,
+  isUnreadable,
+}: Heard): Pick<ExplainedOwner, "dots" | "hlc" | "stateHash"> {
+  const nothing = { dots: [], hlc: "", stateHash: isUnreadable ? UNREADABLE : "" };
+  if (value === undefined) return nothing;
+  try {
+    const record = decodeStored(value);
+    return {
+      dots: record.flatMap(({ actor, values }) => values.map((own) => dotText(actor, own.counter))),
+      hlc: hlcText(maxHlc(record)),
+      stateHash: hex(stateDigest(value)),
+    };
+  } catch (thrown) {
+    if (!(thrown instanceof CorruptionError)) throw thrown;
+    return { ...nothing, stateHash: UNREADABLE };
+  }
+}
+
 async function hearSelf(
-  { readLocal, clock }: CoordinationParts,
+  { readLocal }: CoordinationParts,
   address: KeyAddress,
   role: ReplicaRole,
 ): Promise<Heard> {
-  const startMs = clock.monoMs();
-  const { value, durable } = readLocal(address, role);
-  await durable;
-  return { isReachable: true, value, latencyMs: clock.monoMs() - startMs };
+  try {
+    const { value, durable } = readLocal(address, role);
+    await durable;
+    return { isReachable: true, value, isUnreadable: false };
+  } catch (thrown) {
+    if (!(thrown instanceof CorruptionError)) throw thrown;
+    return { isReachable: true, value: undefined, isUnreadable: true };
+  }
 }
 
 async function hearPeer(
-  { peers, clock }: CoordinationParts,
+  { peers }: CoordinationParts,
   { internalKey }: KeyAddress,
   node: NodeId,
 ): Promise<Heard> {
-  const startMs = clock.monoMs();
   const message = { kind: "read", internalKey, knownDigest: new Uint8Array(0) } as const;
   try {
     const reply = await peers.call(node, message, EXPLAIN_MS, "client");
-    const latencyMs = clock.monoMs() - startMs;
-    if (reply.kind !== "record") return { isReachable: true, value: undefined, latencyMs };
+    if (reply.kind !== "record" || reply.state === "same")
+      return { isReachable: true, value: undefined, isUnreadable: true };
     const value = reply.state === "present" ? reply.record : undefined;
-    return { isReachable: true, value, latencyMs };
+    return { isReachable: true, value, isUnreadable: false };
   } catch {
     // Who does not answer is shown as that.
-    return { isReachable: false, value: undefined, latencyMs: clock.monoMs() - startMs };
+    return { isReachable: false, value: undefined, isUnreadable: false };
   }
 }
 

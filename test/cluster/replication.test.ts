@@ -9,7 +9,7 @@
  *   - an import is merged by the owners, minted by nobody, and acknowledged by a quorum
  */
 import { afterEach, expect, test } from "bun:test";
-import { utf8 } from "../../src/base/bytes.ts";
+import { utf8, utf8Text } from "../../src/base/bytes.ts";
 import { HutchError } from "../../src/base/errors.ts";
 import type { ReplicaStore } from "../../src/cluster/replica-store.ts";
 import type { ExportedKey } from "../../src/quorum/operation.ts";
@@ -292,7 +292,7 @@ test("rows 65, 114: the same write ten times in any order is one value with one 
 
 async function exported(from: ManyNode, key: string): Promise<ExportedKey> {
   for await (const entry of from.coordinator.export("demo", new Uint8Array(0)))
-    if (Buffer.from(entry.key).toString() === key) return entry;
+    if (utf8Text(entry.key) === key) return entry;
   throw new Error(`no key "${key}"`);
 }
 
