@@ -1,18 +1,22 @@
 /**
- * Kills and stops the nodes of a real cluster under load, again and again (`bun scripts/kill-cluster.ts`); the normal tests do each once.
+ * Kills, stops and isolates the nodes of a real cluster under load, again and again (`bun scripts/kill-cluster.ts`); the normal tests do each once.
  *
- *   --nodes 5    --rounds 20    --how kill|stop|both    --seed 1
+ *   --nodes 5    --rounds 20    --how kill|stop|both|isolate    --seed 1
  *   --writers 8  --pause-ms 20  between two requests of one client
  *   --away-ms 1000   how long the load goes on without the node
+ *   --victims 1      hit at once
  *   --preset local   of the nodes
  *
- * Each round hits one node, in turn. Exits with 1 at the first acknowledged write that is gone, old value that is read, request that is refused, or copy
- * that stays different; answers 504 are counted and told.
+ * Each round hits the next nodes, in turn. Exits with 1 at the first acknowledged write that is gone, old value that is read, request that is refused, or copy
+ * that stays different; answers 504 are counted and told. Where several nodes are hit at once a refusal is no failure: a key may have lost two of its
+ * three owners.
  */
 import { parseArgs } from "node:util";
 import { type ClusterProcess, withCluster } from "../test/e2e/node-process.ts";
-import { drill, unequalKeys } from "../test/support/cluster-drill.ts";
+import { type Blow, drill, unequalKeys } from "../test/support/cluster-drill.ts";
+import { nameOf } from "../test/support/cluster-eyes.ts";
 import { ClusterLoad, type Unusual } from "../test/support/cluster-load.ts";
+import { PeerRelay } from "../test/support/peer-relay.ts";
 
 const { values } = parseArgs({
   options: {
@@ -23,6 +27,7 @@ const { values } = parseArgs({
     writers: { type: "string", default: "8" },
     "pause-ms": { type: "string", default: "20" },
     "away-ms": { type: "string", default: "1000" },
+    victims: { type: "string", default: "1" },
     preset: { type: "string", default: "local" },
   },
 });
@@ -32,11 +37,12 @@ const every = Array.from({ length: nodeCount }, (_, index) => index);
 
 interface Row {
   readonly round: number;
-  readonly node: string;
+  readonly nodes: string;
   readonly how: string;
   readonly acknowledged: number;
   readonly reads: number;
   readonly "indeterminate (504)": number;
+  readonly "refused (503)": number;
   readonly "seen after ms": number;
   readonly "slowest write ms": number;
   readonly siblings: number;
@@ -50,7 +56,7 @@ async function brokenPromises(
   load: ClusterLoad,
 ): Promise<readonly string[]> {
   const unusual = [...load.unusualWrites, ...load.unusualReads].filter(
-    (each) => !isIndeterminate(each),
+    (each) => !isIndeterminate(each) && Number(values.victims) === 1,
   );
   return [
     ...unusual.map(({ atMs, what }) => `${atMs} ms: ${what}`),
@@ -58,6 +64,13 @@ async function brokenPromises(
     ...load.violations,
     ...(await unequalKeys(cluster, load)),
   ];
+}
+
+function blowOf(number: number): Blow {
+  const { how } = values;
+  if (how === "both") return Math.floor(number / nodeCount) % 2 === 0 ? "kill" : "stop";
+  if (how === "kill" || how === "stop" || how === "isolate") return how;
+  throw new Error(`--how ${how}: want kill, stop, both or isolate`);
 }
 
 async function round(cluster: ClusterProcess, number: number): Promise<Row> {
@@ -68,31 +81,27 @@ async function round(cluster: ClusterProcess, number: number): Promise<Row> {
     bucket: `round-${number}`,
     through: every,
   });
-  const index = number % nodeCount;
-  const how =
-    values.how === "both"
-      ? Math.floor(number / nodeCount) % 2 === 0
-        ? "kill"
-        : "stop"
-      : values.how;
-  if (how !== "kill" && how !== "stop") throw new Error(`--how ${how}: want kill, stop or both`);
+  const victims = every.slice(0, Number(values.victims)).map((each) => (number + each) % nodeCount);
+  const nodes = victims.map(nameOf).join(" ");
+  const how = blowOf(number);
   const awayMs = Number(values["away-ms"]);
-  const result = await drill({ cluster, load, index, how, awayMs });
+  const result = await drill({ cluster, load, victims, how, awayMs, ...(relay && { relay }) });
   const broken = await brokenPromises(cluster, load);
-  for (const each of [...load.unusualWrites, ...load.unusualReads])
+  const unusual = [...load.unusualWrites, ...load.unusualReads];
+  for (const each of unusual)
     process.stderr.write(`round ${number}, hit at ${result.hitMs}: ${each.atMs} ${each.what}\n`);
   if (broken.length > 0)
     throw new Error(
-      `round ${number}, n${index + 1}, ${how}, seed ${values.seed}:\n${broken.join("\n")}`,
+      `round ${number}, ${nodes}, ${how}, seed ${values.seed}:\n${broken.join("\n")}`,
     );
   return {
     round: number,
-    node: `n${index + 1}`,
+    nodes,
     how,
     acknowledged: load.acknowledged,
     reads: load.reads,
-    "indeterminate (504)": [...load.unusualWrites, ...load.unusualReads].filter(isIndeterminate)
-      .length,
+    "indeterminate (504)": unusual.filter(isIndeterminate).length,
+    "refused (503)": unusual.filter(({ what }) => / 503 /.test(what)).length,
     "seen after ms": result.seenDownMs - result.hitMs,
     "slowest write ms": load.slowestWriteMs,
     siblings: load.siblings,
@@ -100,6 +109,7 @@ async function round(cluster: ClusterProcess, number: number): Promise<Row> {
 }
 
 const rows: Row[] = [];
+const relay = values.how === "isolate" ? await PeerRelay.start(nodeCount) : undefined;
 await withCluster(
   nodeCount,
   async (cluster) => {
@@ -108,6 +118,7 @@ await withCluster(
       process.stderr.write(`${JSON.stringify(rows.at(-1))}\n`);
     }
   },
-  { args: ["--preset", values.preset] },
+  { args: ["--preset", values.preset], argsOf: (index) => relay?.argsOf(index) ?? [] },
 );
+relay?.stop();
 console.log(Bun.inspect.table(rows, { colors: false }));

@@ -2,6 +2,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { type NodeLine, put } from "../support/cluster-eyes.ts";
 import {
   NodeProcess,
   freePort,
@@ -24,6 +25,10 @@ function freePorts(): { port: number; peerPort: number } {
 }
 
 const SHOWN = "Ctrl-C stops it";
+
+async function nodesAt(url: string): Promise<readonly NodeLine[]> {
+  return ((await (await fetch(`${url}/v1/cluster/nodes`)).json()) as { nodes: NodeLine[] }).nodes;
+}
 
 function start(directory: string, port: number, peerPort: number, ...args: readonly string[]) {
   const ports = ["--base-port", `${port}`, "--peer-base-port", `${peerPort}`];
@@ -100,6 +105,39 @@ describe("hutch cluster", () => {
       await third.until(SHOWN);
       expect((await fetch(url)).status).toBe(404);
       expect(await third.end("SIGHUP")).toBe(0);
+    });
+  });
+
+  test("Ctrl-C leaves clean data: no node takes a new incarnation at the next start", async () => {
+    await withDirectory(async (directory) => {
+      const { port, peerPort } = freePorts();
+      const incarnations: string[] = [];
+      for (const turn of [1, 2]) {
+        const command = start(directory, port, peerPort);
+        await command.until(SHOWN);
+        const url = `http://127.0.0.1:${port + turn}`;
+        expect((await put(`${url}/v1/kv/demo/turn-${turn}`, "v")).status).toBe(204);
+        incarnations.push(
+          (await nodesAt(url)).map(({ id, incarnation }) => `${id} ${incarnation}`).join(", "),
+        );
+        expect(await command.end("SIGINT")).toBe(0);
+      }
+      expect(incarnations).toEqual(["n1 1, n2 1, n3 1", "n1 1, n2 1, n3 1"]);
+    });
+  });
+
+  test("--nodes 5 --racks 3: the owners of every partition are in three racks", async () => {
+    await withStarted(["--nodes", "5", "--racks", "3"], async (command, screen, url) => {
+      expect(screen).toContain("a cluster of 5 nodes is running");
+      const nodes = await nodesAt(url(4));
+      const rackOf = new Map(nodes.map(({ id, zone }) => [id, zone.rack]));
+      expect([...rackOf.values()].sort()).toEqual(["rack1", "rack1", "rack2", "rack2", "rack3"]);
+      const ring = await fetch(`${url(4)}/v1/cluster/ring`);
+      const { partitions } = (await ring.json()) as { partitions: { owners: string[] }[] };
+      expect(partitions.length).toBe(16);
+      for (const { owners } of partitions)
+        expect(new Set(owners.map((owner) => rackOf.get(owner))).size).toBe(3);
+      expect(await command.end("SIGINT")).toBe(0);
     });
   });
 
