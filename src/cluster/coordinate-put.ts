@@ -13,6 +13,7 @@
  * Until something has been sent, a failure is 503 and certain; afterwards it is 504 (R5).
  */
 import { HutchError } from "../base/errors.ts";
+import type { ContextTokens } from "../causality/context-token.ts";
 import {
   type SessionKey,
   type SessionTokens,
@@ -75,6 +76,7 @@ export interface WriteCoordinationOptions {
   readonly replica: Replica;
   readonly store: ReplicaStore;
   readonly sessions: SessionTokens;
+  readonly tokens: ContextTokens;
   readonly fallbackActor: FallbackActor;
   readonly trusted: TrustedClock;
   readonly isDurable: boolean;
@@ -310,21 +312,29 @@ export class WriteCoordination {
 
   /**
    * A condition is judged on what a quorum holds (R18), a delete without a context deletes what a quorum read shows (REST.md section 2), and
-   * a session's own earlier writes must not become siblings of this one.
+   * neither a session's own earlier writes nor what the context names one by one may become siblings of this one.
    */
   private mustReadFirst(write: PendingWrite): boolean {
     const { request, address } = write;
     if (request.condition.kind !== "none") return true;
     if (request.kind === "delete" && request.context === "") return true;
+    if (request.session === "" && request.context === "") return false;
     const seen = this.seenBefore(write);
-    if (seen === undefined) return false;
+    if (seen.dots.length === 0) return false;
     const stored = this.options.replica.read(address);
     return !satisfies(stored === undefined ? [] : decodeStored(stored.value), seen);
   }
 
-  private seenBefore({ request, address }: PendingWrite): SessionKey | undefined {
-    if (request.session === "") return undefined;
-    return seenOf(this.options.sessions.decode(request.session), address);
+  /** What the write may not be blind to. The vector of a context goes with the write, its single dots have to be here to be replaced. */
+  private seenBefore({ request, address }: PendingWrite): SessionKey {
+    const { sessions, tokens } = this.options;
+    const { hashLow, hashHigh, fingerprint } = address;
+    const session =
+      request.session === "" ? undefined : seenOf(sessions.decode(request.session), address);
+    const context =
+      request.context === "" ? undefined : tokens.decode(fingerprint, request.context);
+    const dots = [...(session?.dots ?? []), ...(context?.dots ?? [])];
+    return { hashLow, hashHigh, dots };
   }
 
   /** Joins what a quorum holds with our own copy. A delete goes on with what could be reached, a condition does not. */
@@ -336,13 +346,8 @@ export class WriteCoordination {
     const consistency = { ...request.consistency, r, pr, level: "" } as const;
     const { timeoutMs } = request;
     const seen = this.seenBefore(write);
-    const isSatisfied = seen && ((record: Record): boolean => satisfies(record, seen));
-    const options = {
-      consistency,
-      deadlineMonoMs,
-      timeoutMs,
-      ...(isSatisfied && { isSatisfied }),
-    };
+    const isSatisfied = (record: Record): boolean => satisfies(record, seen);
+    const options = { consistency, deadlineMonoMs, timeoutMs, isSatisfied };
     try {
       const { value } = await new ReadOperation(this.parts, bucket, address, options).run();
       if (value !== undefined) this.join(write, value);

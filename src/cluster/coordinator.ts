@@ -176,6 +176,7 @@ export class Coordinator {
       replica,
       store,
       sessions,
+      tokens: this.tokens,
       fallbackActor: new FallbackActor(
         store,
         nodeId,

@@ -73,6 +73,20 @@ test("R8, D3: a context replaces what it covers and nothing else", async () => {
   expect(await cluster.run(a!.values("k"))).toEqual(["4"]);
 });
 
+test("R8: a context that names a single write replaces it, also on an owner that has never seen it", async () => {
+  const [a, b] = await start(3);
+  await cluster.run(a!.coordinator.setBucket("demo", "put", { blindPut: "sibling" }));
+  await cluster.run(a!.put("k", "1"));
+  await cluster.pass(50);
+  cluster.intercept = ({ to, request }) =>
+    to === b && request.kind === "merge" ? "lost" : undefined;
+  const { context } = await cluster.run(a!.put("k", "2"));
+  cluster.intercept = undefined;
+  expect(b!.stored("k")).toEqual(["1"]);
+  await cluster.run(b!.put("k", "3", { context }));
+  expect(await cluster.run(a!.values("k", { level: "ALL" }))).toEqual(["1", "3"]);
+});
+
 test("D2: both sides of a partition write, and the conflict comes back as siblings", async () => {
   const [a, b, c, d, e] = await start(5);
   cluster.partition([a!, d!], [b!, c!, e!]);

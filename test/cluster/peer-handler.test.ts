@@ -82,7 +82,7 @@ const ask = (node: ManyNode, request: Parameters<ManyNode["ask"]>[0]): Promise<P
     ),
   );
 
-const readOf = (knownDigest = new Uint8Array(0)) =>
+const readOf = (knownDigest: Uint8Array = new Uint8Array(0)) =>
   ({ kind: "read", internalKey: keyOf(), knownDigest }) as const;
 
 test("row 63: a state for a partition of others is 409 not-owner with the layout's version, and nothing is written", async () => {
