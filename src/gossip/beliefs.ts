@@ -38,14 +38,16 @@ const HEARTBEATS_PER_INTERVAL = 40;
 /** The same doubt is told again after so many intervals. */
 const DOUBT_INTERVALS = 5;
 const DOUBTS_REMEMBERED_MAX = 1024;
-/** About so many nodes tell a suspect what they have heard of it, besides its accusers: in a small cluster all. */
-const TELLERS = 8;
+/** About so many nodes see for themselves when they hear of a suspect, which tells it, too: in a small cluster all. */
+const CHECKERS = 8;
 
 /** One call of `Membership`: the time, what has to be done outside, and what has to be sent before it ends. */
 export class Turn extends EffectList {
   readonly nowMs: number;
   /** Members that have to hear what is said of them. */
   readonly toTell = new Set<Entry>();
+  /** Members that others could not reach. */
+  readonly toProbe = new Set<Entry>();
   /** The own record has changed: some members hear it now, not with the next probe. */
   hasOwnNews = false;
   /** Whoever sent the datagram at hand has to get the own record. */
@@ -186,8 +188,8 @@ export class Beliefs {
       this.#setLiveness(entry, "suspect", turn);
     } else if (!entry.suspicion.confirm(by)) return;
     this.#spread({ kind: "suspect", id: entry.id, incarnation: entry.incarnation, by });
-    const tells = by === this.self.id || this.#prng.chance(TELLERS / this.nodeCount);
-    if (tells) turn.toTell.add(entry);
+    if (by === this.self.id) turn.toTell.add(entry);
+    else if (this.#prng.chance(CHECKERS / this.nodeCount)) turn.toProbe.add(entry);
   }
 
   /** What `entry` has to hear of itself with every datagram, so that it can refute. */

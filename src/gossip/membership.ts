@@ -209,6 +209,11 @@ export class Membership {
     return members;
   }
 
+  /** One of `members()`, this node excepted. */
+  member(id: NodeId): Member | undefined {
+    return this.#table.get(id)?.member;
+  }
+
   /** This process stood still: what was not heard proves nothing, and nobody is convicted for one window (R53). */
   notePause(nowMs: number): void {
     this.#own.pauses++;
@@ -405,6 +410,7 @@ export class Membership {
       const isUp = ({ liveness }: Entry): boolean => liveness !== "down";
       for (const entry of this.#table.schedule.sample(fanout, isUp)) turn.toTell.add(entry);
     }
+    for (const entry of turn.toProbe) if (!entry.isProbed) this.#prober.probe(entry, turn);
     for (const entry of turn.toTell) this.#courier.sendTo(entry, "news", turn);
     return turn;
   }

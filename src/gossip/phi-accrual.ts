@@ -13,6 +13,8 @@ import { assert } from "../base/assert.ts";
 export const PHI_WINDOW = 200;
 /** Below it the distribution is so narrow that one late timer looks like death (N12). */
 const DEVIATION_MS_MIN = 100;
+/** Heartbeats come by gossip, whose paths vary: below this part of the mean the deviation is not believed. */
+const DEVIATION_SHARE_MIN = 0.5;
 /** An interval above this many times (mean + 4 deviations) is an outage. */
 const OUTAGE_FACTOR = 2;
 const DEVIATIONS_EXPECTED = 4;
@@ -81,12 +83,12 @@ export class PhiAccrual {
     return this.meanMs + DEVIATIONS_EXPECTED * this.#deviationMs();
   }
 
-  /** With few samples a quarter of the mean stands in for what is not known yet. */
+  /** With few samples half of the mean stands in for what is not known yet. */
   #deviationMs(): number {
     const mean = this.meanMs;
     const variance =
       (this.#sumOfSquares + this.#seedMs * this.#seedMs) / (this.#count + 1) - mean * mean;
-    const floor = Math.max(DEVIATION_MS_MIN, mean / 4);
+    const floor = Math.max(DEVIATION_MS_MIN, DEVIATION_SHARE_MIN * mean);
     return Math.max(floor, Math.sqrt(Math.max(0, variance)));
   }
 

@@ -24,6 +24,8 @@ const PROBE_SHARE = 1;
 /** Silence this suspicious is looked into at once (R53). */
 const PHI_SUSPICIOUS = 8;
 const EARLY_PROBES_MAX = 2;
+/** Other nodes. */
+const SMALL_CLUSTER = 8;
 
 export interface ProbeCounters {
   probes: number;
@@ -58,11 +60,15 @@ export class Prober {
     return this.#probes.dueMs;
   }
 
-  /** Probes the next in turn. */
+  /** Probes the next in turn; in a small cluster two, for there are few who could be the first to notice. */
   probeNext(turn: Turn): void {
-    const { schedule } = this.#beliefs.table;
-    const next = schedule.next(({ isProbed, liveness }) => !isProbed && liveness !== "down");
-    if (next !== undefined) this.probe(next, turn);
+    const { schedule, size } = this.#beliefs.table;
+    const count = size <= SMALL_CLUSTER ? 2 : 1;
+    for (let i = 0; i < count; i++) {
+      const next = schedule.next(({ isProbed, liveness }) => !isProbed && liveness !== "down");
+      if (next === undefined) return;
+      this.probe(next, turn);
+    }
   }
 
   /** This process stood still: silence until now proves nothing. */
