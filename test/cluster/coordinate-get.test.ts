@@ -442,7 +442,11 @@ test("a read leaves no timer behind, whether it is answered, refused or late", a
   const [a, b, c] = await start(3);
   await cluster.pass(50);
   const before = a!.clock.timers;
-  await a!.get("k");
+  a!.latencies.set(b!.id, { mean: 0, p95: 5000 });
+  await cluster.run(a!.get("k"));
+  await cluster.pass(30);
+  expect(a!.clock.timers).toBe(before);
+  a!.latencies.clear();
   b!.fault = "lost";
   await cluster.run(a!.get("k"));
   c!.fault = "lost";

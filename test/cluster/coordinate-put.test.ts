@@ -220,6 +220,13 @@ test.each(["cut", "mute", "lost"] as const)(
   },
 );
 
+test("forward, R18: a conditional write may take its one minter all of its time", async () => {
+  const [a, , , d] = await start(4);
+  cluster.intercept = (sent) => (kindTo("coordinate", a)(sent) ? 800 : undefined);
+  await cluster.run(d!.put("k", "v", UNLESS_THERE));
+  expect(a!.coordinator.counters.minted).toBe(1);
+});
+
 test("forward: a conditional write may go on where the first minter has surely not seen it", async () => {
   const [a, b, , d] = await start(4);
   a!.fault = "refused";
