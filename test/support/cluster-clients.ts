@@ -11,12 +11,11 @@ import {
   type Attempt,
   type BucketKind,
   type History,
-  NOTHING_SEEN,
   type Operation,
   type Outcome,
   type Version,
   isWrite,
-  newestDot,
+  ownDot,
   readToken,
 } from "./cluster-history.ts";
 import type { Answer, Heard, SimCluster } from "./sim-cluster.ts";
@@ -271,7 +270,7 @@ function noteAnswer(operation: Operation, answer: Answer): void {
   operation.ok = countIn(counts, "ok");
   operation.primary = countIn(counts, "primary");
   operation.isRepairIncomplete = headers.get("X-Read-Repair") === "incomplete";
-  if (isWrite(operation)) operation.dot = newestDot(operation.seen);
+  if (isWrite(operation)) operation.dot = ownDot(operation.seen, operation.given);
   else readVersions(operation, answer);
 }
 
@@ -290,28 +289,30 @@ function countIn(counts: string, name: string): number {
   return Number(new RegExp(`\\b${name}=(\\d+)`).exec(counts)?.[1] ?? 0);
 }
 
-/** A read at ALL, by somebody who has no past; tried again while the cluster finds itself. */
+/** Breakers close and probes pass within this time of the last fault. */
+const FINAL_TRIES = 20;
+const FINAL_RETRY_MS = 500;
+
+/** A read at ALL, by somebody who has no past; tried again while nodes still doubt that the others are back. */
 export async function finalRead(
   cluster: SimCluster,
   history: History,
   bucket: BucketKind,
   key: string,
 ): Promise<Operation> {
-  const operation = history.begin({
-    client: "judge",
-    kind: "get",
-    bucket,
-    key,
-    level: "ALL",
-    startMs: cluster.nowMs,
-    seen: NOTHING_SEEN,
-  });
-  const init = { headers: { Accept: SIBLINGS_TYPE, "X-Consistency": "ALL" } };
-  const heard = await cluster.send(0, `/v1/kv/${bucket.name}/${key}`, init);
-  const attempt = attemptOf(cluster.names[0]!, operation.startMs, cluster.nowMs, heard);
-  operation.attempts.push(attempt);
-  operation.outcome = outcomeOf(operation, attempt);
-  operation.endMs = cluster.nowMs;
-  if (operation.outcome === "ok" && typeof heard !== "string") noteAnswer(operation, heard);
+  const level = "ALL";
+  const startMs = cluster.nowMs;
+  const operation = history.begin({ client: "judge", kind: "get", bucket, key, level, startMs });
+  const init = { headers: { Accept: SIBLINGS_TYPE, ...headersOf(level) } };
+  for (let tries = 0; tries < FINAL_TRIES && operation.outcome !== "ok"; tries++) {
+    if (tries > 0) await cluster.sleep(FINAL_RETRY_MS);
+    const sentMs = cluster.nowMs;
+    const heard = await cluster.send(0, `/v1/kv/${bucket.name}/${key}`, init);
+    const attempt = attemptOf(cluster.names[0]!, sentMs, cluster.nowMs, heard);
+    operation.attempts.push(attempt);
+    operation.outcome = outcomeOf(operation, attempt);
+    operation.endMs = cluster.nowMs;
+    if (operation.outcome === "ok" && typeof heard !== "string") noteAnswer(operation, heard);
+  }
   return operation;
 }

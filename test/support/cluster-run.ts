@@ -49,6 +49,8 @@ const HINT_BYTES_MAX = 64 * 1024;
 const LOOK_EVERY_MS = 500;
 /** Longer than any timeout of a client: what they have sent has ended. */
 const CLIENTS_END_MS = 10_000;
+/** Keys whose whole story a report tells. */
+const STORIES_MAX = 3;
 /** For the repairs that the final reads have begun. */
 const REPAIR_MS = 3000;
 /** Fewer acknowledged operations prove nothing (FAULTS.md 2.10). */
@@ -215,7 +217,6 @@ class ClusterRun {
 
   private report(): Error {
     const { violations, history, plan, startMs } = this;
-    const first = violations[0]!;
     const lines = violations
       .slice(0, 20)
       .map(({ invariant, message, key }) => `${invariant} ${key}: ${message}`);
@@ -223,11 +224,14 @@ class ClusterRun {
       const from = (startMs + atMs).toFixed(0);
       return `  ${from}-${(startMs + atMs + forMs).toFixed(0)} ${JSON.stringify(rest)}`;
     });
-    const key = history.byKey().has(first.key)
-      ? first.key
-      : (violations.find(({ key: own }) => history.byKey().has(own))?.key ?? "");
+    const keys = new Set(
+      violations.map(({ key }) => key).filter((key) => history.byKey().has(key)),
+    );
+    const stories = [...keys]
+      .slice(0, STORIES_MAX)
+      .map((key) => `${key}:\n${history.describe(key)}`);
     return this.cluster.broken(
-      `${violations.length} violations\n${lines.join("\n")}\nfaults:\n${faults.join("\n")}\n${key}:\n${history.describe(key)}`,
+      [`${violations.length} violations`, ...lines, "faults:", ...faults, ...stories].join("\n"),
     );
   }
 

@@ -8,10 +8,11 @@
  *   S4  of two siblings none has replaced the other
  *
  * Who may have replaced version d, written by w:
- *   a write with a context                       exactly what its context covered
+ *   a write with a context                       what its context covered; of single dots those that the context of its answer covers too, because
+ *                                                a minter that does not hold such a version cannot replace it, and says so
  *   one without (a delete, or a blind put where
  *   the bucket lets it supersede), acknowledged  what the context of its answer covers, besides itself: that is what its minter held
- *   the same, without an answer                  perhaps anything that was there: nobody can say, so it may have
+ *   the same, without an answer to every attempt perhaps anything that was there: nobody can say, so it may have
  *   in lww                                       whoever has a greater timestamp, and writes without an answer
  */
 import {
@@ -28,6 +29,9 @@ import {
 
 /** A write without an answer takes effect within its own deadline and the replicas' (N1), long before this. */
 const STRAY_MS_MAX = 20_000;
+
+/** A node waits at least this long for a minter: the shortest timeout of a client. */
+const SECOND_MINTER_MS = 50;
 
 /** @param finals reads at ALL of every key, after everything has healed */
 export function checkVersions(history: History, finals: readonly Operation[]): Violation[] {
@@ -132,7 +136,7 @@ const NO_DOTS: ReadonlySet<string> = new Set();
 /** What an answered write has surely replaced. */
 function replacedBy({ bucket, kind, given, seen, dot }: Operation): Seen {
   if (bucket.conflicts === "lww") return NOTHING_SEEN;
-  if (given !== undefined) return given;
+  if (given !== undefined) return { ...given, dots: common(given.dots, seen) };
   if (kind === "put" && bucket.blindPut === "sibling") return NOTHING_SEEN;
   return without(seen, dot);
 }
@@ -143,21 +147,29 @@ function without(seen: Seen, dot: string): Seen {
   return { ...seen, vector: new Map(seen.vector).set(actor, Number(counter) - 1) };
 }
 
+function common(dots: ReadonlySet<string>, seen: Seen): ReadonlySet<string> {
+  return new Set([...dots].filter((dot) => covers(seen, dot)));
+}
+
 function minus(dots: ReadonlySet<string>, dot: string): ReadonlySet<string> {
   return new Set([...dots].filter((other) => other !== dot));
 }
 
 function mayReplace(other: Operation, write: Operation): boolean {
   if (other.outcome === "fail") return false;
-  const isStray = other.outcome === "info" && lastChanceMs(other) >= write.startMs;
-  if (other.bucket.conflicts === "lww") return isStray || other.seen.hlc > write.seen.hlc;
+  const mayHaveMet = lastChanceMs(other) >= write.startMs;
+  if (other.bucket.conflicts === "lww") return mayHaveMet || other.seen.hlc > write.seen.hlc;
   if (other.given !== undefined) return covers(other.given, write.dot);
   if (other.kind === "put" && other.bucket.blindPut === "sibling") return false;
-  return isStray || covers(replacedBy(other), write.dot);
+  return mayHaveMet || covers(replacedBy(other), write.dot);
 }
 
-function lastChanceMs({ endMs }: Operation): number {
-  return endMs + STRAY_MS_MAX;
+/** Until when mints of this operation can happen of which no answer tells; `-Infinity` where the answer tells all. */
+function lastChanceMs({ outcome, attempts, startMs, endMs }: Operation): number {
+  const unknown = attempts.filter(({ status }) => status === 504 || status === 0);
+  if (outcome === "info" || unknown.length > 0) return endMs + STRAY_MS_MAX;
+  // Long enough for the node to have given up one minter and asked the next (R15).
+  return endMs - startMs >= SECOND_MINTER_MS ? endMs : -Infinity;
 }
 
 export function name({ id, client, kind, value }: Operation): string {
