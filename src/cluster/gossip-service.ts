@@ -1,34 +1,40 @@
 /**
- * Drives `Membership` on the ports: its ticks, its datagrams, its full exchanges over HTTP/2; and makes an immutable `ClusterView` of what it knows.
+ * Drives one `Membership` on the ports and swaps the `ClusterView` (DESIGN.md section 3).
  *
- *   tick, datagram, first-hand news -> Membership -> effects: datagrams out · the next view, and its listeners · exchanges · doubts
+ *   timer at `nextTickMs` --> tick    --> effects --> datagrams out
+ *   datagram in           --> receive -->         --> next view, then the listeners
+ *   setSelf, setLayout    -->                     --> exchange over HTTP/2 where datagrams are not enough
  *
- * Everything happens in the turn in which it is heard, so a view that a listener sees is never older than what it is told.
+ * The view is swapped before anybody is told, and only here.
  */
-import type { Doubt, Effects, MemberChange, Stale } from "../gossip/effects.ts";
+import { DecodeError } from "../base/byte-reader.ts";
+import { Prng } from "../base/prng.ts";
+import type { Doubt, Effects, MemberChange } from "../gossip/effects.ts";
 import type { MemberRecord, NodeId } from "../gossip/member.ts";
 import { Membership, type MembershipCounters, type SelfChanges } from "../gossip/membership.ts";
 import { decodeTable, encodeTable } from "../gossip/update.ts";
-import { hex } from "../base/bytes.ts";
-import { Prng } from "../base/prng.ts";
-import { messageOf } from "../base/errors.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Datagrams } from "../ports/datagrams.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
+import type { PeerAddress } from "../ports/transport.ts";
 import type { Layout } from "../ring/layout.ts";
 import { ClusterView } from "./cluster-view.ts";
-import type { Peers } from "./peer-messages.ts";
+import { PeerError, type Peers } from "./peer-messages.ts";
 
-const EXCHANGE_TIMEOUT_MS = 2000;
-const SEED_BYTES = 16;
-/** A tick never waits longer than this, so that a clock that was set cannot stop it. */
-const TICK_MS_MAX = 1000;
+const PULL_TIMEOUT_MS = 5000;
+/** At once; a further wish to pull is dropped, the difference will be noticed again. */
+const PULLS_MAX = 2;
+/** Nodes that are asked for their table at the start, one after the other until one answers. */
+const FIRST_PULLS_MAX = 3;
+const FLOOD_ALARM_MS = 60_000;
 
 export interface GossipServiceOptions {
   readonly self: MemberRecord;
+  /** 16 bytes. */
   readonly clusterId: Uint8Array;
   readonly layout: Layout;
+  /** Ids that have left for ever (R51). */
   readonly left: readonly NodeId[];
   readonly intervalMs: number;
   readonly clock: Clock;
@@ -36,189 +42,242 @@ export interface GossipServiceOptions {
   readonly datagrams: Datagrams;
   readonly logger: Logger;
   readonly peers: Pick<Peers, "call">;
+  /** `check` comes before each datagram (`pause-guard.ts`). */
+  readonly guard: { check(): void };
   readonly events: GossipEvents;
 }
 
 export interface GossipEvents {
   /** `node` holds another layout or other bucket properties: exchange them. Repeated while it is so. */
   onStale(node: NodeId, topic: "layout" | "buckets"): void;
-  /** The others had given this node up: it must go `syncing`. */
+  /** The others had given this node up and may hold hints for it: it must go `syncing`. The view shows the refutation already. */
   onDeclaredDown(): void;
-  /** See `Doubt`; `far-future` and `superseded` ask for a connection to `doubt.address`. */
+  /** `far-future` and `superseded` ask for a connection to `doubt.address`: see `Doubt`. */
   onDoubt(doubt: Doubt): void;
-  /** Before a datagram is looked at (R53). */
-  onInbound(): void;
 }
 
+/** `changes` may hold a node more than once, in order. */
 export type ViewListener = (view: ClusterView, changes: readonly MemberChange[]) => void;
 
 export class GossipService {
-  view: ClusterView;
-  private readonly options: GossipServiceOptions;
-  private readonly membership: Membership;
-  private readonly listeners = new Set<ViewListener>();
-  /** Members that a full exchange is under way with; one at a time each. */
-  private readonly pulling = new Set<NodeId>();
-  private layout: Layout;
-  private timer: Timer | undefined;
-  private timerDueMs = 0;
-  private isStarted = false;
+  readonly #options: GossipServiceOptions;
+  readonly #membership: Membership;
+  readonly #listeners = new Set<ViewListener>();
+  readonly #pulls = new Set<NodeId>();
+  #layout: Layout;
+  #view: ClusterView;
+  #timer: Timer | undefined = undefined;
+  #armedMs = Infinity;
+  #state: "new" | "running" | "stopped" = "new";
+  #floodToldMs = -Infinity;
+  #droppedTold = 0;
 
   constructor(options: GossipServiceOptions) {
-    const { self, clusterId, intervalMs, left, clock, random, layout } = options;
-    this.options = options;
-    this.layout = layout;
-    this.membership = new Membership({
-      self,
-      clusterId,
-      intervalMs,
-      prng: new Prng(`gossip/${hex(random.bytes(SEED_BYTES))}`),
-      left,
-      nowMs: clock.monoMs(),
-      wallMs: clock.wallMs(),
-    });
-    this.membership.setNamed(layout.members, clock.monoMs());
-    this.view = this.makeView();
+    const { self, clusterId, layout, left, intervalMs, clock, random } = options;
+    const times = { nowMs: clock.monoMs(), wallMs: clock.wallMs() };
+    const prng = new Prng(`${random.u32()}/${random.u32()}`);
+    this.#options = options;
+    this.#layout = layout;
+    this.#membership = new Membership({ self, clusterId, intervalMs, prng, left, ...times });
+    this.#membership.setNamed(layout.members, times.nowMs);
+    this.#view = this.#newView();
   }
 
-  private makeView(): ClusterView {
-    return new ClusterView(this.layout, this.options.self.id, this.membership.members());
+  get view(): ClusterView {
+    return this.#view;
+  }
+
+  /** As the others hear it, refutations included. */
+  get self(): MemberRecord {
+    return this.#membership.self;
   }
 
   get counters(): Readonly<MembershipCounters> {
-    return this.membership.counters;
+    return this.#membership.counters;
   }
 
+  /** Lifeguard: 0 (well) to 8. */
   get health(): number {
-    return this.membership.health;
+    return this.#membership.health;
   }
 
   start(): void {
-    this.isStarted = true;
-    this.options.datagrams.onReceive((bytes, from) => this.receive(bytes, from));
-    this.tickLater();
+    if (this.#state !== "new") return;
+    this.#state = "running";
+    this.#options.datagrams.onReceive((bytes, from) => this.#receive(bytes, from));
+    this.#arm();
+    void this.#pullFirst();
   }
 
-  /** Called after each swap, in the order of registration. Returns how to stop. */
+  /** Called after each swap, in the order of registration. Returns how to stop it. */
   onChange(listener: ViewListener): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
-  private receive(bytes: Uint8Array, from: string): void {
-    if (!this.isStarted) return;
-    this.options.events.onInbound();
-    this.carryOut(this.membership.receive(bytes, from, this.nowMs()));
-  }
-
-  private nowMs(): number {
-    return this.options.clock.monoMs();
-  }
-
-  /** Never later than it was due: datagrams that come faster than one a millisecond must not put the tick off for ever. */
-  private tickLater(): void {
-    const nowMs = this.nowMs();
-    const dueMs = nowMs + Math.min(TICK_MS_MAX, Math.max(1, this.membership.nextTickMs - nowMs));
-    if (this.timer !== undefined && this.timerDueMs <= dueMs) return;
-    this.timer?.cancel();
-    this.timerDueMs = dueMs;
-    this.timer = this.options.clock.after(dueMs - nowMs, () => {
-      this.timer = undefined;
-      this.tick();
-    });
-  }
-
-  private tick(): void {
-    if (!this.isStarted) return;
-    const { clock } = this.options;
-    this.carryOut(this.membership.tick(clock.monoMs(), clock.wallMs()));
-  }
-
-  private carryOut(effects: Effects): void {
-    const { events, datagrams } = this.options;
-    const isChanged = effects.changes.length > 0 || effects.refutedAs !== undefined;
-    if (isChanged) this.swap(effects.changes);
-    if (!this.isStarted) return;
-    for (const { to, bytes } of effects.datagrams) datagrams.send(to, bytes);
-    if (effects.wasDeclaredDown) events.onDeclaredDown();
-    for (const stale of effects.stale) this.exchange(stale);
-    for (const doubt of effects.doubts) events.onDoubt(doubt);
-    this.tickLater();
-  }
-
-  private swap(changes: readonly MemberChange[]): void {
-    this.view = this.makeView();
-    for (const listener of this.listeners) listener(this.view, changes);
-  }
-
-  private exchange({ node, topic }: Stale): void {
-    if (topic !== "members") this.options.events.onStale(node, topic);
-    else void this.pull(node);
-  }
-
+  /** Changes what this node says of itself. */
   setSelf(changes: SelfChanges): void {
-    this.carryOut(this.membership.setSelf(changes, this.nowMs()));
-    this.swap([]);
+    this.#carryOut(this.#membership.setSelf(changes, this.#nowMs()));
   }
 
-  /** A later layout has been applied: names the members anew, tells the others its version and hash, swaps the view. */
+  /** A later layout has been applied: its members are the members now, and the others learn that this node holds it. */
   setLayout(layout: Layout, layoutHash: number): void {
-    this.layout = layout;
-    const nowMs = this.nowMs();
-    this.carryOut(this.membership.setNamed(layout.members, nowMs));
+    this.#layout = layout;
+    const named = this.#membership.setNamed(layout.members, this.#nowMs());
+    this.#view = this.#newView();
+    this.#carryOut(named);
     this.setSelf({ layoutVersion: layout.version, layoutHash });
   }
 
-  /** First-hand news: its hello or its reply carried this incarnation. */
+  /** The transport has spoken with `node`, which said that it is this incarnation. */
   markAlive(node: NodeId, incarnation: number): void {
-    this.carryOut(this.membership.markAlive(node, incarnation, this.nowMs()));
+    this.#carryOut(this.#membership.markAlive(node, incarnation, this.#nowMs()));
   }
 
-  /** Exchanges full state with `node`; false if it did not answer. */
+  /** Exchanges the tables of members with `node`; false where it did not answer, or two others are being asked. */
   async pull(node: NodeId): Promise<boolean> {
-    if (this.pulling.has(node)) return false;
-    this.pulling.add(node);
+    if (this.#pulls.has(node) || this.#pulls.size >= PULLS_MAX) return false;
+    this.#pulls.add(node);
     try {
-      const body = encodeTable(this.membership.snapshot());
-      const message = { kind: "exchange", topic: "members", body } as const;
-      const reply = await this.options.peers.call(node, message, EXCHANGE_TIMEOUT_MS, "client");
-      if (reply.kind !== "exchange" || !this.isStarted) return false;
-      this.carryOut(this.membership.learn(decodeTable(reply.body), node, this.nowMs()));
+      const body = encodeTable(this.#membership.snapshot());
+      const request = { kind: "exchange", topic: "members", body } as const;
+      const reply = await this.#options.peers.call(node, request, PULL_TIMEOUT_MS, "replica");
+      if (reply.kind !== "exchange" || this.#state === "stopped") return false;
+      this.#learn(reply.body, node);
       return true;
-    } catch (thrown) {
-      this.options.logger.debug("pull_failed", { node, reason: messageOf(thrown) });
+    } catch (error) {
+      if (!(error instanceof PeerError || error instanceof DecodeError)) throw error;
+      this.#options.logger.debug("gossip_pull_failed", { node, error: error.message });
       return false;
     } finally {
-      this.pulling.delete(node);
+      this.#pulls.delete(node);
     }
   }
 
   /** The body of the reply to an exchange of topic `members`. Throws `DecodeError` for a body that is none. */
   answerExchange(body: Uint8Array, from: NodeId): Uint8Array {
-    const theirs = decodeTable(body);
-    const answer = encodeTable(this.membership.snapshot());
-    this.carryOut(this.membership.learn(theirs, from, this.nowMs()));
-    return answer;
+    this.#learn(body, from);
+    return encodeTable(this.#membership.snapshot());
   }
 
-  /** From `PauseGuard.onPause`. */
+  /** For `PauseGuard`: nobody is convicted for what was not heard meanwhile. */
   notePause(): void {
-    this.membership.notePause(this.nowMs());
+    this.#membership.notePause(this.#nowMs());
+    this.#arm();
   }
 
   phiOf(node: NodeId): number {
-    return this.membership.phiOf(node, this.nowMs());
+    return this.#membership.phiOf(node, this.#nowMs());
   }
 
+  /** Nodes that speak for this cluster and that the layout does not name (R51). */
   candidates(): readonly MemberRecord[] {
-    return this.membership.candidates();
+    return this.#membership.candidates();
+  }
+
+  /** To be remembered for ever, and given to the next start. */
+  left(): readonly NodeId[] {
+    return this.#membership.left();
   }
 
   /** Says `leaving` to some members and goes silent. */
   stop(): void {
-    if (!this.isStarted) return;
-    this.setSelf({ phase: "leaving" });
-    this.isStarted = false;
-    this.timer?.cancel();
+    if (this.#state === "running") this.setSelf({ phase: "leaving" });
+    this.#state = "stopped";
+    this.#timer?.cancel();
+  }
+
+  #nowMs(): number {
+    return this.#options.clock.monoMs();
+  }
+
+  #newView(): ClusterView {
+    return new ClusterView(this.#layout, this.#membership.self.id, this.#membership.members());
+  }
+
+  #receive(bytes: Uint8Array, from: PeerAddress): void {
+    if (this.#state !== "running") return;
+    this.#options.guard.check();
+    this.#carryOut(this.#membership.receive(bytes, from, this.#nowMs()));
+  }
+
+  #tick(): void {
+    const { clock } = this.#options;
+    this.#armedMs = Infinity;
+    this.#carryOut(this.#membership.tick(clock.monoMs(), clock.wallMs()));
+    this.#warnOfFlood();
+  }
+
+  /** Any call may have moved the next tick forward. */
+  #arm(): void {
+    if (this.#state !== "running") return;
+    const dueMs = this.#membership.nextTickMs;
+    if (dueMs >= this.#armedMs) return;
+    this.#timer?.cancel();
+    this.#armedMs = dueMs;
+    const delayMs = Math.max(0, dueMs - this.#nowMs());
+    this.#timer = this.#options.clock.after(delayMs, () => this.#tick());
+  }
+
+  #carryOut(effects: Effects): void {
+    if (this.#state === "stopped") return;
+    for (const { to, bytes } of effects.datagrams) this.#options.datagrams.send(to, bytes);
+    this.#arm();
+    if (effects.changes.length > 0) this.#swap(effects.changes);
+    if (effects.wasDeclaredDown) {
+      const { incarnation } = this.#membership.self;
+      this.#options.logger.warn("gossip_was_declared_down", { incarnation });
+      this.#options.events.onDeclaredDown();
+    }
+    for (const { node, topic } of effects.stale)
+      if (topic === "members") void this.pull(node);
+      else this.#options.events.onStale(node, topic);
+    for (const doubt of effects.doubts) this.#tellDoubt(doubt);
+  }
+
+  #swap(changes: readonly MemberChange[]): void {
+    this.#view = this.#newView();
+    for (const change of changes) this.#logChange(change);
+    const view = this.#view;
+    for (const listener of this.#listeners) listener(view, changes);
+  }
+
+  #logChange({ id: node, before, after }: MemberChange): void {
+    const { logger } = this.#options;
+    if (after === undefined) logger.info("member_left", { node });
+    else if (before !== undefined && before.liveness !== after.liveness) {
+      const { name, incarnation } = after.record;
+      logger.info(`member_${after.liveness}`, { node, name, incarnation, phi: this.phiOf(node) });
+    }
+  }
+
+  #tellDoubt(doubt: Doubt): void {
+    const { kind, id: node, address, incarnation } = doubt;
+    this.#options.logger.warn("gossip_doubt", { kind, node, address, incarnation });
+    this.#options.events.onDoubt(doubt);
+  }
+
+  #learn(body: Uint8Array, from: NodeId): void {
+    this.#carryOut(this.#membership.learn(decodeTable(body), from, this.#nowMs()));
+  }
+
+  async #pullFirst(): Promise<void> {
+    const others = this.#layout.members.map(({ id }) => id).filter((id) => id !== this.self.id);
+    const first = others.length === 0 ? 0 : this.#options.random.u32() % others.length;
+    for (let i = 0; i < Math.min(others.length, FIRST_PULLS_MAX); i++) {
+      if (this.#state !== "running") return;
+      if (await this.pull(others[(first + i) % others.length]!)) return;
+    }
+  }
+
+  /** Row 70: an alarm, once a minute at most. */
+  #warnOfFlood(): void {
+    const { candidatesDropped } = this.counters;
+    const nowMs = this.#nowMs();
+    const isNews = candidatesDropped > this.#droppedTold;
+    if (!isNews || nowMs - this.#floodToldMs < FLOOD_ALARM_MS) return;
+    this.#floodToldMs = nowMs;
+    this.#droppedTold = candidatesDropped;
+    this.#options.logger.error("gossip_candidates_flood", { candidatesDropped });
   }
 }

@@ -129,6 +129,10 @@ export class Beliefs {
 
   /** Replaces the own record; nobody else raises its numbers. */
   setSelf(record: MemberRecord, turn: Turn): void {
+    const [before, after] = [this.self, record].map(
+      (of) => ({ record: of, liveness: "alive" }) as const,
+    );
+    turn.changes.push({ id: record.id, before, after });
     this.table.noteSelf(this.self, record);
     this.self = record;
     this.ownUpdate = encodeUpdate({ kind: "record", record });

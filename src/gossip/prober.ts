@@ -23,7 +23,7 @@ const RELAY_SHARE = 0.35;
 const PROBE_SHARE = 1;
 /** Silence this suspicious is looked into at once (R53). */
 const PHI_SUSPICIOUS = 8;
-const EARLY_PROBES_MAX = 2;
+const EARLY_PROBES_MAX = 1;
 /** Other nodes. */
 const SMALL_CLUSTER = 8;
 
