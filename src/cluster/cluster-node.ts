@@ -100,7 +100,9 @@ export class ClusterNode {
       addressOf: (node) => this.addressOf(node),
       ...(options.scheduleFlush && { scheduleFlush: options.scheduleFlush }),
     });
+    this.guard = new PauseGuard(clock, (gapMs) => this.paused(gapMs));
     this.gossip = new GossipService({
+      guard: this.guard,
       self: selfRecord(options, layout),
       clusterId: options.clusterId,
       layout,
@@ -115,7 +117,6 @@ export class ClusterNode {
         onStale: (node, topic) => this.exchange.differs(node, topic),
         onDeclaredDown: () => this.syncing.enter("declared_down"),
         onDoubt: (doubt) => void this.lookInto(doubt),
-        onInbound: () => this.guard.check(),
       },
     });
     this.handoff = this.makeHandoff();
@@ -123,7 +124,6 @@ export class ClusterNode {
     this.syncing = this.makeSyncing();
     this.exchange = this.makeExchange();
     this.handler = this.makeHandler();
-    this.guard = new PauseGuard({ clock, onPause: (gapMs) => this.paused(gapMs) });
     this.gossip.onChange((view, changes) => this.viewChanged(view, changes));
   }
 
