@@ -68,6 +68,8 @@ export class PeerConnection {
   isRefused = false;
   /** Why the peer does not want us. */
   refusal: Refusal | undefined;
+  /** When the last attempt began. */
+  dialedMs = 0;
   private readonly node: NodeId;
   private readonly ports: ConnectionPorts;
   private readonly events: ConnectionEvents;
@@ -129,11 +131,12 @@ export class PeerConnection {
 
   /** False where nobody knows where the peer is. */
   private connect(): boolean {
-    const { transport, addressOf, hello } = this.ports;
+    const { transport, clock, addressOf, hello } = this.ports;
     const address = addressOf(this.node);
     if (address === undefined) return false;
     const attempt: Attempt = { address, link: undefined };
     this.attempt = attempt;
+    this.dialedMs = clock.monoMs();
     transport
       .connect(address, encodeHello(hello()), CONNECT_TIMEOUT_MS, (link) => {
         attempt.link = link;

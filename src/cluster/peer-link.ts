@@ -246,7 +246,7 @@ export class PeerLink implements Flushable {
     if (batch.length === BATCH_HEAD_BYTES) return;
     counters.batches++;
     counters.bytesOut += batch.length;
-    this.connection.send(sealBatch(batch));
+    this.connection.send(sealBatch(batch, nowMs - this.connection.dialedMs));
   }
 
   private heard(bytes: Uint8Array): void {

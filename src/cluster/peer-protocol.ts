@@ -2,7 +2,7 @@
  * The bytes between two nodes: a *hello* each way, then *batches* of frames. All fixed widths are little-endian.
  *
  *   hello   crc u32 | versions min u8, max u8 | purpose u8 | cluster id 16 | node id 8 | incarnation varint | cluster name text
- *   batch   version u8 | crc u32 | frame ...                           the crc is of everything behind it
+ *   batch   version u8 | crc u32 | sentAt u32 | frame ...              the crc is of everything behind it; sentAt: `link-age.ts`
  *
  *   request 1..127    kind u8 | bytes u32 | budgetMs u32 | id varint | body        bytes: of what follows this field
  *   reply   128..255  kind u8 | bytes u32 | id varint | body
@@ -90,8 +90,10 @@ export function commonVersion(ours: VersionRange, theirs: VersionRange): number 
   return version >= ours.min && version >= theirs.min ? version : undefined;
 }
 
-/** version u8, crc u32 */
-export const BATCH_HEAD_BYTES = 5;
+/** version u8, crc u32, sentAt u32 */
+export const BATCH_HEAD_BYTES = 9;
+const CRC_OFFSET = 1;
+const CRC_END = 5;
 /** kind u8, bytes u32 */
 const FRAME_HEAD_BYTES = 5;
 const BUDGET_MS_MAX = 0xffffffff;
@@ -134,13 +136,19 @@ export function beginBatch(frameBytes: number, version: number): ByteWriter {
   const batch = new ByteWriter(BATCH_HEAD_BYTES + frameBytes);
   batch.u8(version);
   batch.u32(0);
+  batch.u32(0);
   return batch;
 }
 
-/** The bytes of the batch, which nobody writes to any more. */
-export function sealBatch(batch: ByteWriter): Uint8Array {
+/**
+ * The bytes of the batch, which nobody writes to any more.
+ *
+ * @param sentAtMs ms since the sender began to open the link, modulo 2^32
+ */
+export function sealBatch(batch: ByteWriter, sentAtMs = 0): Uint8Array {
   const bytes = batch.view();
-  batch.setU32(1, crc32(bytes.subarray(BATCH_HEAD_BYTES)));
+  batch.setU32(CRC_END, Math.floor(sentAtMs) >>> 0);
+  batch.setU32(CRC_OFFSET, crc32(bytes.subarray(CRC_END)));
   return bytes;
 }
 
@@ -151,6 +159,8 @@ export function sealBatch(batch: ByteWriter): Uint8Array {
 export class FrameReader {
   id = 0;
   isReply = false;
+  /** Of the batch. */
+  readonly sentAtMs: number;
   /** Of a request: ms that are left. */
   budgetMs = 0;
   private code = 0;
@@ -165,8 +175,9 @@ export class FrameReader {
       throw new DecodeError(`Cannot read batch of ${message.length} bytes: too short`);
     if (message[0] !== version)
       throw new DecodeError(`Cannot read batch: version ${message[0]}, want ${version}`);
-    if (readU32(message, 1) !== crc32(message.subarray(BATCH_HEAD_BYTES)))
+    if (readU32(message, CRC_OFFSET) !== crc32(message.subarray(CRC_END)))
       throw new DecodeError("Cannot read batch: its checksum is wrong");
+    this.sentAtMs = readU32(message, CRC_END);
   }
 
   /** False at the end. */

@@ -11,6 +11,7 @@ import type { NodeId } from "../gossip/member.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { type Link, type LinkEvents, MESSAGE_BYTES_MAX } from "../ports/transport.ts";
+import { LinkAge } from "./link-age.ts";
 import { failedReply, failedReplyOf } from "./peer-failure.ts";
 import { BACKED_UP_BYTES, BATCH_BYTES_MAX, type Flushable, type FlushTurn } from "./peer-flush.ts";
 import { FrameQueue } from "./peer-frames.ts";
@@ -72,6 +73,7 @@ export class ServerLink implements LinkEvents, Flushable {
   private readonly mayOnlyKnock: boolean;
   private readonly version: number;
   private readonly context: ServerLinkContext;
+  private readonly age: LinkAge;
   /** Each reply is owned by the time at which nobody waits for it any more. */
   private readonly replies = new FrameQueue<number>();
   private inWork = 0;
@@ -85,6 +87,7 @@ export class ServerLink implements LinkEvents, Flushable {
     this.mayOnlyKnock = hello.purpose === "knock";
     this.version = version;
     this.context = context;
+    this.age = new LinkAge(context.clock.monoMs());
   }
 
   message(bytes: Uint8Array): void {
@@ -94,7 +97,9 @@ export class ServerLink implements LinkEvents, Flushable {
     const arrivedMs = clock.monoMs();
     try {
       const frames = new FrameReader(bytes, this.version);
-      while (!this.isEnded && frames.next()) this.take(frames, arrivedMs);
+      // What was under way for long has spent its time there.
+      const sentMs = arrivedMs - this.age.ageOf(frames.sentAtMs, arrivedMs);
+      while (!this.isEnded && frames.next()) this.take(frames, sentMs);
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       counters.badFrames++;
@@ -103,13 +108,13 @@ export class ServerLink implements LinkEvents, Flushable {
     }
   }
 
-  private take(frames: FrameReader, arrivedMs: number): void {
+  private take(frames: FrameReader, sentMs: number): void {
     if (frames.isReply) throw new DecodeError("Cannot take message: nothing was asked");
     const { id, budgetMs } = frames;
     const request = frames.readRequest();
     const { counters, clock } = this.context;
     counters.requests++;
-    const deadlineMs = arrivedMs + budgetMs;
+    const deadlineMs = sentMs + budgetMs;
     const leftMs = deadlineMs - clock.monoMs();
     if (leftMs <= 0) counters.expired++;
     else if (request === undefined) this.reply(id, deadlineMs, NOT_IMPLEMENTED);

@@ -5,6 +5,7 @@ import { utf8 } from "../../src/base/bytes.ts";
 import { Prng } from "../../src/base/prng.ts";
 import type { PeerReply, PeerRequest } from "../../src/cluster/peer-messages.ts";
 import {
+  BATCH_HEAD_BYTES,
   beginBatch,
   commonVersion,
   decodeHello,
@@ -92,7 +93,7 @@ describe("peer protocol", () => {
 
   test("bytes of the format do not change", () => {
     expect(batchOf([merge], [{ kind: "stored", isDurable: true }]).toHex()).toBe(
-      "01" + "ea68544d" + "02" + "0f000000" + "64000000" + "01" + "00" + "016b" +
+      "01" + "ae4a2ed4" + "00000000" + "02" + "0f000000" + "64000000" + "01" + "00" + "016b" +
         "06" + "7265636f7264" + "82" + "03000000" + "e807" + "01", // prettier-ignore
     );
   });
@@ -112,7 +113,7 @@ describe("peer protocol", () => {
         for (let length = 0; length < message.length; length++) {
           const prefix = message.slice(0, length);
           expect(complaint(() => readAll(prefix))).toBeInstanceOf(DecodeError);
-          const isWhole = length === 5 || length === first;
+          const isWhole = length === BATCH_HEAD_BYTES || length === first;
           if (length >= 5 && !isWhole)
             expect(complaint(() => readAll(resealed(prefix)))).toBeInstanceOf(DecodeError);
         }
@@ -135,17 +136,17 @@ describe("peer protocol", () => {
     const longer = new Uint8Array(message.length + 1);
     longer.set(message);
     expect(complaint(() => readAll(resealed(longer)))).toBeInstanceOf(DecodeError);
-    longer[6]!++; // the frame's own length takes the byte in
+    longer[BATCH_HEAD_BYTES + 1]!++; // the frame's own length takes the byte in
     expect(complaint(() => readAll(resealed(longer)))?.message).toContain("its content does not");
   });
 
   test("row 62: lengths up to 2^32 and 2^53 are refused before anything is made", () => {
     const message = batchOf([merge], []);
     const frame = message.slice();
-    frame.fill(0xff, 6, 10);
+    frame.fill(0xff, BATCH_HEAD_BYTES + 1, BATCH_HEAD_BYTES + 5);
     expect(complaint(() => readAll(resealed(frame)))).toBeInstanceOf(DecodeError);
     const inner = batchOf([{ ...merge, internalKey: new Uint8Array(12) }], []);
-    inner.set([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f], 16); // the length of the key
+    inner.set([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f], 20); // the length of the key
     expect(complaint(() => readAll(resealed(inner)))).toBeInstanceOf(DecodeError);
   });
 
@@ -180,10 +181,10 @@ describe("peer protocol", () => {
 
   test("R62: a kind of request that is not known is passed over, a kind of reply is not", () => {
     const message = batchOf([merge, { kind: "status" }], []);
-    message[5] = 99;
+    message[BATCH_HEAD_BYTES] = 99;
     expect(readAll(resealed(message))).toEqual([undefined, { kind: "status" }]);
     const reply = batchOf([], [{ kind: "stored", isDurable: true }]);
-    reply[5] = 200;
+    reply[BATCH_HEAD_BYTES] = 200;
     expect(complaint(() => readAll(resealed(reply)))).toBeInstanceOf(DecodeError);
   });
 
