@@ -270,8 +270,7 @@ export class Beliefs {
     const { self } = this;
     if (generationOf(record.incarnation) > generationOf(self.incarnation))
       this.doubt("superseded", record, turn);
-    else if (record.incarnation > self.incarnation) this.#refute(record.incarnation, turn);
-    else if (isLater(record, self)) this.setSelf({ ...self, version: record.version + 1 }, turn);
+    else if (isLater(record, self)) this.#refute(record.incarnation, turn);
     else if (isContradiction(record, self)) this.doubt("duplicate", record, turn);
     return false;
   }

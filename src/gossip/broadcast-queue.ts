@@ -29,12 +29,6 @@ export class BroadcastQueue {
     return this.#current.size;
   }
 
-  /** True while a piece waits that has never been sent. */
-  get hasNews(): boolean {
-    const row = this.#rows[0];
-    return row !== undefined && row.some((piece) => this.#isCurrent(piece));
-  }
-
   /** `bytes` are kept: they must not change. */
   push(subject: string, bytes: Uint8Array): void {
     const piece = { subject, bytes };

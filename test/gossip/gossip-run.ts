@@ -3,8 +3,15 @@
  * cut, and a node may stand still, die and come back. Everything from one seed.
  */
 import { Prng } from "../../src/base/prng.ts";
-import { type Member, type MemberRecord, type NodeId, REFUTATIONS } from "../../src/gossip/member.ts";
+import {
+  type Member,
+  type MemberRecord,
+  type NodeId,
+  REFUTATIONS,
+} from "../../src/gossip/member.ts";
 import type { Effects, Stale } from "../../src/gossip/effects.ts";
+import { MessageWriter } from "../../src/gossip/message.ts";
+import { encodeUpdate, type Opinion } from "../../src/gossip/update.ts";
 import { Membership, type MembershipCounters } from "../../src/gossip/membership.ts";
 import { EventHeap } from "../../src/sim/event-heap.ts";
 
@@ -76,7 +83,10 @@ export class GossipRun {
     for (let i = 0; i < nodes; i++) this.nodes.push(new RunNode(i, this.#newMembership(i, 0)));
     for (const node of this.nodes) {
       // As after a forming cluster: all know the layout and each other's records.
-      node.membership.setNamed(this.nodes.map(({ membership }) => membership.self), 0);
+      node.membership.setNamed(
+        this.nodes.map(({ membership }) => membership.self),
+        0,
+      );
     }
     const all = this.nodes.map(({ membership }) => ({
       record: membership.self,
@@ -129,7 +139,10 @@ export class GossipRun {
     node.membership = this.#newMembership(index, node.life);
     this.#carryOut(
       node,
-      node.membership.setNamed(this.nodes.map(({ membership }) => membership.self), this.nowMs),
+      node.membership.setNamed(
+        this.nodes.map(({ membership }) => membership.self),
+        this.nowMs,
+      ),
     );
     this.#arm(node);
   }
@@ -161,6 +174,21 @@ export class GossipRun {
     const node = this.nodes[index]!;
     this.#carryOut(node, what(node.membership, this.nowMs));
     this.#arm(node);
+  }
+
+  /** `from` sends `opinion` to `to`, whatever it believes itself. */
+  slander(from: number, to: number, opinion: Opinion): void {
+    const writer = new MessageWriter(CLUSTER_ID);
+    const { id: sender, incarnation, version } = this.membership(from).self;
+    const flags = { wantsRecord: false, isReached: false, sequence: 0, heartbeat: 0, digest: 0 };
+    writer.begin({ kind: "news", sender, target: idOf(to), incarnation, version, ...flags });
+    writer.addUpdate(encodeUpdate(opinion));
+    this.replay(from, to, writer.finish([]));
+  }
+
+  /** The bytes arrive at `to` now. */
+  replay(from: number, to: number, bytes: Uint8Array): void {
+    this.#deliver(from, this.nodes[to]!, bytes);
   }
 
   #newMembership(index: number, life: number): Membership {
