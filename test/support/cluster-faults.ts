@@ -52,7 +52,7 @@ export function drawPlan(seed: number | string, options: PlanOptions): readonly 
   const downAtOnceMax = prng.fork("down").chance(0.7) ? 1 : 2;
   const drawn = kinds.flatMap((kind) => drawFaults(kind, prng.fork(kind), options));
   const ordered = drawn.toSorted((a, b) => a.atMs - b.atMs);
-  return withFewDown(ordered, downAtOnceMax);
+  return withEnoughLeft(ordered, downAtOnceMax);
 }
 
 function drawKinds(prng: Prng): readonly FaultKind[] {
@@ -119,16 +119,19 @@ function shuffle(prng: Prng, count: number): number[] {
 }
 
 const KILLS: readonly FaultKind[] = ["crash", "power loss"];
+const CUTS: readonly FaultKind[] = ["partition", "one way", "bridge", "isolate", "flap"];
+const CUTS_AT_ONCE_MAX = 2;
 
-/** Leaves out the kills that would leave too few nodes: a run in which nothing works proves nothing. */
-function withFewDown(faults: readonly Fault[], downAtOnceMax: number): Fault[] {
+/** Leaves out what would leave too few nodes that hear each other: a run in which nothing works proves nothing. */
+function withEnoughLeft(faults: readonly Fault[], downAtOnceMax: number): Fault[] {
   const kept: Fault[] = [];
   for (const fault of faults) {
-    const overlaps = (other: Fault): boolean =>
-      KILLS.includes(other.kind) && other.atMs + other.forMs > fault.atMs;
-    const down = kept.filter(overlaps);
-    const isSame = down.some(({ nodes }) => nodes[0] === fault.nodes[0]);
-    if (KILLS.includes(fault.kind) && (down.length >= downAtOnceMax || isSame)) continue;
+    const current = kept.filter(({ atMs, forMs }) => atMs + forMs > fault.atMs);
+    const down = current.filter(({ kind }) => KILLS.includes(kind));
+    const cuts = current.filter(({ kind }) => CUTS.includes(kind));
+    const isDown = down.some(({ nodes }) => nodes[0] === fault.nodes[0]);
+    if (KILLS.includes(fault.kind) && (down.length >= downAtOnceMax || isDown)) continue;
+    if (CUTS.includes(fault.kind) && cuts.length >= CUTS_AT_ONCE_MAX) continue;
     kept.push(fault);
   }
   return kept;

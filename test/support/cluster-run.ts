@@ -54,7 +54,7 @@ const STORIES_MAX = 3;
 /** For the repairs that the final reads have begun. */
 const REPAIR_MS = 3000;
 /** Fewer acknowledged operations prove nothing (FAULTS.md 2.10). */
-export const OK_SHARE_MIN = 0.3;
+const OK_SHARE_MIN = 0.3;
 
 /** @throws Error with the seed and everything that is known, at the first violation */
 export function clusterRun(options: ClusterRunOptions): ClusterRunResult {

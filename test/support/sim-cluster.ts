@@ -61,6 +61,8 @@ interface Life {
 const CLIENT_DELAY_MS = 0.2;
 const FORM_MS_MAX = 30_000;
 const QUIESCE_MS_MAX = 180_000;
+/** Within this time gossip hears of every death and every return, and links to dead processes are given up. */
+const NOTICE_MS = 2000;
 const LOOK_EVERY_MS = 250;
 /** Small storage, so that flushes and compactions happen within seconds. */
 const FLAGS: Partial<Record<KnobKey, string>> = {
@@ -257,6 +259,8 @@ export class SimCluster {
 
   /** Waits until every node is up and serving in the eyes of every other, and nobody keeps a hint. */
   quiesce(limitMs = QUIESCE_MS_MAX): void {
+    // What nobody has noticed yet looks like rest.
+    this.world.run(NOTICE_MS);
     this.waitFor(
       "the cluster comes to rest",
       () => this.isSettled() && this.hintCount() === 0,
