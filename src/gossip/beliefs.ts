@@ -31,8 +31,10 @@ import { encodeUpdate, type Opinion } from "./update.ts";
 
 /** R49, in seconds. */
 const GENERATION_AHEAD_MAX = 86_400;
-/** R53. */
+/** R53; doubled for each time that it went down again within `FLAP_INTERVALS`, twice at most. */
 const RETURN_HEARTBEATS = 3;
+const FLAP_INTERVALS = 50;
+const FLAPS_MAX = 2;
 /** Heartbeats of about so many members reach a node in one interval; the more members, the longer between two of one. */
 const HEARTBEATS_PER_INTERVAL = 40;
 /** The same doubt is told again after so many intervals. */
@@ -179,8 +181,10 @@ export class Beliefs {
     entry.heartbeat = heartbeat;
     entry.phi.advance(turn.nowMs, this.resumedMs);
     if (entry.liveness !== "down") this.table.touch(entry);
-    else if (entry.returnsAtHeartbeat >= 0 && heartbeat >= entry.returnsAtHeartbeat)
+    else if (entry.returnsAtHeartbeat >= 0 && heartbeat >= entry.returnsAtHeartbeat) {
+      entry.returnedMs = turn.nowMs;
       this.#setLiveness(entry, "alive", turn);
+    }
   }
 
   /** `by` could not reach it. */
@@ -308,7 +312,8 @@ export class Beliefs {
     entry.isBehind = false;
     if (isNewProcess) this.#restart(entry);
     else if (hasRefuted && before.liveness === "down") {
-      entry.returnsAtHeartbeat = Math.max(0, entry.heartbeat) + RETURN_HEARTBEATS;
+      entry.returnsAtHeartbeat =
+        Math.max(0, entry.heartbeat) + RETURN_HEARTBEATS * 2 ** entry.flapCount;
       turn.toTell.add(entry); // it may have refuted a mere suspicion, and must know that hints were kept for it
     }
     const isUp = isNewProcess || (hasRefuted && before.liveness === "suspect");
@@ -318,6 +323,8 @@ export class Beliefs {
 
   #restart(entry: Entry): void {
     entry.heartbeat = -1;
+    entry.returnedMs = -Infinity;
+    entry.flapCount = 0;
     entry.phi.reset(this.heartbeatMs);
     this.table.unlink(entry);
   }
@@ -325,6 +332,8 @@ export class Beliefs {
   #convict(entry: Entry, turn: Turn): void {
     if (entry.incarnation > 0) this.counters.convictions++;
     entry.downIncarnation = entry.incarnation;
+    const isFlap = turn.nowMs - entry.returnedMs < FLAP_INTERVALS * this.#intervalMs;
+    entry.flapCount = isFlap ? Math.min(FLAPS_MAX, entry.flapCount + 1) : 0;
     this.#setLiveness(entry, "down", turn);
     this.#spread({ kind: "down", id: entry.id, incarnation: entry.incarnation, by: this.self.id });
   }

@@ -30,6 +30,9 @@ export class Entry {
   heartbeat = -1;
   /** It was down and has refuted: it is up again from this heartbeat on (R53). -1: not so. */
   returnsAtHeartbeat = -1;
+  /** When it was up again last, and how often it went down soon after; a new process starts from nothing. */
+  returnedMs = -Infinity;
+  flapCount = 0;
   /** Its incarnation when it was last convicted. */
   downIncarnation = 0;
   /** The transport has seen a process of this generation (R49). */

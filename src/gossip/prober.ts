@@ -1,9 +1,8 @@
 /**
  * Asks the others whether they are there (SWIM 4.1), and asks for others who ask.
  *
- *   0            0.4 interval               1 interval
- *   ping ------- k helpers ping, too ------ failed: suspect      any ack, direct or brought by a helper, ends it well
- *                + a second ping
+ *   0        0.4                       0.7                       1 interval
+ *   ping --- ping, k helpers ping ---- ping, k helpers ping ---- failed: suspect     any ack, direct or brought by a helper, ends it well
  *
  * A helper that does not reach the target says so, which tells a lonely prober from a dead target (Lifeguard).
  */
@@ -17,8 +16,9 @@ import { type Probe, Probes, type Relay } from "./probes.ts";
 
 /** SWIM's k. */
 const HELPERS = 3;
-/** Parts of an interval: until the helpers are asked, how long a helper waits, until the probe has failed. */
+/** Parts of an interval: until the helpers are asked, and again, how long a helper waits, until the probe has failed. */
 const DIRECT_SHARE = 0.4;
+const AGAIN_SHARE = 0.3;
 const RELAY_SHARE = 0.35;
 const PROBE_SHARE = 1;
 /** Silence this suspicious is looked into at once (R53). */
@@ -102,13 +102,14 @@ export class Prober {
       entry,
       turn.nowMs,
       DIRECT_SHARE * unitMs,
+      AGAIN_SHARE * unitMs,
       PROBE_SHARE * unitMs,
     );
     this.#courier.sendTo(entry, "ping", turn, probe.sequence);
   }
 
   continue(turn: Turn): void {
-    for (const probe of this.#probes.takeIndirect(turn.nowMs)) this.#askHelpers(probe, turn);
+    for (const probe of this.#probes.takeUnanswered(turn.nowMs)) this.#askHelpers(probe, turn);
     for (const probe of this.#probes.takeFailed(turn.nowMs)) this.#fail(probe, turn);
     for (const relay of this.#probes.takeOverdueRelays(turn.nowMs))
       this.#answerRelay(relay, false, turn);
@@ -120,7 +121,7 @@ export class Prober {
       HELPERS,
       (other) => other !== entry && other.liveness === "alive",
     );
-    probe.helperCount = helpers.length;
+    probe.helperCount = Math.max(probe.helperCount, helpers.length);
     for (const receiver of helpers) {
       const to = receiver.record.peerAddress;
       const letter = { kind: "ping-request", to, target: entry.id, sequence, receiver } as const;

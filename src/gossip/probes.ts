@@ -1,9 +1,8 @@
 /**
  * Probes under way, and pings on behalf of others. Bookkeeping only: what follows from an outcome is decided in `prober.ts`.
  *
- *   0            directMs            endMs
- *   ping ------- ping-request x k -- failed         any ack ends it well
- *                + ping again
+ *   0        direct                direct + step         end
+ *   ping --- ping, k helpers ----- ping, k helpers --- failed         any ack ends it well
  */
 import type { NodeId } from "./member.ts";
 import type { Entry } from "./member-table.ts";
@@ -16,9 +15,10 @@ export interface Probe {
   readonly sequence: number;
   /** The target's when it was asked: a later one has never seen the question. */
   readonly incarnation: number;
-  readonly directMs: number;
+  /** The next time to ask helpers. */
+  askMs: number;
+  readonly stepMs: number;
   readonly endMs: number;
-  isIndirect: boolean;
   helperCount: number;
   /** A helper has said that it did not reach the target: at least the helper hears us. */
   hasAnswer: boolean;
@@ -53,8 +53,7 @@ export class Probes {
   /** When something here is due; `Infinity` for never. */
   get dueMs(): number {
     let dueMs = Infinity;
-    for (const probe of this.#probes)
-      dueMs = Math.min(dueMs, probe.isIndirect ? probe.endMs : probe.directMs);
+    for (const probe of this.#probes) dueMs = Math.min(dueMs, probe.askMs, probe.endMs);
     for (const { endMs } of this.#relays) dueMs = Math.min(dueMs, endMs);
     return dueMs;
   }
@@ -64,9 +63,10 @@ export class Probes {
     return this.#nextSequence;
   }
 
-  begin(entry: Entry, nowMs: number, directMs: number, endMs: number): Probe {
-    const state = { isIndirect: false, helperCount: 0, hasAnswer: false };
-    const times = { directMs: nowMs + directMs, endMs: nowMs + endMs };
+  /** Helpers are asked after `directMs` and then every `stepMs`; after `endMs` it has failed. */
+  begin(entry: Entry, nowMs: number, directMs: number, stepMs: number, endMs: number): Probe {
+    const state = { helperCount: 0, hasAnswer: false };
+    const times = { askMs: nowMs + directMs, stepMs, endMs: nowMs + endMs };
     const { incarnation } = entry;
     const probe = { entry, incarnation, sequence: this.sequence(), ...times, ...state };
     this.#probes.push(probe);
@@ -95,10 +95,10 @@ export class Probes {
     return at < 0 ? undefined : this.#relays.splice(at, 1)[0];
   }
 
-  /** Those whose direct answer is overdue; each once. */
-  takeIndirect(nowMs: number): Probe[] {
-    const due = this.#probes.filter((probe) => !probe.isIndirect && probe.directMs <= nowMs);
-    for (const probe of due) probe.isIndirect = true;
+  /** Those for which helpers are to be asked now. */
+  takeUnanswered(nowMs: number): Probe[] {
+    const due = this.#probes.filter(({ askMs, endMs }) => askMs <= nowMs && nowMs < endMs);
+    for (const probe of due) probe.askMs = nowMs + probe.stepMs;
     return due;
   }
 
