@@ -102,7 +102,7 @@ export class WriteCoordination {
     this.refuseHopeless(set, write.request);
     const { request } = write;
     const candidates = this.mintersOf(set, request);
-    let refusal = unavailable("write", 0, request.consistency.w);
+    let refusal: HutchError | undefined;
     let doubt: HutchError | undefined;
     for (const [attempt, node] of candidates.entries()) {
       const isLast = attempt + 1 === candidates.length;
@@ -120,7 +120,7 @@ export class WriteCoordination {
       }
     }
     // Once somebody may have taken it, no refusal of somebody else makes the outcome certain (R5).
-    throw doubt ?? refusal;
+    throw doubt ?? refusal ?? unavailable("write", 0, request.consistency.w);
   }
 
   /** A write that another node has taken and sent here to be minted. */
