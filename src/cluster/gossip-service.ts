@@ -22,7 +22,7 @@ import type { Layout } from "../ring/layout.ts";
 import { ClusterView } from "./cluster-view.ts";
 import { PeerError, type Peers } from "./peer-messages.ts";
 
-const PULL_TIMEOUT_MS = 5000;
+const PULL_TIMEOUT_MS = 2000;
 /** At once; a further wish to pull is dropped, the difference will be noticed again. */
 const PULLS_MAX = 2;
 /** Nodes that are asked for their table at the start, one after the other until one answers. */
@@ -141,7 +141,7 @@ export class GossipService {
     try {
       const body = encodeTable(this.#membership.snapshot());
       const request = { kind: "exchange", topic: "members", body } as const;
-      const reply = await this.#options.peers.call(node, request, PULL_TIMEOUT_MS, "replica");
+      const reply = await this.#options.peers.call(node, request, PULL_TIMEOUT_MS, "client");
       if (reply.kind !== "exchange" || this.#state === "stopped") return false;
       this.#learn(reply.body, node);
       return true;
@@ -221,8 +221,10 @@ export class GossipService {
 
   #carryOut(effects: Effects): void {
     if (this.#state === "stopped") return;
-    for (const { to, bytes } of effects.datagrams) this.#options.datagrams.send(to, bytes);
-    this.#arm();
+    if (this.#state === "running") {
+      for (const { to, bytes } of effects.datagrams) this.#options.datagrams.send(to, bytes);
+      this.#arm();
+    }
     if (effects.changes.length > 0) this.#swap(effects.changes);
     if (effects.wasDeclaredDown) {
       const { incarnation } = this.#membership.self;

@@ -78,7 +78,8 @@ export class Courier {
     const writer = this.#writer;
     const accusation = beliefs.accusationOf(receiver);
     if (accusation !== undefined) writer.addUpdate(accusation);
-    if (turn.owesRecord || receiver.liveness !== "alive") writer.addUpdate(beliefs.ownUpdate);
+    const owes = turn.owesRecord || turn.hasOwnNews || receiver.liveness !== "alive";
+    if (owes) writer.addUpdate(beliefs.ownUpdate);
     beliefs.queue.take(writer.updateBytesLeft, beliefs.nodeCount, (update) =>
       writer.addUpdate(update),
     );
