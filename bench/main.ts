@@ -8,6 +8,8 @@ const FILES = {
   cluster: "cluster",
   ycsb: "ycsb",
   kill: "cluster-kill",
+  gossip: "gossip",
+  ring: "ring",
 } as const;
 
 const words = process.argv.slice(2);
