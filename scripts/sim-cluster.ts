@@ -70,6 +70,13 @@ for (let seed = Number(values.seed); seed < Number(values.seed) + Number(values.
 
 add("violations", broken.length);
 add("seconds", Math.round((performance.now() - started) / 1000));
-console.log(Bun.inspect.table([totals], { colors: false }));
+const share = (totals["ok"] ?? 0) / (totals["operations"] ?? 1);
+const rows = Object.entries({ ...totals, "share of ok": share.toFixed(2) });
+console.log(
+  Bun.inspect.table(
+    rows.map(([what, count]) => ({ what, count })),
+    { colors: false },
+  ),
+);
 if (broken.length > 0) process.stderr.write(`broken seeds: ${broken.join(" ")}\n`);
 process.exitCode = broken.length > 0 ? 1 : 0;

@@ -53,8 +53,8 @@ const CLIENTS_END_MS = 10_000;
 const STORIES_MAX = 3;
 /** For the repairs that the final reads have begun. */
 const REPAIR_MS = 3000;
-/** Fewer acknowledged operations prove nothing (FAULTS.md 2.10). */
-const OK_SHARE_MIN = 0.3;
+/** Of one run; fewer acknowledged operations prove nothing (FAULTS.md 2.10). Of many together it is well above 0.3, and that is asserted too. */
+const OK_SHARE_MIN = 0.2;
 
 /** @throws Error with the seed and everything that is known, at the first violation */
 export function clusterRun(options: ClusterRunOptions): ClusterRunResult {
