@@ -3,7 +3,7 @@
  *
  * Each writer owns some keys and writes growing numbers into each, one request at a time for a key, through one node after the other. What was
  * acknowledged is the key's floor, what was sent its ceiling. Readers read all the time, through all nodes: the greatest value in an answer is
- * never below the floor of the moment when the read was sent (S1, S2), and never above the ceiling. Siblings may be there, where two nodes
+ * never below the floor of the moment when the read was sent (S1, S2), but for a write whose outcome nobody knows, and never above the ceiling. Siblings may be there, where two nodes
  * disagreed for a moment about who mints (R9); they are counted.
  */
 import { Prng } from "../../src/base/prng.ts";
@@ -17,6 +17,8 @@ export interface LoadOptions {
   readonly keysPerWriter?: number;
   /** Between two requests of one client. */
   readonly pauseMs?: number;
+  /** Consistency of every request. Default: `QUORUM` for half of the writers and all readers, none for the others, which is the same. */
+  readonly level?: string;
   /** Default `load`. */
   readonly bucket?: string;
   /** The nodes that clients talk to. */
@@ -29,6 +31,8 @@ export interface LoadKey {
   floor: number;
   /** Of the last write that was sent. */
   ceiling: number;
+  /** Writes of which nobody knows: they may take effect late, over what was acknowledged meanwhile (R5). */
+  readonly doubtful: Set<number>;
 }
 
 /** An answer that is not the usual one. */
@@ -75,6 +79,7 @@ export class ClusterLoad {
         name: `w${writer}-${key}`,
         floor: 0,
         ceiling: 0,
+        doubtful: new Set<number>(),
       })),
     );
   }
@@ -108,7 +113,8 @@ export class ClusterLoad {
 
   private async write(own: readonly LoadKey[], writer: number): Promise<void> {
     const prng = this.prng.fork(`writer/${writer}/${this.acknowledged}`);
-    const headers: Record<string, string> = writer % 2 === 0 ? { "X-Consistency": "QUORUM" } : {};
+    const level = this.options.level ?? (writer % 2 === 0 ? "QUORUM" : undefined);
+    const headers: Record<string, string> = level === undefined ? {} : { "X-Consistency": level };
     while (!this.isOver) {
       await this.writeOne(prng.pick(own), prng.pick(this.through), headers);
       await Bun.sleep(prng.between(0, 2 * this.pauseMs));
@@ -132,7 +138,11 @@ export class ClusterLoad {
     if (status === 204) {
       key.floor = number;
       this.acknowledged++;
-    } else this.unusualWrites.push({ atMs, what: `${nameOf(index)} ${codeOf(status, body)}` });
+      return;
+    }
+    // A 503 is certain: nothing was written (R5).
+    if (status !== 503) key.doubtful.add(number);
+    this.unusualWrites.push({ atMs, what: `${nameOf(index)} ${codeOf(status, body)}` });
   }
 
   private async readOn(reader: number): Promise<void> {
@@ -151,7 +161,7 @@ export class ClusterLoad {
   async readOne(
     index: number,
     key: LoadKey,
-    consistency: string | undefined = "QUORUM",
+    consistency: string | undefined = this.options.level ?? "QUORUM",
   ): Promise<string | undefined> {
     const { floor } = key;
     const headers: Record<string, string> =
@@ -162,7 +172,8 @@ export class ClusterLoad {
     if (found === undefined) return `${nameOf(index)} ${codeOf(status, body)}`;
     if (found.length > 1) this.siblings++;
     const greatest = Math.max(...found);
-    if (greatest >= floor && greatest <= key.ceiling) return undefined;
+    const isPossible = greatest >= floor || key.doubtful.has(greatest);
+    if (isPossible && greatest <= key.ceiling) return undefined;
     const violation = `${nameOf(index)} answered ${greatest} for ${key.name}, acknowledged up to ${floor}, sent up to ${key.ceiling}, at ${this.nowMs} ms`;
     this.violations.push(violation);
     return violation;
