@@ -80,7 +80,7 @@ class ClusterRun {
     this.cluster = new SimCluster(seed, {
       nodes,
       ...(racks !== undefined && { racks }),
-      flags: { hintBytesMax: "64KiB", ...flags } as never,
+      flags: { hintBytesMax: "64KiB", ...flags },
       tap: (record, kind) => this.book.noteRecord(record, `message ${kind}`),
     });
     this.plan = drawPlan(seed, { nodes, durationMs, ...(kinds && { kinds }) });

@@ -68,12 +68,11 @@ const LOOK_EVERY_MS = 250;
 const FLAGS: Partial<Record<KnobKey, string>> = {
   preset: "local",
   partitions: "16",
-  diskReserve: "4KiB",
+  diskReserveBytes: "4KiB",
   memtableBytes: "16KiB",
   walSegmentBytes: "64KiB",
-  memtableAge: "5s",
-  gcDelay: "26h",
-} as never;
+  memtableAgeMs: "5s",
+};
 
 export class SimCluster {
   readonly seed: number | string;
@@ -378,7 +377,7 @@ function configOf(
     host: name,
     ...flags,
   };
-  return loadConfig({ environment: {}, flags: all as never }).config;
+  return loadConfig({ environment: {}, flags: all }).config;
 }
 
 async function readAnswer(response: Response): Promise<Answer> {
