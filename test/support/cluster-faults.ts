@@ -49,10 +49,11 @@ const FLAP_MS = 1000;
 export function drawPlan(seed: number | string, options: PlanOptions): readonly Fault[] {
   const prng = new Prng(`cluster-faults/${seed}`);
   const kinds = options.kinds ?? drawKinds(prng.fork("kinds"));
-  const downAtOnceMax = prng.fork("down").chance(0.7) ? 1 : 2;
+  const drawnMax = prng.fork("down").chance(0.7) ? 1 : 2;
+  const minority = (options.nodes - 1) >> 1;
   const drawn = kinds.flatMap((kind) => drawFaults(kind, prng.fork(kind), options));
   const ordered = drawn.toSorted((a, b) => a.atMs - b.atMs);
-  return withEnoughLeft(ordered, downAtOnceMax);
+  return withEnoughLeft(ordered, Math.min(drawnMax, minority), Math.min(2, minority));
 }
 
 function drawKinds(prng: Prng): readonly FaultKind[] {
@@ -120,10 +121,13 @@ function shuffle(prng: Prng, count: number): number[] {
 
 const KILLS: readonly FaultKind[] = ["crash", "power loss"];
 const CUTS: readonly FaultKind[] = ["partition", "one way", "bridge", "isolate", "flap"];
-const CUTS_AT_ONCE_MAX = 2;
 
 /** Leaves out what would leave too few nodes that hear each other: a run in which nothing works proves nothing. */
-function withEnoughLeft(faults: readonly Fault[], downAtOnceMax: number): Fault[] {
+function withEnoughLeft(
+  faults: readonly Fault[],
+  downAtOnceMax: number,
+  cutsAtOnceMax: number,
+): Fault[] {
   const kept: Fault[] = [];
   for (const fault of faults) {
     const current = kept.filter(({ atMs, forMs }) => atMs + forMs > fault.atMs);
@@ -131,7 +135,7 @@ function withEnoughLeft(faults: readonly Fault[], downAtOnceMax: number): Fault[
     const cuts = current.filter(({ kind }) => CUTS.includes(kind));
     const isDown = down.some(({ nodes }) => nodes[0] === fault.nodes[0]);
     if (KILLS.includes(fault.kind) && (down.length >= downAtOnceMax || isDown)) continue;
-    if (CUTS.includes(fault.kind) && cuts.length >= CUTS_AT_ONCE_MAX) continue;
+    if (CUTS.includes(fault.kind) && cuts.length >= cutsAtOnceMax) continue;
     kept.push(fault);
   }
   return kept;
