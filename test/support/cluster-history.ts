@@ -192,10 +192,14 @@ export function readToken(token: string): Seen {
  * The dot of a write, from the context of its answer: the newest that was not in the context of its request. A mint counts above all that the minter
  * holds, and what the answer covers besides the request's own context is what the minter held.
  */
-export function ownDot({ vector, dots }: Seen, given: Seen = NOTHING_SEEN): string {
+export function ownDot(
+  { vector, dots }: Seen,
+  given: Seen = NOTHING_SEEN,
+  mayBe: (dot: string) => boolean = () => true,
+): string {
   let newest = { dot: "", counter: 0 };
   const offer = (dot: string, counter: number): void => {
-    if (counter > newest.counter && !covers(given, dot)) newest = { dot, counter };
+    if (counter > newest.counter && !covers(given, dot) && mayBe(dot)) newest = { dot, counter };
   };
   for (const [actor, counter] of vector) offer(`${actor}.${counter}`, counter);
   for (const dot of dots) offer(dot, parseDot(dot).counter);

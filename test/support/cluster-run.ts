@@ -14,7 +14,7 @@ import {
   checkOneRing,
   type Waited,
 } from "./checkers/calm.ts";
-import { DotBook, checkClocks, checkDots } from "./checkers/dots.ts";
+import { DotBook, checkClocks, checkDots, nameDots } from "./checkers/dots.ts";
 import { checkQuorumReads, checkSessions } from "./checkers/order.ts";
 import { checkVersions } from "./checkers/versions.ts";
 import { BUCKETS, Client, finalRead, propertiesOf } from "./cluster-clients.ts";
@@ -184,6 +184,7 @@ class ClusterRun {
 
   private judge(finals: readonly Operation[]): void {
     const { history, book, cluster } = this;
+    nameDots(history, book);
     this.violations.push(
       ...checkVersions(history, finals),
       ...checkDots(history, book),

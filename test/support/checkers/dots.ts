@@ -11,6 +11,7 @@ import {
   type Operation,
   type Violation,
   isWrite,
+  ownDot,
   parseDot,
   placeOf,
 } from "../cluster-history.ts";
@@ -24,6 +25,10 @@ export class DotBook {
 
   get count(): number {
     return this.meanings.size;
+  }
+
+  meaningOf(dot: string): string | undefined {
+    return this.meanings.get(dot);
   }
 
   /** @param key for people; the same dot on two keys is a violation as well */
@@ -52,6 +57,19 @@ export class DotBook {
     for (const { dot, value } of operation.versions) this.note(dot, value ?? DELETED, key);
     if (operation.dot === "") return;
     this.note(operation.dot, operation.kind === "put" ? operation.value : DELETED, key);
+  }
+}
+
+/**
+ * Names the dots of answered writes. The context of an answer covers the write's own dot and others; which of them it is, the messages between nodes
+ * have told: the newest that stands for the written value, or for a deletion.
+ */
+export function nameDots(history: History, book: DotBook): void {
+  for (const write of history.operations) {
+    if (!isWrite(write) || write.outcome !== "ok") continue;
+    const meaning = write.kind === "put" ? write.value : DELETED;
+    const isOwn = (dot: string): boolean => book.meaningOf(dot) === meaning;
+    write.dot = ownDot(write.seen, write.given, isOwn) || write.dot;
   }
 }
 
