@@ -2,7 +2,7 @@
  * Hinted handoff (Dynamo, section 4.6): when a node is back it gets the writes that others kept for it.
  *
  *   down   -> hints are stored for it (`hint-store.ts`); keys that it had left unacknowledged become hints too
- *   up     -> after `replayDelayMs`, give or take 20 %, a `HintReplay` delivers until nothing is left
+ *   up     -> after `replayDelayMs`, give or take 20 %, a `HintReplay` delivers until nothing is left; at once where the target waits for little
  *   gone   -> no longer in the layout: its hints go to the owners of their keys (R28)
  *
  * What is held is known from the start, without a request coming by (R29); a look each second finds whatever has changed.
@@ -38,6 +38,8 @@ const IN_FLIGHT_MAX = 128;
 const BYTES_PER_SECOND = 1024 * 1024;
 const CALL_TIMEOUT_MS = 10_000;
 const LOOK_MS = 1000;
+/** A target that waits for no more than this gets it at once: it is what one target may be sent in a second. */
+const HURRIED_BYTES_MAX = BYTES_PER_SECOND;
 const CHUNK_KEYS = 128;
 
 export interface HandoffOptions {
@@ -124,8 +126,8 @@ export class HintedHandoff {
   /** `from` is alive in this incarnation and asks what it has missed. */
   answerHeld(from: NodeId, incarnation: number): HintsHeldReply {
     if (incarnation > (this.alive.get(from) ?? -1)) this.alive.set(from, incarnation);
-    if (!this.isStopped && this.isUp(from)) this.appear(from);
-    const { count } = this.hints.heldFor(from);
+    const { count, bytes } = this.hints.heldFor(from);
+    if (!this.isStopped && this.isUp(from)) this.appear(from, bytes <= HURRIED_BYTES_MAX);
     return { kind: "hints-held", count, isIncomplete: this.hints.isIncomplete(from) };
   }
 
@@ -173,9 +175,11 @@ export class HintedHandoff {
     return !this.options.view().layout.members.some(({ id }) => id === target);
   }
 
-  private appear(target: NodeId): void {
+  /** @param isAwaited the target serves nobody until it has its hints, and they are few: nothing is gained by letting it settle first */
+  private appear(target: NodeId, isAwaited = false): void {
     const known = this.appearanceOf(target);
-    if (known.replay !== undefined || this.options.clock.monoMs() < known.dueMs) return;
+    if (known.replay !== undefined) return;
+    if (!isAwaited && this.options.clock.monoMs() < known.dueMs) return;
     if (this.hints.heldFor(target).count === 0 && this.dirty.countOf(target) === 0) return;
     known.replay = new HintReplay(this.context, target, () => (known.replay = undefined));
   }

@@ -19,12 +19,14 @@ import type { ClusterView } from "./cluster-view.ts";
 import type { HintsHeldReply, Peers } from "./peer-messages.ts";
 
 const ASK_TIMEOUT_MS = 1000;
+/** Between the first two rounds of questions; each further pause is twice as long, up to `intervalMs`. */
+const FIRST_PAUSE_MS = 25;
 
 export interface SyncingOptions {
   readonly peers: Peers;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Between two rounds of questions. */
+  /** Longest pause between two rounds of questions. */
   readonly intervalMs: number;
   view(): ClusterView;
   /** This node's present one, as gossip tells it. */
@@ -94,6 +96,7 @@ class SyncSession {
   private mustPull = false;
   private isStopped = false;
   private timer: Timer | undefined;
+  private pauseMs = FIRST_PAUSE_MS;
 
   constructor(options: SyncingOptions, onDone: () => void) {
     this.options = options;
@@ -119,8 +122,9 @@ class SyncSession {
       if (!this.isStopped) this.onDone();
       return;
     }
-    if (!this.isStopped)
-      this.timer = this.options.clock.after(this.options.intervalMs, () => void this.round());
+    if (this.isStopped) return;
+    this.timer = this.options.clock.after(this.pauseMs, () => void this.round());
+    this.pauseMs = Math.min(this.options.intervalMs, this.pauseMs * 2);
   }
 
   /** True where there is nothing to wait for from this node. */
