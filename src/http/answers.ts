@@ -83,6 +83,8 @@ const READ_HEADERS = [
   "X-Conflict-Mode",
   "X-Effective-N",
   "X-Siblings",
+  "X-Conflict-Dropped",
+  "X-Read-Repair",
 ] as const;
 
 /** Of a read that got through and found nothing to show: absent, deleted, another version, another type. */

@@ -355,4 +355,23 @@ describe("networks", () => {
     cluster.world.run(5000);
     for (const i of indexes(cluster)) expect(get(cluster, i, "k").status).toBe(404);
   });
+
+  test("R2: the 404 of a deletion that not all owners know says that it was mended; the next one has nothing to mend", () => {
+    const cluster = formed("mended", { nodes: 3 });
+    const all = { "X-Consistency": "r=3" };
+    expect(put(cluster, 0, "k", "x", { "X-Consistency": "ALL" }).status).toBe(204);
+    const heal = cluster.world.network.partition(["n1", "n2"], ["n3"]);
+    expect(remove(cluster, 0, "k").status).toBe(204);
+    cluster.world.run(300);
+    heal();
+    const answers: Answer[] = [];
+    const isGone = (): boolean => {
+      answers.push(get(cluster, 0, "k", all));
+      return answers.at(-1)!.status === 404;
+    };
+    cluster.waitFor("three owners answer", isGone, 5000);
+    expect(answers.at(-1)!.headers.get("X-Read-Repair")).toBe("done");
+    expect(new Set(cluster.stateOf(0, "b", "k")).size).toBe(1);
+    expect(get(cluster, 0, "k", all).headers.get("X-Read-Repair")).toBe(null);
+  });
 });
