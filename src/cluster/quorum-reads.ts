@@ -1,4 +1,5 @@
 /** A client's read that several nodes have a say in: what the session adds to what was asked, and the outcome as an answer. */
+import { HutchError } from "../base/errors.ts";
 import type { Record } from "../causality/record.ts";
 import { satisfies, seenOf } from "../causality/session-token.ts";
 import type { Consistency } from "../quorum/consistency.ts";
@@ -6,9 +7,12 @@ import type { ReadRequest, ReadResult } from "../quorum/operation.ts";
 import { quorumOf } from "../quorum/parse-consistency.ts";
 import type { KeyAddress } from "../ring/partition.ts";
 import type { Bucket } from "./bucket-properties.ts";
-import { ReadOperation } from "./coordinate-get.ts";
+import { ReadOperation, type ReadOptions, type ReadOutcome } from "./coordinate-get.ts";
 import type { CoordinationParts } from "./coordination-parts.ts";
 import type { LocalReads } from "./local-reads.ts";
+
+/** Before a read begins anew. */
+const AGAIN_MS = 100;
 
 export class QuorumReads {
   private readonly parts: CoordinationParts;
@@ -23,7 +27,7 @@ export class QuorumReads {
     const { timeoutMs, session } = request;
     const deadlineMonoMs = this.parts.clock.monoMs() + timeoutMs;
     const options = { deadlineMonoMs, timeoutMs, ...this.needs(address, request) };
-    const outcome = await new ReadOperation(this.parts, bucket, address, options).run();
+    const outcome = await this.outcomeOf(bucket, address, options);
     const answer = this.answers.answerOf(bucket, address, outcome.value);
     answer.replies = outcome.replies;
     answer.readRepair = outcome.readRepair;
@@ -34,6 +38,24 @@ export class QuorumReads {
         outcome.value,
       );
     return answer;
+  }
+
+  /** While time is left, a read that got too few answers begins anew: by then a silent node may be known to be down, and somebody stands in. */
+  private async outcomeOf(
+    bucket: Bucket,
+    address: KeyAddress,
+    options: ReadOptions,
+  ): Promise<ReadOutcome> {
+    const { clock } = this.parts;
+    for (;;) {
+      try {
+        return await new ReadOperation(this.parts, bucket, address, options).run();
+      } catch (thrown) {
+        const isTimeout = thrown instanceof HutchError && thrown.code === "read-timeout";
+        if (!isTimeout || clock.monoMs() + AGAIN_MS >= options.deadlineMonoMs) throw thrown;
+        await clock.sleep(AGAIN_MS);
+      }
+    }
   }
 
   /** A key that the session has seen must be seen again; of one that it has forgotten, a quorum of owners has to speak (R7). */

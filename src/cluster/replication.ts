@@ -7,7 +7,7 @@
  *   done     settles at W, or when W cannot be reached any more, or at the deadline; what is still under way goes on
  *
  * A replica that refuses the connection is down whatever gossip says: its share goes to a fallback at once. One that is only slow gets no
- * hint (R25): its key is noted and sent again later.
+ * hint (R25): it is asked again while its answer is needed, and then its key is noted and sent again later.
  */
 import { HutchError } from "../base/errors.ts";
 import type { NodeId } from "../gossip/member.ts";
@@ -190,12 +190,38 @@ export class Replication {
 
   private unanswered(share: Share, thrown: unknown): void {
     const isTimeout = thrown instanceof PeerError && thrown.reason === "timeout";
+    const isSilent = isTimeout || (thrown instanceof PeerError && thrown.reason === "unreachable");
+    if (share.role === "primary" && isSilent && this.tryAgainLater(share)) return;
     this.quorum.fail(this.nameOf(share.node), isTimeout ? "timeout" : "failed");
-    const isGone = thrown instanceof PeerError && GONE.has(thrown.reason);
-    if (share.role === "fallback" || (isGone && this.set.isDown(share.owner)))
-      this.standIn(share.owner);
+    if (share.role === "fallback" || this.isDownNow(share.owner)) this.standIn(share.owner);
     else this.noteLater(share.owner);
     this.look();
+  }
+
+  /**
+   * An owner that is silent and not known to be down is asked again for as long as its answer is needed: by then it may answer, or be down for the
+   * failure detector too, and then somebody may stand in. False where it is no longer needed.
+   */
+  private tryAgainLater(share: Share): boolean {
+    const { clock, deadlines } = this.parts;
+    const nextMs = clock.monoMs() + AGAIN_MS;
+    if (this.isSettled || nextMs >= this.deadlineMonoMs || this.isDownNow(share.owner))
+      return false;
+    deadlines.alarm(nextMs, () => this.tryAgain(share));
+    return true;
+  }
+
+  private tryAgain(share: Share): void {
+    if (!this.isSettled && !this.isDownNow(share.owner)) return this.send(share);
+    this.quorum.fail(this.nameOf(share.node), "timeout");
+    if (this.isDownNow(share.owner)) this.standIn(share.owner);
+    else this.noteLater(share.owner);
+    this.look();
+  }
+
+  private isDownNow(owner: NodeId): boolean {
+    const { peers, view } = this.parts;
+    return !view().isUp(owner) || peers.isConnectionRefused(owner);
   }
 
   /** The owner turned out to be down after the plan was made. */
@@ -250,6 +276,7 @@ function isDefinite(cause: unknown): boolean {
 }
 
 const NOTHING = new Uint8Array(0);
+/** Before an owner that did not answer is asked again. */
+const AGAIN_MS = 100;
 /** What a replica says that cannot take the write now and will not soon; somebody else keeps it meanwhile. */
 const CANNOT_TAKE: ReadonlySet<string> = new Set(["disk-full", "shutting-down", "not-owner"]);
-const GONE: ReadonlySet<string> = new Set(["unreachable", "lost", "closed"]);
