@@ -223,7 +223,7 @@ test("R25: owners that are silent, and then known to be down, are stood in for b
   await cluster.pass(700);
   cluster.down(second!, third!);
   const { acks } = await cluster.run(write);
-  expect(acks.ok).toBe(2);
+  expect(acks.ok).toBeGreaterThanOrEqual(2);
   expect([...fourth!.hinted("k"), ...fifth!.hinted("k")]).toContain("v");
 });
 
