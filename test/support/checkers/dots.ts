@@ -62,14 +62,16 @@ export class DotBook {
 
 /**
  * Names the dots of answered writes. The context of an answer covers the write's own dot and others; which of them it is, the messages between nodes
- * have told: the newest that stands for the written value, or for a deletion.
+ * tell: the one that stands for the written value; of a deletion, or where no message has told of the value, the newest that stands for nothing else.
  */
 export function nameDots(history: History, book: DotBook): void {
   for (const write of history.operations) {
     if (!isWrite(write) || write.outcome !== "ok") continue;
     const meaning = write.kind === "put" ? write.value : DELETED;
     const isOwn = (dot: string): boolean => book.meaningOf(dot) === meaning;
-    write.dot = ownDot(write.seen, write.given, isOwn) || write.dot;
+    const mayBeOwn = (dot: string): boolean => isOwn(dot) || book.meaningOf(dot) === undefined;
+    const told = write.kind === "put" ? ownDot(write.seen, write.given, isOwn) : "";
+    write.dot = told || ownDot(write.seen, write.given, mayBeOwn) || write.dot;
   }
 }
 
