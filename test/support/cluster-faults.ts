@@ -4,6 +4,7 @@
  */
 import { Prng } from "../../src/base/prng.ts";
 import type { PathFaults } from "../../src/sim/network-path.ts";
+import { WALL_START_MS } from "../../src/sim/clock.ts";
 import type { SimCluster } from "./sim-cluster.ts";
 
 export const FAULT_KINDS = [
@@ -29,8 +30,8 @@ export interface Fault {
   readonly nodes: readonly number[];
   /** Of a link fault. */
   readonly paths?: PathFaults;
-  /** Of a clock step. */
-  readonly stepMs?: number;
+  /** Of a clock step: how far the clock is from the right time afterwards. */
+  readonly offsetMs?: number;
 }
 
 export interface PlanOptions {
@@ -45,6 +46,8 @@ const KIND_CHANCE = 0.6;
 /** Runs in which all nodes die at once. */
 const ALL_CRASH_CHANCE = 0.15;
 const FLAP_MS = 1000;
+/** Two clocks are never further apart than `drift-max`, 10 s: beyond it merges are refused, by design (R20). */
+const CLOCK_OFFSET_MS_MAX = 4800;
 
 export function drawPlan(seed: number | string, options: PlanOptions): readonly Fault[] {
   const prng = new Prng(`cluster-faults/${seed}`);
@@ -75,7 +78,7 @@ function detailsOf(
   kind: FaultKind,
   prng: Prng,
   count: number,
-): Pick<Fault, "nodes" | "paths" | "stepMs"> {
+): Pick<Fault, "nodes" | "paths" | "offsetMs"> {
   const shuffled = shuffle(prng, count);
   switch (kind) {
     case "crash":
@@ -95,7 +98,10 @@ function detailsOf(
     case "link":
       return { nodes: [], paths: drawPaths(prng) };
     case "clock step":
-      return { nodes: shuffled.slice(0, 1), stepMs: prng.between(-5000, 5000) };
+      return {
+        nodes: shuffled.slice(0, 1),
+        offsetMs: prng.between(-CLOCK_OFFSET_MS_MAX, CLOCK_OFFSET_MS_MAX),
+      };
   }
 }
 
@@ -189,8 +195,15 @@ export class Nemesis {
         network.disturb(fault.paths!);
         return this.later(forMs, () => network.disturb({}));
       case "clock step":
-        cluster.machines[nodes[0]!]!.clock.step(fault.stepMs!);
+        return this.setClock(nodes[0]!, fault.offsetMs!);
     }
+  }
+
+  private setClock(node: number, offsetMs: number): void {
+    const { clock } = this.cluster.machines[node]!;
+    // The quartz itself is off by milliseconds only.
+    const wrongMs = clock.wallMs() - (WALL_START_MS + this.cluster.nowMs);
+    clock.step(Math.round(offsetMs - wrongMs));
   }
 
   private later(forMs: number, heal: () => void): void {

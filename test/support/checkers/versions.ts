@@ -32,6 +32,8 @@ const STRAY_MS_MAX = 20_000;
 
 /** A node waits at least this long for a minter: the shortest timeout of a client. */
 const SECOND_MINTER_MS = 50;
+/** The longest timeout of a client. */
+const BUDGET_MS_MAX = 2000;
 
 /** @param finals reads at ALL of every key, after everything has healed */
 export function checkVersions(history: History, finals: readonly Operation[]): Violation[] {
@@ -168,8 +170,8 @@ function mayReplace(other: Operation, write: Operation): boolean {
 function lastChanceMs({ outcome, attempts, startMs, endMs }: Operation): number {
   const unknown = attempts.filter(({ status }) => status === 504 || status === 0);
   if (outcome === "info" || unknown.length > 0) return endMs + STRAY_MS_MAX;
-  // Long enough for the node to have given up one minter and asked the next (R15).
-  return endMs - startMs >= SECOND_MINTER_MS ? endMs : -Infinity;
+  // Long enough for the node to have given up one minter and asked the next: the first may carry it out until the budget ends (R15, N1).
+  return endMs - startMs >= SECOND_MINTER_MS ? endMs + BUDGET_MS_MAX : -Infinity;
 }
 
 export function name({ id, client, kind, value }: Operation): string {
