@@ -2,6 +2,7 @@
  * What a client may rely on from one answer to the next: sessions (R7, I7) and quorum reads (R2, I6).
  *
  *   session      every read covers what the session has read of the key (monotonic reads) and the dots that it has written (read your writes)
+ *                in lww: that, or a later timestamp
  *   quorum       what a quorum of *owners* has answered once, every later quorum of owners covers; what a quorum of owners has acknowledged too
  *
  * "Later" is real time: it starts after the other has ended. The condition of the quorum rule: of every answer at least floor(n/2)+1 replies came
@@ -43,14 +44,18 @@ function checkSession(operations: readonly Operation[]): Violation[] {
       continue;
     }
     for (const write of written.get(key) ?? [])
-      if (!covers(operation.seen, write.dot))
+      if (!covers(operation.seen, write.dot) && !hasWon(operation, write))
         violations.push({
           invariant: "R7",
           message: `${name(operation)} does not cover its own ${name(write)}`,
           key,
         });
     const before = read.get(key);
-    if (before !== undefined && !coversAll(operation.seen, before.seen))
+    if (
+      before !== undefined &&
+      !coversAll(operation.seen, before.seen) &&
+      !hasWon(operation, before)
+    )
       violations.push({
         invariant: "R7",
         message: `${name(operation)} goes back behind ${name(before)} of its session`,
@@ -59,6 +64,11 @@ function checkSession(operations: readonly Operation[]): Violation[] {
     read.set(key, operation);
   }
   return violations;
+}
+
+/** In lww a concurrent write with a greater timestamp hides another without knowing of it: what the session saw has lost, and stays lost. */
+function hasWon(read: Operation, before: Operation): boolean {
+  return read.bucket.conflicts === "lww" && read.seen.hlc >= before.seen.hlc && read.seen.hlc > 0;
 }
 
 export function checkQuorumReads(history: History): Violation[] {
