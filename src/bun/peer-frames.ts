@@ -41,7 +41,8 @@ function endOfGroup(messages: readonly Uint8Array[], start: number): number {
 function groupOf(messages: readonly Uint8Array[], start: number, end: number): Uint8Array {
   let byteCount = 0;
   for (let i = start; i < end; i++) byteCount += PREFIX_BYTES + copiedBytes(messages[i]!);
-  const bytes = new Uint8Array(byteCount);
+  // What streams take as it is; of anything else they make one, and that costs more than the copy.
+  const bytes = Buffer.allocUnsafe(byteCount);
   let at = 0;
   for (let i = start; i < end; i++) {
     const message = messages[i]!;
@@ -106,9 +107,8 @@ export class MessageReader {
       this.message = new Uint8Array(Math.min(length, FIRST_ALLOCATION_BYTES_MAX));
       return this.fill(chunk, at);
     }
-    const message = new Uint8Array(length);
-    message.set(chunk.subarray(at, at + length));
-    this.hand(message);
+    // A chunk may be a Buffer, whose own `slice` does not copy.
+    this.hand(Uint8Array.prototype.slice.call(chunk, at, at + length));
     return at + length;
   }
 

@@ -71,8 +71,7 @@ export class ReadOperation {
   private hasTimeout = false;
   private failure: HutchError | undefined;
   private isDone = false;
-  private cancelHedge: (() => void) | undefined;
-  private cancelDeadline: (() => void) | undefined;
+  private cancelAlarm: (() => void) | undefined;
 
   constructor(parts: CoordinationParts, bucket: Bucket, address: KeyAddress, options: ReadOptions) {
     this.parts = parts;
@@ -88,15 +87,17 @@ export class ReadOperation {
 
   /** The own copy costs nothing, serving owners prove most, the quickest first; who will hardly answer or count comes last. */
   private inOrder(acting: ActingReplica[]): ActingReplica[] {
+    if (acting.length < 2) return acting;
+    const costs = new Map(acting.map((replica) => [replica, this.costOf(replica)]));
+    return acting.sort((a, b) => costs.get(a)! - costs.get(b)!);
+  }
+
+  private costOf({ node, role }: ActingReplica): number {
     const { view } = this.set;
-    const { peers } = this.parts;
-    const costOf = ({ node, role }: ActingReplica): number => {
-      if (!view.isServing(node)) return 3_000_000;
-      if (node === view.self) return role === "primary" ? -1 : 1_000_000;
-      if (!this.set.isReachable(node)) return 2_000_000;
-      return peers.latencyMeanMs(node) + (role === "primary" ? 0 : 1_000_000);
-    };
-    return acting.sort((a, b) => costOf(a) - costOf(b));
+    if (!view.isServing(node)) return 3_000_000;
+    if (node === view.self) return role === "primary" ? -1 : 1_000_000;
+    if (!this.set.isReachable(node)) return 2_000_000;
+    return this.parts.peers.latencyMeanMs(node) + (role === "primary" ? 0 : 1_000_000);
   }
 
   /** Rejects with `unavailable`, `absence-unproven`, `session-unsatisfied`, `read-timeout`, `data-corrupt`. */
@@ -106,12 +107,7 @@ export class ReadOperation {
       return Promise.reject(unavailable("read", this.candidates.length, r));
     this.parts.hedges.earn();
     for (let asked = 0; asked < r; asked++) this.askNext();
-    if (!this.isDone) {
-      this.cancelDeadline = this.parts.deadlines.alarm(this.options.deadlineMonoMs, () =>
-        this.reject(readTimeout(this.options.timeoutMs)),
-      );
-      this.armHedge();
-    }
+    if (!this.isDone) this.arm();
     return this.result.promise;
   }
 
@@ -347,20 +343,40 @@ export class ReadOperation {
   }
 
   private stopWaiting(): void {
-    this.cancelDeadline?.();
-    this.cancelHedge?.();
+    this.cancelAlarm?.();
   }
 
-  /** One more replica where an asked one is slower than it nearly always is. */
-  private armHedge(): void {
-    if (this.nextCandidate >= this.candidates.length || this.outstanding === 0) return;
-    const { clock, deadlines, hedges, peers } = this.parts;
+  /** One alarm at a time: for a hedge, where somebody is left to ask, and then for the deadline. */
+  private arm(): void {
+    const { clock, deadlines } = this.parts;
+    const isSomebodyLeft = this.nextCandidate < this.candidates.length && this.outstanding > 0;
+    const hedgeMs = isSomebodyLeft ? clock.monoMs() + this.hedgeAfterMs() : Infinity;
+    if (hedgeMs < this.options.deadlineMonoMs)
+      this.cancelAlarm = deadlines.alarm(hedgeMs, () => this.hedge());
+    else this.armDeadline();
+  }
+
+  private armDeadline(): void {
+    const { deadlineMonoMs, timeoutMs } = this.options;
+    this.cancelAlarm = this.parts.deadlines.alarm(deadlineMonoMs, () =>
+      this.reject(readTimeout(timeoutMs)),
+    );
+  }
+
+  /** An asked replica is slower when it takes longer than it nearly always does. */
+  private hedgeAfterMs(): number {
     let slowestMs = HEDGE_MS_MIN;
-    for (const { node } of this.candidates.slice(0, this.nextCandidate))
-      slowestMs = Math.max(slowestMs, peers.latencyP95Ms(node) ?? 0);
-    this.cancelHedge = deadlines.alarm(clock.monoMs() + slowestMs, () => {
-      if (!this.isDone && hedges.take()) this.askNext();
-    });
+    for (let i = 0; i < this.nextCandidate; i++) {
+      const { node } = this.candidates[i]!;
+      slowestMs = Math.max(slowestMs, this.parts.peers.latencyP95Ms(node) ?? 0);
+    }
+    return slowestMs;
+  }
+
+  private hedge(): void {
+    if (this.isDone) return;
+    this.armDeadline();
+    if (this.parts.hedges.take()) this.askNext();
   }
 }
 
