@@ -10,7 +10,13 @@ import { HutchError, messageOf } from "../base/errors.ts";
 import type { Metrics } from "../base/metrics.ts";
 import { makeActor } from "../causality/actor.ts";
 import type { Doubt, MemberChange } from "../gossip/effects.ts";
-import { type MemberRecord, type NodeId, REFUTATIONS, generationOf } from "../gossip/member.ts";
+import {
+  type Member,
+  type MemberRecord,
+  type NodeId,
+  REFUTATIONS,
+  generationOf,
+} from "../gossip/member.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
@@ -306,7 +312,8 @@ export class ClusterNode {
   private viewChanged(view: ClusterView, changes: readonly MemberChange[]): void {
     for (const { id, before, after } of changes) {
       const wasUp = before !== undefined && before.liveness !== "down";
-      if (after?.liveness === "alive" && !wasUp) this.peers.retryNow(id);
+      if (isNewLife(before, after)) this.peers.forget(id);
+      else if (after?.liveness === "alive" && !wasUp) this.peers.retryNow(id);
     }
     this.syncing.viewChanged(view);
     this.handoff.viewChanged();
@@ -351,6 +358,12 @@ export class ClusterNode {
       () => this.gossip.health,
     );
   }
+}
+
+/** Another process: a link to the one before may look open for a long time and leads nowhere. */
+function isNewLife(before: Member | undefined, after: Member | undefined): boolean {
+  if (before === undefined || after === undefined || before.record.incarnation === 0) return false;
+  return generationOf(after.record.incarnation) > generationOf(before.record.incarnation);
 }
 
 function selfRecord(options: ClusterNodeOptions, layout: Layout): MemberRecord {

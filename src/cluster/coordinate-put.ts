@@ -27,15 +27,15 @@ import type { AckCounts, WriteRequest } from "../quorum/operation.ts";
 import { quorumOf } from "../quorum/parse-consistency.ts";
 import type { KeyAddress } from "../ring/partition.ts";
 import { WriteBatch } from "../storage/store.ts";
-import { overloaded, unavailable, writeIndeterminate } from "./answers.ts";
-import type { Bucket } from "./bucket-properties.ts";
+import { overloaded, unavailable } from "./answers.ts";
 import type { CoordinationParts } from "./coordination-parts.ts";
 import { ReadOperation } from "./coordinate-get.ts";
 import type { FallbackActor } from "./fallback-actor.ts";
 import { idempotencyKeyOf } from "./idempotency.ts";
 import { encodeState } from "./join-states.ts";
 import type { KeyAnswer } from "./key-state.ts";
-import { errorOfReply } from "./peer-failure.ts";
+import { WriteForwarding, lateForward } from "./forward-write.ts";
+import type { CoordinatedWrite, PendingWrite } from "./pending-write.ts";
 import { type CoordinatedReply, PeerError } from "./peer-messages.ts";
 import type { MintOutcome, MintPlan, Replica } from "./replica.ts";
 import { ReplicaSet } from "./replica-set.ts";
@@ -43,33 +43,11 @@ import { decodeStored } from "./replica-store.ts";
 import { Replication } from "./replication.ts";
 import type { TrustedClock } from "./trusted-clock.ts";
 import type { ReplicaStore } from "./replica-store.ts";
-import { WriteQuorum } from "../quorum/write-quorum.ts";
 
 /** A write is offered to this many minters at most. */
 const MINTERS_MAX = 3;
 /** A write that was told to wait asks again this often before it goes on; each wait is short or ends with a flush. */
 const ADMISSION_WAITS_MAX = 3;
-
-/** A write on its way: what the client asked, where it lives, when it must be answered. */
-export interface PendingWrite {
-  readonly bucket: Bucket;
-  readonly key: Uint8Array;
-  readonly address: KeyAddress;
-  readonly request: WriteRequest;
-  readonly deadlineMonoMs: number;
-}
-
-/** What `CoordinatedReply` says, with the state as this node can show it. */
-export interface CoordinatedWrite {
-  readonly context: string;
-  readonly answer: KeyAnswer;
-  readonly record: Uint8Array;
-  readonly conflictDropped: number;
-  readonly nowMs: number;
-  readonly acks: AckCounts;
-  readonly session: string;
-  readonly isReplay: boolean;
-}
 
 export interface WriteCoordinationOptions {
   readonly parts: CoordinationParts;
@@ -89,10 +67,12 @@ export interface WriteCoordinationOptions {
 export class WriteCoordination {
   private readonly options: WriteCoordinationOptions;
   private readonly parts: CoordinationParts;
+  private readonly forwarding: WriteForwarding;
 
   constructor(options: WriteCoordinationOptions) {
     this.options = options;
     this.parts = options.parts;
+    this.forwarding = new WriteForwarding(options);
   }
 
   /** A client's write, taken by this node. */
@@ -110,10 +90,11 @@ export class WriteCoordination {
       if (leftMs <= 0) break;
       try {
         if (node === set.view.self) return await this.coordinateHere(write, set);
-        return await this.forward(write, node, leftMs, isLast);
+        return await this.forwarding.forward(write, node, leftMs, isLast);
       } catch (thrown) {
         if (thrown instanceof PeerError) {
-          if (thrown.outcome === "unknown") doubt ??= lateForward(set, node, request);
+          if (thrown.outcome === "not-sent") continue;
+          doubt ??= lateForward(set, node, request);
         } else if (isRefusal(thrown)) refusal = thrown;
         else if (doubt === undefined || !isSiblingLimit(thrown)) throw thrown;
         if (doubt !== undefined && request.condition.kind !== "none") break;
@@ -156,35 +137,6 @@ export class WriteCoordination {
     return minters.slice(0, MINTERS_MAX);
   }
 
-  /** Rejects with `PeerError` where there is no answer. */
-  private async forward(
-    write: PendingWrite,
-    node: NodeId,
-    leftMs: number,
-    isLast: boolean,
-  ): Promise<CoordinatedWrite> {
-    const { request, bucket, key } = write;
-    const { peers, replicaTimeoutMs } = this.parts;
-    // Nobody else may be asked after this one, so it has all of the time.
-    const isOnly = isLast || request.condition.kind !== "none";
-    const message = {
-      kind: "coordinate",
-      bucket: bucket.name,
-      key,
-      request: { ...request, timeoutMs: Math.ceil(leftMs) },
-      operationId: this.options.newOperationId(),
-    } as const;
-    const timeoutMs = isOnly ? leftMs : Math.min(replicaTimeoutMs, leftMs);
-    const reply = await peers.call(node, message, timeoutMs, "client");
-    if (reply.kind === "coordinated") return this.fromReply(write, reply);
-    if (reply.kind === "failed") throw errorOfReply(reply);
-    throw new HutchError("internal", "Cannot use the peer's reply");
-  }
-
-  private fromReply(write: PendingWrite, reply: CoordinatedReply): CoordinatedWrite {
-    return { ...reply, answer: this.options.answerOf(write, reply) };
-  }
-
   private async coordinateHere(write: PendingWrite, set: ReplicaSet): Promise<CoordinatedWrite> {
     const { request, address, deadlineMonoMs } = write;
     await this.admitted(request, deadlineMonoMs);
@@ -192,20 +144,20 @@ export class WriteCoordination {
     // Where there is only our own copy, nobody else can know more.
     if (set.owners.length > 1) await this.askFirst(write, set, isOwner);
     if (!isOwner) await this.leaseActor();
+    // Nothing has been sent yet, and by now the write may be in other hands (N1).
+    if (this.parts.clock.monoMs() >= write.mintByMonoMs)
+      throw unavailable("write", 0, request.consistency.w);
     const replication = new Replication(this.parts, set, address, request, deadlineMonoMs);
     return this.mintAndReplicate(write, replication, isOwner);
   }
 
   private async askFirst(write: PendingWrite, set: ReplicaSet, isOwner: boolean): Promise<void> {
-    const { request, deadlineMonoMs } = write;
+    const { request } = write;
     const mustRecall = request.idempotencyKey !== "";
     const mustRead = isOwner && this.mustReadFirst(write);
     if (!mustRecall && !mustRead) return;
     if (mustRecall) await this.recallElsewhere(write, set);
     if (mustRead) await this.readFirst(write);
-    // Nothing has been sent yet, and nobody would wait for it (N1).
-    if (this.parts.clock.monoMs() >= deadlineMonoMs)
-      throw unavailable("write", 0, request.consistency.w);
   }
 
   /** Whoever waited for the same lease may have used it up, so look again. */
@@ -430,12 +382,4 @@ function isRefusal(thrown: unknown): thrown is HutchError {
 /** A sibling too many may be the first attempt's own. */
 function isSiblingLimit(thrown: unknown): boolean {
   return thrown instanceof HutchError && thrown.code === "too-many-siblings";
-}
-
-function lateForward(set: ReplicaSet, node: NodeId, request: WriteRequest): HutchError {
-  const quorum = new WriteQuorum(request.consistency);
-  const name = set.view.nameOf(node);
-  quorum.send(name, set.isOwner(node) ? "primary" : "fallback");
-  quorum.fail(name, "timeout");
-  return writeIndeterminate(quorum, request);
 }

@@ -30,7 +30,9 @@ import type {
 import { type KeyAddress, addressOf, partitionBitsOf } from "../ring/partition.ts";
 import { isProvenEmpty } from "./bucket-emptiness.ts";
 import { type Bucket, Buckets } from "./bucket-properties.ts";
-import { type CoordinatedWrite, type PendingWrite, WriteCoordination } from "./coordinate-put.ts";
+import { WriteCoordination } from "./coordinate-put.ts";
+import { MINT_MARGIN_MS } from "./forward-write.ts";
+import type { CoordinatedWrite, PendingWrite } from "./pending-write.ts";
 import type { CoordinationParts, LocalState } from "./coordination-parts.ts";
 import { Deadlines } from "./deadlines.ts";
 import { explainKey } from "./explain.ts";
@@ -310,12 +312,10 @@ export class Coordinator {
     budgetMs: number,
   ): Promise<CoordinatedWrite> {
     return this.counted(() => {
-      refuseImpossibleWrite(
-        this.buckets.get(bucketName).properties,
-        request,
-        this.options.isDurable,
-      );
-      return this.writes.coordinate(this.pending(bucketName, key, request, budgetMs));
+      const { properties } = this.buckets.get(bucketName);
+      refuseImpossibleWrite(properties, request, this.options.isDurable);
+      const mintWithinMs = Math.max(0, budgetMs - MINT_MARGIN_MS);
+      return this.writes.coordinate(this.pending(bucketName, key, request, mintWithinMs));
     });
   }
 
@@ -323,12 +323,13 @@ export class Coordinator {
     bucketName: string,
     key: Uint8Array,
     request: WriteRequest,
-    budgetMs: number,
+    mintWithinMs: number,
   ): PendingWrite {
     const bucket = this.buckets.get(bucketName);
     const address = this.address(bucket, key);
-    const deadlineMonoMs = this.options.clock.monoMs() + budgetMs;
-    return { bucket, key, address, request, deadlineMonoMs };
+    const nowMs = this.options.clock.monoMs();
+    const deadlineMonoMs = nowMs + request.timeoutMs;
+    return { bucket, key, address, request, deadlineMonoMs, mintByMonoMs: nowMs + mintWithinMs };
   }
 
   /** `stop` waits for what runs in here. */

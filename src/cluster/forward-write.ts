@@ -1,0 +1,88 @@
+/**
+ * A write on its way to the node that mints it.
+ *
+ * The minter gets a budget, and mints nothing once it is spent; whoever forwarded the write waits for at least as long before it gives the write to
+ * somebody else. So a write is never minted after a second minter has had it, when newer writes may have been acknowledged: at worst it is minted
+ * twice before that (docs/decisions/forwarded-writes.md).
+ */
+import { HutchError } from "../base/errors.ts";
+import type { NodeId } from "../gossip/member.ts";
+import type { WriteRequest } from "../quorum/operation.ts";
+import { WriteQuorum } from "../quorum/write-quorum.ts";
+import { writeIndeterminate } from "./answers.ts";
+import type { CoordinationParts } from "./coordination-parts.ts";
+import type { KeyAnswer } from "./key-state.ts";
+import { errorOfReply } from "./peer-failure.ts";
+import { type CoordinatedReply, PeerError } from "./peer-messages.ts";
+import type { CoordinatedWrite, PendingWrite } from "./pending-write.ts";
+import type { ReplicaSet } from "./replica-set.ts";
+
+/** The minter's budget ends this much before we stop waiting: clocks run apart, and a message takes time. */
+export const MINT_MARGIN_MS = 50;
+const LOOK_MS = 10;
+
+export interface WriteForwardingOptions {
+  readonly parts: CoordinationParts;
+  /** Sixteen bytes. */
+  newOperationId(): Uint8Array;
+  /** The client's view of a state that another node has minted. */
+  answerOf(write: PendingWrite, reply: CoordinatedReply): KeyAnswer;
+}
+
+export class WriteForwarding {
+  private readonly options: WriteForwardingOptions;
+
+  constructor(options: WriteForwardingOptions) {
+    this.options = options;
+  }
+
+  /** Rejects with `PeerError` where there is no answer; then the node has not minted it, or will not any more. */
+  async forward(
+    write: PendingWrite,
+    node: NodeId,
+    leftMs: number,
+    isLast: boolean,
+  ): Promise<CoordinatedWrite> {
+    const { request, bucket, key } = write;
+    const { peers, replicaTimeoutMs, clock } = this.options.parts;
+    // Nobody else may be asked after this one, so it has all of the time.
+    const isOnly = isLast || request.condition.kind !== "none";
+    const message = {
+      kind: "coordinate",
+      bucket: bucket.name,
+      key,
+      request: { ...request, timeoutMs: Math.ceil(leftMs) },
+      operationId: this.options.newOperationId(),
+    } as const;
+    const timeoutMs = isOnly ? leftMs : Math.min(replicaTimeoutMs, leftMs);
+    const tooLateMs = clock.monoMs() + timeoutMs;
+    const call = peers.call(node, message, timeoutMs, "client");
+    const reply = await call.catch(async (thrown: unknown) => {
+      if (thrown instanceof PeerError && thrown.outcome === "unknown")
+        await this.untilTooLate(node, tooLateMs);
+      throw thrown;
+    });
+    if (reply.kind === "coordinated")
+      return { ...reply, answer: this.options.answerOf(write, reply) };
+    if (reply.kind === "failed") throw errorOfReply(reply);
+    throw new HutchError("internal", "Cannot use the peer's reply");
+  }
+
+  /** Settles when the budget is spent, or the process that had it is gone. */
+  private async untilTooLate(node: NodeId, tooLateMs: number): Promise<void> {
+    const { clock, peers } = this.options.parts;
+    while (clock.monoMs() < tooLateMs) {
+      // To ask is to try to connect, and a refused connection says that nobody is there.
+      if (!peers.isReachable(node) && peers.isConnectionRefused(node)) return;
+      await clock.sleep(LOOK_MS);
+    }
+  }
+}
+
+export function lateForward(set: ReplicaSet, node: NodeId, request: WriteRequest): HutchError {
+  const quorum = new WriteQuorum(request.consistency);
+  const name = set.view.nameOf(node);
+  quorum.send(name, set.isOwner(node) ? "primary" : "fallback");
+  quorum.fail(name, "timeout");
+  return writeIndeterminate(quorum, request);
+}
