@@ -53,9 +53,9 @@ const CONFIG: Config = loadConfig({
   flags: {
     memtableBytes: "8KiB",
     walSegmentBytes: "32KiB",
-    memtableAge: "5s",
-    diskReserve: "4KiB",
-    gcDelay: "26h",
+    memtableAgeMs: "5s",
+    diskReserveBytes: "4KiB",
+    gcDelayMs: "26h",
   } as never,
 }).config;
 

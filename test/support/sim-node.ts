@@ -18,7 +18,7 @@ export class NodeOnSim {
   constructor(seed: number | string, flags: Partial<Record<KnobKey, string>> = {}) {
     this.config = loadConfig({
       environment: {},
-      flags: { diskReserve: "4KiB", ...flags } as never,
+      flags: { diskReserveBytes: "4KiB", ...flags } as never,
     }).config;
     this.world = new SimWorld(seed, { jobs: createStorageJobs(zstdCompression, retainEntries) });
     this.machine = this.world.node("n1", { offsetMs: 0, driftPpm: 0 });
