@@ -160,10 +160,16 @@ function minus(dots: ReadonlySet<string>, dot: string): ReadonlySet<string> {
 function mayReplace(other: Operation, write: Operation): boolean {
   if (other.outcome === "fail") return false;
   const mayHaveMet = lastChanceMs(other) >= write.startMs;
-  if (other.bucket.conflicts === "lww") return mayHaveMet || other.seen.hlc > write.seen.hlc;
+  if (other.bucket.conflicts === "lww") return mayHaveMet || isLaterInLww(other, write);
   if (other.given !== undefined) return covers(other.given, write.dot);
   if (other.kind === "put" && other.bucket.blindPut === "sibling") return false;
   return mayHaveMet || covers(replacedBy(other), write.dot);
+}
+
+/** R21: equal timestamps are told apart by the actor, so that all nodes come to the same one (seed 30390). */
+function isLaterInLww(other: Operation, write: Operation): boolean {
+  if (other.seen.hlc !== write.seen.hlc) return other.seen.hlc > write.seen.hlc;
+  return other.dot > write.dot;
 }
 
 /** Until when mints of this operation can happen of which no answer tells; `-Infinity` where the answer tells all. */
