@@ -178,8 +178,8 @@ function lastChanceMs({ outcome, attempts, startMs, endMs }: Operation): number 
   if (outcome === "info" || unknown.length > 0) return endMs + STRAY_MS_MAX;
   // A retry that could not find its first attempt, on the other side of a partition, is minted again.
   if (attempts.length > 1) return endMs + BUDGET_MS_MAX;
-  // Long enough for the node to have given up one minter and asked the next: the first may carry it out until the budget ends (R15, N1).
-  return endMs - startMs >= SECOND_MINTER_MS ? endMs + BUDGET_MS_MAX : -Infinity;
+  // Long enough for the node to have given up one minter and asked the next: the first may have minted it too, but not after the second had it (N1, seed 10176).
+  return endMs - startMs >= SECOND_MINTER_MS ? endMs : -Infinity;
 }
 
 export function name({ id, client, kind, value }: Operation): string {
