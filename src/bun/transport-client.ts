@@ -39,6 +39,8 @@ export class PeerConnection {
   private readonly outcome = Promise.withResolvers<Uint8Array>();
   private readonly onEnded: () => void;
   private isEnded = false;
+  /** The operating system's name for what ended the connection, `ECONNREFUSED`. */
+  private systemCode: string | undefined;
 
   /** @param onEnded called once, with the end of the link or of the attempt to open it */
   constructor(dial: Dial, onEnded: () => void) {
@@ -46,7 +48,7 @@ export class PeerConnection {
     this.onEnded = onEnded;
     this.opened = this.outcome.promise;
     this.address = formatPeerAddress(dial.target.host, dial.target.port);
-    this.session = connectSession(dial, this.address);
+    this.session = connectSession(dial, this.address, (code) => (this.systemCode = code));
     this.stream = this.session.request(
       { ":method": "POST", ":path": PEER_PATH, [HELLO_HEADER]: encodeHello(dial.hello) },
       { endStream: false },
@@ -65,8 +67,16 @@ export class PeerConnection {
     this.session.destroy();
     this.link.end(reason);
     // Does nothing when it was open.
-    this.outcome.reject(new Error(`Cannot connect to "${this.address}": ${reason}`));
+    this.outcome.reject(this.failure(reason));
     this.onEnded();
+  }
+
+  /** Who is told that a connection was refused knows that no process is there (R25). */
+  private failure(reason: string): Error {
+    const { address, systemCode } = this;
+    if (systemCode === undefined) return new Error(`Cannot connect to "${address}": ${reason}`);
+    const error = new Error(`Cannot connect to "${address}": ${systemCode}`);
+    return Object.assign(error, { code: systemCode });
   }
 
   private listen(): void {
@@ -118,16 +128,24 @@ export class PeerConnection {
   }
 }
 
-function connectSession(dial: Dial, address: PeerAddress): http2.ClientHttp2Session {
-  const { target, localAddress } = dial;
+function connectSession(
+  dial: Dial,
+  address: PeerAddress,
+  onFailure: (systemCode: string | undefined) => void,
+): http2.ClientHttp2Session {
   return http2.connect(`http://${address}`, {
     settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
-    createConnection: () =>
-      net.connect({
+    createConnection: () => {
+      const { target, localAddress } = dial;
+      const socket = net.connect({
         host: target.host,
         port: target.port,
         noDelay: true,
         ...(localAddress === undefined ? {} : { localAddress }),
-      }),
+      });
+      // Before the session hears of it: that one tells its streams only that they are over.
+      socket.on("error", (error: NodeJS.ErrnoException) => onFailure(error.code));
+      return socket;
+    },
   });
 }

@@ -19,7 +19,8 @@ import type { ReplicaSet } from "./replica-set.ts";
 
 /** The minter's budget ends this much before we stop waiting: clocks run apart, and a message takes time. */
 export const MINT_MARGIN_MS = 50;
-const LOOK_MS = 10;
+const LOOK_MS = 20;
+const GONE_TIMEOUT_MS = 100;
 
 export interface WriteForwardingOptions {
   readonly parts: CoordinationParts;
@@ -70,11 +71,22 @@ export class WriteForwarding {
 
   /** Settles when the budget is spent, or the process that had it is gone. */
   private async untilTooLate(node: NodeId, tooLateMs: number): Promise<void> {
-    const { clock, peers } = this.options.parts;
+    const { clock } = this.options.parts;
     while (clock.monoMs() < tooLateMs) {
-      // To ask is to try to connect, and a refused connection says that nobody is there.
-      if (!peers.isReachable(node) && peers.isConnectionRefused(node)) return;
+      if (await this.isGone(node)) return;
       await clock.sleep(LOOK_MS);
+    }
+  }
+
+  /** Only a new connection shows that nobody is there any more. */
+  private async isGone(node: NodeId): Promise<boolean> {
+    const { peers } = this.options.parts;
+    try {
+      await peers.call(node, { kind: "status" }, GONE_TIMEOUT_MS, "client");
+      return false;
+    } catch (thrown) {
+      if (!(thrown instanceof PeerError)) throw thrown;
+      return peers.isConnectionRefused(node);
     }
   }
 }

@@ -42,7 +42,9 @@ export class ReplicaSet {
 
   isDown(node: NodeId): boolean {
     if (node === this.view.self) return false;
-    return !this.view.isUp(node) || this.peers.isConnectionRefused(node);
+    if (!this.view.isUp(node)) return true;
+    // To ask whether it can be reached is to try again, once in a while.
+    return this.peers.isConnectionRefused(node) && !this.peers.isReachable(node);
   }
 
   isReachable(node: NodeId): boolean {

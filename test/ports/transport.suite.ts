@@ -1,4 +1,5 @@
 /** What links do in both worlds. */
+import { isConnectionRefused } from "../../src/cluster/peer-connection.ts";
 import { expect, test } from "bun:test";
 import { HELLO_BYTES_MAX, LinkRefusedError, type PeerAddress } from "../../src/ports/transport.ts";
 import { bytesOf, Heard, type Peer, type PeerWorld } from "./peer-world.ts";
@@ -99,7 +100,7 @@ function opening(world: PeerWorld): void {
     expect(asker.link).toBeUndefined();
   });
 
-  test("connecting to nobody fails, soon", async () => {
+  test("R25: connecting to nobody fails, soon, and says that the connection was refused", async () => {
     const client = await world.peer();
     const asker = new Heard();
     const failing = async (to: PeerAddress): Promise<unknown> =>
@@ -111,6 +112,7 @@ function opening(world: PeerWorld): void {
     const thrown = await failing(await world.nobody());
     expect(thrown).toBeInstanceOf(Error);
     expect(thrown).not.toBeInstanceOf(LinkRefusedError);
+    expect(isConnectionRefused(thrown)).toBe(true);
     expect(asker.link).toBeUndefined();
   });
 }
