@@ -43,8 +43,10 @@ export async function importState(means: ImportMeans, imported: ImportedState): 
   const view = parts.view();
   const set = new ReplicaSet(view, parts.peers, address.partition, bucket.properties.n);
   const request = requestFor(set.owners.length);
-  const { all } = set.countPossible(true);
-  if (all < request.consistency.w) throw unavailable("write", all, request.consistency.w);
+  // A hint of our own is no acknowledgement here: only what others store is.
+  const standing = set.fallbacks().filter((node) => node !== view.self).length;
+  const possible = Math.min(set.owners.length, set.countPossible(true).primary + standing);
+  if (possible < request.consistency.w) throw unavailable("write", possible, request.consistency.w);
   const isOwner = set.isOwner(view.self);
   const deadline = parts.clock.monoMs() + IMPORT_MS_MAX;
   const replication = new Replication(parts, set, address, request, deadline, isOwner);

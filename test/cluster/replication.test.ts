@@ -338,6 +338,21 @@ test("import: with owners down a quorum of owners and fallbacks takes it, else i
   expect(await codeOf(cluster.run(a!.coordinator.importMerge("demo", entry)))).toBe("unavailable");
 });
 
+test("R5: import through a node that could only keep hints, with too few others up, is refused before anything is sent", async () => {
+  await start(4);
+  const [first, second, third, outside] = cluster.walk("k");
+  await cluster.run(first!.put("k", "v"));
+  const entry = await cluster.run(exported(first!, "k"));
+  cluster.down(second!, third!);
+  const sentBefore = cluster.sent.length;
+  expect(await codeOf(cluster.run(outside!.coordinator.importMerge("demo", entry)))).toBe(
+    "unavailable",
+  );
+  expect(cluster.sent.slice(sentBefore).filter(({ request }) => request.kind === "merge")).toEqual(
+    [],
+  );
+});
+
 test("import: no owner in time is an error, and what cannot be read is 400", async () => {
   const [a, b, c] = await start(3);
   await cluster.run(a!.put("k", "v"));
