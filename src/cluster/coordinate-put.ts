@@ -373,6 +373,8 @@ const NOT_TAKEN: ReadonlySet<string> = new Set([
   "overloaded",
   "disk-full",
   "clock-skew",
+  // Its own copy is damaged; the others are not.
+  "data-corrupt",
 ]);
 
 function isRefusal(thrown: unknown): thrown is HutchError {

@@ -182,7 +182,14 @@ test("forward: a minter that refuses the connection is passed over", async () =>
   expect(minted()).toBe(1);
 });
 
-test.each(["shutting-down", "overloaded", "disk-full", "clock-skew", "unavailable"] as const)(
+test.each([
+  "shutting-down",
+  "overloaded",
+  "disk-full",
+  "clock-skew",
+  "data-corrupt",
+  "unavailable",
+] as const)(
   "forward: a minter that says %s has not taken it, and the next one is asked",
   async (code) => {
     const [a, b, , d] = await start(4);
