@@ -165,7 +165,7 @@ export class PeerDoor {
   defineMetrics(metrics: Metrics): void {
     const { counters } = this.#server;
     const define = (name: string, help: string, read: () => number): void =>
-      metrics.gauge(`hutch_peer_server_${name}_total`, `Asked by other nodes: ${help}`, read);
+      metrics.count(`hutch_peer_server_${name}`, `Asked by other nodes: ${help}`, read);
     define("requests", "requests", () => counters.requests);
     define("refused_links", "links of strangers, refused", () => counters.refusedLinks);
     define("bad_frames", "what is no message", () => counters.badFrames);

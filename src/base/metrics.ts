@@ -136,6 +136,7 @@ export class Metrics {
   readonly #counters: Family<Counter>[] = [];
   readonly #histograms: Family<Histogram>[] = [];
   readonly #gauges: Gauge[] = [];
+  readonly #counts: Gauge[] = [];
   readonly #names = new Set<string>();
 
   /** `counter("hutch_requests", "Requests answered", "method").of("GET").add()`. */
@@ -162,11 +163,18 @@ export class Metrics {
     this.#gauges.push({ name: this.#claim(name), help, read });
   }
 
+  /** A count that somebody keeps anyway, read when somebody asks; `hutch_x` is shown as `hutch_x_total`. */
+  count(name: string, help: string, read: () => number): void {
+    this.#counts.push({ name: this.#claim(name), help, read });
+  }
+
   /** OpenMetrics text (`application/openmetrics-text; version=1.0.0`). */
   text(): string {
     const lines: string[] = [];
     for (const { name, help, read } of this.#gauges)
       lines.push(...head(name, "gauge", help), `${name} ${number(read())}`);
+    for (const { name, help, read } of this.#counts)
+      lines.push(...head(name, "counter", help), `${name}_total ${number(read())}`);
     for (const family of this.#counters) {
       lines.push(...head(family.name, "counter", family.help));
       for (const [labels, { value }] of family.entries())

@@ -177,7 +177,6 @@ export class ClusterNode {
         handoff,
         replicaTimeoutMs,
         driftMaxMs,
-        randomBytes: (count) => options.random.bytes(count),
         onAmnesia: () => makeActor(options.nodeId, options.renewIncarnation()),
         onBucketsChange: () => this.tellBuckets(),
         spreadBuckets: (entry: BucketEntry) => this.exchange.spread([entry]),
@@ -347,7 +346,15 @@ export class ClusterNode {
 
   defineMetrics(metrics: Metrics): void {
     const { peers, gossip, hints, handoff, coordinator } = this;
-    defineCounters(metrics, "hutch_peer", "Requests to other nodes", () => peers.counters);
+    defineCounters(metrics, "hutch_peer", "Requests to other nodes", () => {
+      const { waitingBytes: _, ...counts } = peers.counters;
+      return counts;
+    });
+    metrics.gauge(
+      "hutch_peer_waiting_bytes",
+      "Requests to other nodes that wait for their links",
+      () => peers.counters.waitingBytes,
+    );
     defineCounters(metrics, "hutch_gossip", "Gossip", () => gossip.counters);
     defineCounters(metrics, "hutch_hints", "Hints", () => hints.counters);
     defineCounters(metrics, "hutch_handoff", "Hinted handoff", () => handoff.counters);
@@ -385,7 +392,7 @@ function selfRecord(options: ClusterNodeOptions, layout: Layout): MemberRecord {
   };
 }
 
-/** One gauge for each plain count. */
+/** One metric for each plain count. */
 function defineCounters(
   metrics: Metrics,
   prefix: string,
@@ -394,7 +401,7 @@ function defineCounters(
 ): void {
   for (const name of Object.keys(counters())) {
     const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    metrics.gauge(`${prefix}_${snake}_total`, `${about}: ${snake.replaceAll("_", " ")}`, () =>
+    metrics.count(`${prefix}_${snake}`, `${about}: ${snake.replaceAll("_", " ")}`, () =>
       Number((counters() as Readonly<Record<string, number>>)[name]),
     );
   }

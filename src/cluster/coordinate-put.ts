@@ -58,8 +58,6 @@ export interface WriteCoordinationOptions {
   readonly fallbackActor: FallbackActor;
   readonly trusted: TrustedClock;
   readonly isDurable: boolean;
-  /** Sixteen random bytes. */
-  newOperationId(): Uint8Array;
   /** The client's view of a state that another node has minted. */
   answerOf(write: PendingWrite, reply: CoordinatedReply): KeyAnswer;
 }

@@ -45,7 +45,6 @@ import { encodeState } from "./join-states.ts";
 import { answerRecord } from "./key-state.ts";
 import { Listing } from "./listing.ts";
 import { LocalReads } from "./local-reads.ts";
-import { OPERATION_ID_BYTES, operationIds } from "./operation-ids.ts";
 import { type Company, type OtherNodes, nobodyElse } from "./other-nodes.ts";
 import { QuorumReads } from "./quorum-reads.ts";
 import { ReadRepair } from "./read-repair.ts";
@@ -170,7 +169,7 @@ export class Coordinator {
   }
 
   private openWrites(): WriteCoordination {
-    const { store, nodeId, isDurable, others } = this.options;
+    const { store, nodeId, isDurable } = this.options;
     const { parts, replica, sessions, trusted } = this;
     const { counters } = parts.hints;
     return new WriteCoordination({
@@ -187,7 +186,6 @@ export class Coordinator {
       ),
       trusted,
       isDurable,
-      newOperationId: operationIds(others?.randomBytes(OPERATION_ID_BYTES)),
       answerOf: ({ bucket, address }, { record, nowMs, conflictDropped }) =>
         answerRecord(
           decodeRecord(record),

@@ -24,8 +24,6 @@ const GONE_TIMEOUT_MS = 100;
 
 export interface WriteForwardingOptions {
   readonly parts: CoordinationParts;
-  /** Sixteen bytes. */
-  newOperationId(): Uint8Array;
   /** The client's view of a state that another node has minted. */
   answerOf(write: PendingWrite, reply: CoordinatedReply): KeyAnswer;
 }
@@ -53,7 +51,6 @@ export class WriteForwarding {
       bucket: bucket.name,
       key,
       request: { ...request, timeoutMs: Math.ceil(leftMs) },
-      operationId: this.options.newOperationId(),
     } as const;
     const timeoutMs = isOnly ? leftMs : Math.min(replicaTimeoutMs, leftMs);
     const tooLateMs = clock.monoMs() + timeoutMs;

@@ -21,7 +21,6 @@ export interface OtherNodes {
   readonly handoff: Pick<HintedHandoff, "noteUnacknowledged">;
   readonly replicaTimeoutMs: number;
   readonly driftMaxMs: number;
-  randomBytes(count: number): Uint8Array;
   /** This copy has forgotten something: the actor to mint under from now on (R12d). */
   onAmnesia(): Actor;
   /** Properties of some bucket are not what they were. */

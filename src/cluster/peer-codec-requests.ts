@@ -5,7 +5,7 @@
  *   read         key | digest (16 bytes or none)
  *   merge        flags u8: bits 0-1 purpose, bit 2 conditional, bit 3 side | key | record | side key, side value
  *   hint         flags u8: bit 3 side | target 8 | its incarnation varint | key | record | side key, side value
- *   coordinate   operation id 16 | bucket text | key | write (`peer-codec-write.ts`)
+ *   coordinate   bucket text | key | write (`peer-codec-write.ts`)
  *   hints-held   flags u8: bit 0 repaired | incarnation varint
  *   scan         flags u8: bit 0 reverse | bucket text | partitions | lower | upper | keysMax, bytesMax varints
  *   exchange     topic u8 | body
@@ -56,7 +56,6 @@ export const REQUEST_CODES = {
 } as const satisfies Record<PeerRequest["kind"], number>;
 
 const DIGEST_BYTES = 16;
-export const OPERATION_ID_BYTES = 16;
 /** One bit for each of 65,536 partitions. */
 const PARTITION_BITMAP_BYTES_MAX = 8192;
 
@@ -125,8 +124,6 @@ function encodeHint(writer: ByteWriter, message: HintMessage): void {
 }
 
 function encodeCoordinate(writer: ByteWriter, message: CoordinateMessage): void {
-  assert(message.operationId.length === OPERATION_ID_BYTES, "an operation id has 16 bytes");
-  writer.raw(message.operationId);
   writeText(writer, message.bucket);
   writer.bytes(message.key);
   encodeWriteRequest(writer, message.request);
@@ -213,7 +210,6 @@ function decodeHint(reader: ByteReader): HintMessage {
 function decodeCoordinate(reader: ByteReader): CoordinateMessage {
   return {
     kind: "coordinate",
-    operationId: reader.raw(OPERATION_ID_BYTES),
     bucket: readText(reader),
     key: reader.view(),
     request: decodeWriteRequest(reader),

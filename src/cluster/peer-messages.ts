@@ -51,8 +51,6 @@ export interface CoordinateMessage {
   readonly bucket: string;
   readonly key: Uint8Array;
   readonly request: WriteRequest;
-  /** Sixteen random bytes of this client operation; a second attempt with the same id is the same write. */
-  readonly operationId: Uint8Array;
 }
 
 /** Does the receiver hold hints for the sender, which has just come up? (D4) */

@@ -31,12 +31,15 @@ describe("Metrics", () => {
   test("prints OpenMetrics text", () => {
     const metrics = new Metrics();
     metrics.gauge("hutch_keys", "Keys stored", () => 3);
+    metrics.count("hutch_probes", "Probes sent", () => 7);
     metrics.counter("hutch_requests", "Requests answered", "method").of("GET").add(2);
     metrics.histogram("hutch_request", "Time to answer").of().record(0.1);
     const text = metrics.text();
     expect(text).toStartWith(
       "# TYPE hutch_keys gauge\n# HELP hutch_keys Keys stored\nhutch_keys 3\n",
     );
+    expect(text).toContain("\n# TYPE hutch_probes counter\n");
+    expect(text).toContain("\nhutch_probes_total 7\n");
     expect(text).toContain('\nhutch_requests_total{method="GET"} 2\n');
     expect(text).toContain('\nhutch_request_seconds_bucket{le="0.000064"} 0\n');
     expect(text).toContain('\nhutch_request_seconds_bucket{le="0.000128"} 1\n');

@@ -289,7 +289,6 @@ test("R9: coordinate mints once here and forwards to nobody; who may not mint re
     bucket: "demo",
     key: utf8("k"),
     request: { ...PUT, value: utf8("v"), consistency: levelConsistency("QUORUM", 3, false) },
-    operationId: new Uint8Array(16),
   } as const;
   for (const node of [b, d])
     expect(await ask(node!, message)).toMatchObject({ kind: "failed", code: "unavailable" });
@@ -315,7 +314,6 @@ test("a node that is stopping takes no client's write from others", async () => 
     bucket: "demo",
     key: utf8("k"),
     request: { ...PUT, consistency: levelConsistency("QUORUM", 3, false) },
-    operationId: new Uint8Array(16),
   } as const;
   expect(await ask(a!, message)).toMatchObject({ kind: "failed", code: "shutting-down" });
 });

@@ -91,7 +91,6 @@ export const arbitraryRequest: fc.Arbitrary<PeerRequest> = fc.oneof(
     bucket: text,
     key: bytes,
     request: writeRequest,
-    operationId: fc.uint8Array({ minLength: 16, maxLength: 16 }),
   }),
   fc.record({
     kind: fc.constant("hints-held" as const),

@@ -390,7 +390,6 @@ export class ManyNode {
         handoff: this.handoff,
         replicaTimeoutMs: REPLICA_TIMEOUT_MS,
         driftMaxMs: DRIFT_MAX_MS,
-        randomBytes: (count) => random.bytes(count),
         onAmnesia: () => this.forgetful(),
         onBucketsChange: () => undefined,
         spreadBuckets: (entry) => this.exchange.spread([entry]),
