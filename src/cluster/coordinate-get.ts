@@ -217,7 +217,9 @@ export class ReadOperation {
     this.outstanding--;
     if (this.isDone) return;
     this.quorum.fail(replica.role);
-    if (thrown instanceof PeerError) this.hasTimeout ||= thrown.outcome === "unknown";
+    // A queue that is full now is a matter of time as well.
+    if (thrown instanceof PeerError)
+      this.hasTimeout ||= thrown.outcome === "unknown" || thrown.reason === "overloaded";
     else if (thrown instanceof HutchError) {
       this.failure ??= thrown;
       this.parts.reportDamage(thrown);

@@ -13,7 +13,12 @@ import { writeIndeterminate } from "./answers.ts";
 import type { CoordinationParts } from "./coordination-parts.ts";
 import type { KeyAnswer } from "./key-state.ts";
 import { errorOfReply } from "./peer-failure.ts";
-import { type CoordinatedReply, PeerError } from "./peer-messages.ts";
+import {
+  type CoordinateMessage,
+  type CoordinatedReply,
+  PeerError,
+  type PeerReply,
+} from "./peer-messages.ts";
 import type { CoordinatedWrite, PendingWrite } from "./pending-write.ts";
 import type { ReplicaSet } from "./replica-set.ts";
 
@@ -43,7 +48,7 @@ export class WriteForwarding {
     isLast: boolean,
   ): Promise<CoordinatedWrite> {
     const { request, bucket, key } = write;
-    const { peers, replicaTimeoutMs, clock } = this.options.parts;
+    const { replicaTimeoutMs, clock } = this.options.parts;
     // Nobody else may be asked after this one, so it has all of the time.
     const isOnly = isLast || request.condition.kind !== "none";
     const message = {
@@ -53,17 +58,27 @@ export class WriteForwarding {
       request: { ...request, timeoutMs: Math.ceil(leftMs) },
     } as const;
     const timeoutMs = isOnly ? leftMs : Math.min(replicaTimeoutMs, leftMs);
-    const tooLateMs = clock.monoMs() + timeoutMs;
-    const call = peers.call(node, message, timeoutMs, "client");
-    const reply = await call.catch(async (thrown: unknown) => {
-      if (thrown instanceof PeerError && thrown.outcome === "unknown")
-        await this.untilTooLate(node, tooLateMs);
-      throw thrown;
-    });
+    const reply = await this.ask(node, message, clock.monoMs() + timeoutMs);
     if (reply.kind === "coordinated")
       return { ...reply, answer: this.options.answerOf(write, reply) };
     if (reply.kind === "failed") throw errorOfReply(reply);
     throw new HutchError("internal", "Cannot use the peer's reply");
+  }
+
+  /** Waits for room in the queue; after that there is one attempt. */
+  private async ask(node: NodeId, message: CoordinateMessage, untilMs: number): Promise<PeerReply> {
+    const { peers, clock } = this.options.parts;
+    for (;;) {
+      const leftMs = untilMs - clock.monoMs();
+      try {
+        return await peers.call(node, message, Math.max(1, leftMs), "client");
+      } catch (thrown) {
+        if (!(thrown instanceof PeerError)) throw thrown;
+        if (thrown.outcome === "unknown") await this.untilTooLate(node, untilMs);
+        if (thrown.reason !== "overloaded" || leftMs <= LOOK_MS) throw thrown;
+      }
+      await clock.sleep(LOOK_MS);
+    }
   }
 
   /** Settles when the budget is spent, or the process that had it is gone. */

@@ -190,7 +190,7 @@ export class Replication {
 
   private unanswered(share: Share, thrown: unknown): void {
     const isTimeout = thrown instanceof PeerError && thrown.reason === "timeout";
-    const isSilent = isTimeout || (thrown instanceof PeerError && thrown.reason === "unreachable");
+    const isSilent = thrown instanceof PeerError && MAY_ANSWER_LATER.has(thrown.reason);
     if (share.role === "primary" && isSilent && this.tryAgainLater(share)) return;
     this.quorum.fail(this.nameOf(share.node), isTimeout ? "timeout" : "failed");
     if (share.role === "fallback" || this.isDownNow(share.owner)) this.standIn(share.owner);
@@ -276,6 +276,8 @@ function isDefinite(cause: unknown): boolean {
 }
 
 const NOTHING = new Uint8Array(0);
+/** `overloaded`: our own queue for it is full, which passes. */
+const MAY_ANSWER_LATER: ReadonlySet<string> = new Set(["timeout", "unreachable", "overloaded"]);
 /** Before an owner that did not answer is asked again. */
 const AGAIN_MS = 100;
 /** What a replica says that cannot take the write now and will not soon; somebody else keeps it meanwhile. */

@@ -338,6 +338,21 @@ test("import: with owners down a quorum of owners and fallbacks takes it, else i
   expect(await codeOf(cluster.run(a!.coordinator.importMerge("demo", entry)))).toBe("unavailable");
 });
 
+test("N6: a queue that is full for a while delays a write and does not fail it, forwarded or not, nor a read", async () => {
+  const [a, b, c, d] = await start(4);
+  let isFull = true;
+  cluster.intercept = () => (isFull ? "full" : undefined);
+  const writes = [a!.put("k", "own"), d!.put("j", "forwarded")];
+  const read = b!.values("k");
+  await cluster.pass(300);
+  isFull = false;
+  const results = await cluster.run(Promise.all(writes));
+  expect(results.map(({ acks }) => acks.ok >= 2)).toEqual([true, true]);
+  await cluster.run(read);
+  expect(await cluster.run(c!.values("k"))).toEqual(["own"]);
+  expect(await cluster.run(c!.values("j"))).toEqual(["forwarded"]);
+});
+
 test("R5: import through a node that could only keep hints, with too few others up, is refused before anything is sent", async () => {
   await start(4);
   const [first, second, third, outside] = cluster.walk("k");

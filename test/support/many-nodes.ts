@@ -74,13 +74,14 @@ const TURNS = 60;
  * What happens to a message on its way.
  *
  *   refused     nobody listens there                       not-sent
+ *   full        the sender's queue has no room               not-sent
  *   lost        it never arrives                           times out
  *   cut         it has its effect, then the link ends      unknown
  *   mute        it has its effect, the reply is lost       times out
  *   garbage     the reply is no message                    the link ends
  *   a number    the request arrives so many ms late
  */
-export type Fault = "refused" | "lost" | "cut" | "mute" | "garbage" | number;
+export type Fault = "refused" | "full" | "lost" | "cut" | "mute" | "garbage" | number;
 
 /** One request that was sent. */
 export interface Sent {
@@ -596,6 +597,7 @@ class FakePeers implements Peers {
       this.self.refusals.add(node);
       return Promise.reject(new PeerError("not-sent", "unreachable", node));
     }
+    if (fault === "full") return Promise.reject(new PeerError("not-sent", "overloaded", node));
     this.self.refusals.delete(node);
     return new Promise((resolve, reject) => {
       const timer = cluster.clock.after(timeoutMs, () =>
