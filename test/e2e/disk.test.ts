@@ -108,6 +108,7 @@ test.if(hasPrlimit)(
     for (const status of statuses) expect([204, 503, 507]).toContain(status);
     Bun.spawnSync(["prlimit", "--pid", String(node.child.pid), "--nofile=4096"]);
     await Bun.sleep(2000);
+    expect(node.child.exitCode ?? node.child.signalCode).toBeNull();
     expect((await fetch(node.key("b", "after"), { method: "PUT", body: "1" })).status).toBe(204);
     expect(await node.end("SIGTERM")).toBe(0);
   },

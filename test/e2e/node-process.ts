@@ -94,6 +94,9 @@ export function startCommand(args: readonly string[]) {
 }
 
 /** Runs `hutch ARGS` on a terminal of its own, to its end or, where `untilText` is given, to Ctrl-C once that is shown. */
+/** A terminal that says nothing for so long has said all. */
+const TERMINAL_QUIET_MS = 50;
+
 export async function runInTerminal(
   args: readonly string[],
   columns: number,
@@ -113,6 +116,9 @@ export async function runInTerminal(
     },
   });
   const exitCode = await child.exited;
+  // What it wrote last may still be on its way.
+  for (let seen = -1; seen !== output.length; await Bun.sleep(TERMINAL_QUIET_MS))
+    seen = output.length;
   child.terminal?.close();
   return { exitCode, output };
 }
