@@ -103,6 +103,7 @@ export async function runInTerminal(
   untilText?: string,
 ): Promise<{ exitCode: number; output: string }> {
   let output = "";
+  let isEnded = false;
   const { NO_COLOR: _, ...environment } = cleanEnvironment();
   const child = Bun.spawn([process.execPath, main, ...args], {
     env: { ...environment, TERM: "xterm-256color" },
@@ -111,7 +112,9 @@ export async function runInTerminal(
       rows: 24,
       data(terminal, bytes) {
         output += new TextDecoder().decode(bytes);
-        if (untilText !== undefined && output.includes(untilText)) terminal.write("\x03");
+        if (isEnded || untilText === undefined || !output.includes(untilText)) return;
+        isEnded = true;
+        terminal.write("\x03");
       },
     },
   });
