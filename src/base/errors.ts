@@ -76,7 +76,7 @@ export const PROCESS_CODES = [
 ] as const;
 
 /** Codes that only nodes say to each other; `internal` to everybody else. */
-export const PEER_CODES = ["not-owner", "bad-dot"] as const;
+export const PEER_CODES = ["not-owner", "bad-dot", "suspect-state"] as const;
 
 export type RestCode = (typeof REST_CODES)[number];
 export type ProcessCode = (typeof PROCESS_CODES)[number];

@@ -226,6 +226,7 @@ export class ClusterNode {
       exchange: (message, from) => this.answerExchange(message, from),
       status: () => options.status(),
       knock: (message) => options.knock(message),
+      repairs: {},
     });
   }
 
@@ -325,7 +326,8 @@ export class ClusterNode {
   private async answerExchange(message: ExchangeMessage, from: NodeId): Promise<Uint8Array> {
     const { topic, body } = message;
     if (topic === "members") return this.gossip.answerExchange(body, from);
-    return this.exchange.answer(topic, body);
+    if (topic === "layout" || topic === "buckets") return this.exchange.answer(topic, body);
+    throw new HutchError("not-implemented", `Cannot answer to ${topic}: want a later version`);
   }
 
   private async adopt(layout: Layout): Promise<void> {

@@ -9,6 +9,7 @@
  *   exchange      body
  *   status        keys, bytes, data incarnation varints | count varint | target 8, count, bytes, oldestMs varints ...
  *   knock         body
+ *   repair        body
  *   failed        retry u8 | code text | message text | data text (JSON)
  *
  * Everything without a width is a byte string with a varint length.
@@ -51,6 +52,7 @@ export const REPLY_CODES = {
   status: 135,
   knock: 136,
   failed: 137,
+  repair: 138,
 } as const satisfies Record<PeerReply["kind"], number>;
 
 /** Entries of one page of a scan. */
@@ -84,6 +86,7 @@ export function encodeReply(writer: ByteWriter, reply: PeerReply): void {
       return encodeStatus(writer, reply);
     case "exchange":
     case "knock":
+    case "repair":
       return writer.bytes(reply.body);
     case "failed":
       return encodeFailed(writer, reply);
@@ -157,6 +160,8 @@ export function decodeReply(code: number, reader: ByteReader): PeerReply {
       return decodeStatus(reader);
     case REPLY_CODES.knock:
       return { kind: "knock", body: reader.view() };
+    case REPLY_CODES.repair:
+      return { kind: "repair", body: reader.view() };
     case REPLY_CODES.failed:
       return decodeFailed(reader);
     default:

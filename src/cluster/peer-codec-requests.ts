@@ -11,6 +11,7 @@
  *   exchange     topic u8 | body
  *   status       -
  *   knock        body
+ *   repair       topic u8 | body (each topic has a codec of its own)
  *
  * Everything without a width is a byte string with a varint length.
  */
@@ -38,6 +39,7 @@ import type {
   MergeMessage,
   PeerRequest,
   ReadMessage,
+  RepairTopic,
   ScanMessage,
   SideEntry,
 } from "./peer-messages.ts";
@@ -53,6 +55,7 @@ export const REQUEST_CODES = {
   exchange: 7,
   status: 8,
   knock: 9,
+  repair: 10,
 } as const satisfies Record<PeerRequest["kind"], number>;
 
 const DIGEST_BYTES = 16;
@@ -60,7 +63,21 @@ const DIGEST_BYTES = 16;
 const PARTITION_BITMAP_BYTES_MAX = 8192;
 
 const PURPOSES: readonly MergeMessage["purpose"][] = ["write", "repair", "handoff"];
-const TOPICS: readonly ExchangeMessage["topic"][] = ["members", "layout", "buckets"];
+const TOPICS: readonly ExchangeMessage["topic"][] = [
+  "members",
+  "layout",
+  "buckets",
+  "propose",
+  "join",
+];
+const REPAIR_TOPICS: readonly RepairTopic[] = [
+  "roots",
+  "hashes",
+  "compare",
+  "store",
+  "collect",
+  "held",
+];
 
 const PURPOSE_MASK = 0b11;
 const IS_CONDITIONAL = 1 << 2;
@@ -90,6 +107,9 @@ export function encodeRequest(writer: ByteWriter, request: PeerRequest): void {
     case "status":
       return;
     case "knock":
+      return writer.bytes(request.body);
+    case "repair":
+      writeChoice(writer, REPAIR_TOPICS, request.topic);
       return writer.bytes(request.body);
     default:
       unreachable(request);
@@ -166,6 +186,12 @@ export function decodeRequest(code: number, reader: ByteReader): PeerRequest | u
       return { kind: "status" };
     case REQUEST_CODES.knock:
       return { kind: "knock", body: reader.view() };
+    case REQUEST_CODES.repair:
+      return {
+        kind: "repair",
+        topic: readChoice(reader, REPAIR_TOPICS, "repair topic"),
+        body: reader.view(),
+      };
     default:
       return undefined;
   }

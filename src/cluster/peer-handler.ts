@@ -33,6 +33,9 @@ import type {
   PeerReply,
   PeerRequest,
   ReadMessage,
+  RepairAnswerer,
+  RepairMessage,
+  RepairTopic,
   StatusReply,
 } from "./peer-messages.ts";
 import type { ReplicaStore } from "./replica-store.ts";
@@ -57,6 +60,8 @@ export interface PeerHandlerOptions {
   exchange(message: ExchangeMessage, from: NodeId): Promise<Uint8Array>;
   status(): StatusReply;
   knock(message: KnockMessage): KnockReply;
+  /** Who answers which topic of `repair`. */
+  readonly repairs: Readonly<Partial<Record<RepairTopic, RepairAnswerer>>>;
 }
 
 export interface KeyPlace {
@@ -93,6 +98,8 @@ export class NodePeerHandler implements PeerHandler {
         return this.options.status();
       case "knock":
         return this.options.knock(request);
+      case "repair":
+        return this.repair(request, from, budgetMs);
     }
   }
 
@@ -179,6 +186,22 @@ export class NodePeerHandler implements PeerHandler {
   private async exchange(message: ExchangeMessage, from: NodeId): Promise<PeerReply> {
     try {
       return { kind: "exchange", body: await this.options.exchange(message, from) };
+    } catch (cause) {
+      if (!(cause instanceof DecodeError)) throw cause;
+      throw new HutchError("bad-request", cause.message, { cause });
+    }
+  }
+
+  private async repair(
+    { topic, body }: RepairMessage,
+    from: NodeId,
+    budgetMs: number,
+  ): Promise<PeerReply> {
+    const answerer = this.options.repairs[topic];
+    if (answerer === undefined)
+      throw new HutchError("not-implemented", `Cannot answer to ${topic}: want a later version`);
+    try {
+      return { kind: "repair", body: await answerer(body, from, budgetMs) };
     } catch (cause) {
       if (!(cause instanceof DecodeError)) throw cause;
       throw new HutchError("bad-request", cause.message, { cause });

@@ -52,6 +52,7 @@ const REPLY_TO = {
   exchange: "exchange",
   status: "status",
   knock: "knock",
+  repair: "repair",
 } as const satisfies Record<PeerRequest["kind"], PeerReply["kind"]>;
 
 /** For metrics; only grow, except `waitingBytes`. */

@@ -78,10 +78,13 @@ export interface ScanMessage {
   readonly bytesMax: number;
 }
 
-/** Full state of gossip, layout or bucket properties, where datagrams are not enough. Both sides merge what they get. */
+/**
+ * Full state of gossip, layout or bucket properties, where datagrams are not enough: both sides merge what they get. `propose` asks for a vote on a
+ * layout, `join` to be staged into one (`layout-vote.ts`, `layout-join.ts`).
+ */
 export interface ExchangeMessage {
   readonly kind: "exchange";
-  readonly topic: "members" | "layout" | "buckets";
+  readonly topic: "members" | "layout" | "buckets" | "propose" | "join";
   readonly body: Uint8Array;
 }
 
@@ -96,6 +99,22 @@ export interface KnockMessage {
   readonly body: Uint8Array;
 }
 
+/**
+ * What replicas say to each other to become equal and stay so.
+ *
+ *   roots, hashes, compare, store   Merkle exchange (`anti-entropy.ts`)
+ *   collect                         collection of tombstones (`tombstone-collector.ts`)
+ *   held                            does the receiver have these keys? (R42, `suspects.ts`)
+ */
+export type RepairTopic = "roots" | "hashes" | "compare" | "store" | "collect" | "held";
+
+/** The body's format belongs to the topic's own file. */
+export interface RepairMessage {
+  readonly kind: "repair";
+  readonly topic: RepairTopic;
+  readonly body: Uint8Array;
+}
+
 export type PeerRequest =
   | ReadMessage
   | MergeMessage
@@ -105,7 +124,8 @@ export type PeerRequest =
   | ScanMessage
   | ExchangeMessage
   | StatusMessage
-  | KnockMessage;
+  | KnockMessage
+  | RepairMessage;
 
 export interface RecordReply {
   readonly kind: "record";
@@ -182,6 +202,18 @@ export interface KnockReply {
   readonly body: Uint8Array;
 }
 
+export interface RepairReply {
+  readonly kind: "repair";
+  readonly body: Uint8Array;
+}
+
+/** Answers one topic of `repair`. Throws `DecodeError` for a body that is none, `HutchError` for what cannot be done now. */
+export type RepairAnswerer = (
+  body: Uint8Array,
+  from: NodeId,
+  budgetMs: number,
+) => Promise<Uint8Array>;
+
 /** The receiver's `HutchError`. */
 export interface FailedReply {
   readonly kind: "failed";
@@ -200,6 +232,7 @@ export type PeerReply =
   | ExchangeReply
   | StatusReply
   | KnockReply
+  | RepairReply
   | FailedReply;
 
 /** Who is served first when there is more to do than time (N6): replica work lets quorums finish. */

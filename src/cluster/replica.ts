@@ -11,10 +11,9 @@
  * The counter of a dot is a tick of the node-wide HLC, so it is never used twice while this process lives. Across a restart the
  * clock's ceiling, stored in the batch of a write that passes it, keeps the next life above this one (R11, R20).
  */
-import { ByteReader } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import { equalBytes } from "../base/bytes.ts";
-import { CorruptionError, HutchError } from "../base/errors.ts";
+import { HutchError } from "../base/errors.ts";
 import type { Actor } from "../causality/actor.ts";
 import { counterOf } from "../causality/causal-context.ts";
 import type { ContextTokens, DecodedContext } from "../causality/context-token.ts";
@@ -32,6 +31,8 @@ import { IDEMPOTENCY_WINDOW_MS, encodeRemembered, idempotencyKeyOf } from "./ide
 import { type KeyAnswer, answerRecord } from "./key-state.ts";
 import type { SideEntry } from "./peer-messages.ts";
 import type { WriteStamps } from "./write-stamps.ts";
+import { ClockCeiling } from "./clock-ceiling.ts";
+import { type RecordObserver, RecordWriter } from "./record-writer.ts";
 import {
   isCovered,
   notAsExpected,
@@ -39,13 +40,9 @@ import {
   recallStored,
   refuseOversized,
 } from "./replica-rules.ts";
-import { type ReplicaStore, asCorruption, decodeStored, systemKey } from "./replica-store.ts";
+import { type ReplicaStore, decodeStored } from "./replica-store.ts";
 import { type WriteDecision, type WriteSetting, decideWrite } from "./write-decision.ts";
 
-const CLOCK_KEY = systemKey("hlc-ceiling");
-const CEILING_VERSION = 1;
-/** How far the stored ceiling is set ahead: about half a second of ticks. Smaller: more often stored; larger: a restart runs further ahead. */
-const CEILING_LEASE = 1_000_000;
 /** Scratch above this size is given back after use. */
 const SCRATCH_BYTES_MAX = 1024 * 1024;
 /** Siblings of one key that are worth a warning (R14). */
@@ -69,6 +66,8 @@ export interface MergeOptions {
   /** Refuse, with nothing written, unless what is here is covered by what comes in (R18). */
   readonly isConditional?: boolean;
   readonly side?: SideEntry | undefined;
+  /** The other owners have been asked about it (R42). */
+  readonly isVerified?: boolean;
 }
 
 const ALONE: MintPlan = {};
@@ -114,6 +113,15 @@ export interface ReplicaOptions {
   readonly driftMaxMs?: number;
   /** Somebody knows a dot of our actor that we do not: this copy has forgotten something. Answers the actor to go on with (R12d). */
   readonly onAmnesia?: () => Actor;
+  /** Keeps the Merkle trees in step (R37). */
+  readonly observer?: RecordObserver;
+  /** Knows which absences are those of collected tombstones. */
+  readonly gate?: MergeGate;
+}
+
+/** Would this state, whose key is absent here, undo a deletion that has been collected (R42)? */
+export interface MergeGate {
+  isSuspect(partition: number, incoming: Record): boolean;
 }
 
 export class Replica {
@@ -126,47 +134,27 @@ export class Replica {
     conflictsDropped: 0,
   };
   private readonly store: ReplicaStore;
-  private readonly buckets: Buckets;
   private readonly tokens: ContextTokens;
   private readonly logger: Logger;
   private actor: Actor;
-  private readonly stamps: WriteStamps;
   private readonly driftMaxMs: number;
   private readonly onAmnesia: (() => Actor) | undefined;
   private scratch = new ByteWriter(4096);
-  /** No tick above it is given to a write whose batch does not raise it. */
-  private storedCeiling: number;
+  /** For what changes many records at once. */
+  readonly writer: RecordWriter;
+  private readonly gate: MergeGate | undefined;
 
   constructor(options: ReplicaOptions) {
     this.store = options.store;
-    this.buckets = options.buckets;
     this.tokens = options.tokens;
     this.logger = options.logger;
     this.actor = options.actor;
-    this.stamps = options.stamps;
     this.driftMaxMs = options.driftMaxMs ?? DRIFT_REJECT_MS;
     this.onAmnesia = options.onAmnesia;
-    this.storedCeiling = this.readCeiling();
-    this.clock = new HybridClock(this.storedCeiling);
-  }
-
-  /**
-   * Where it is lost with a damaged table the clock starts anew: the node has a new incarnation then (R12), so no dot can
-   * come again, and a write is stamped above everything that its key holds in any case (R21).
-   */
-  private readCeiling(): number {
-    try {
-      const stored = this.store.get(CLOCK_KEY);
-      if (stored === undefined) return 0;
-      const reader = new ByteReader(stored.value);
-      reader.u8();
-      return reader.u64();
-    } catch (thrown) {
-      const error = asCorruption(thrown);
-      if (!(error instanceof CorruptionError)) throw error;
-      this.logger.error("clock_ceiling_lost", { reason: error.message });
-      return 0;
-    }
+    this.gate = options.gate;
+    const ceiling = new ClockCeiling(options.store, options.logger);
+    this.clock = new HybridClock(ceiling.stored);
+    this.writer = new RecordWriter({ ...options, ceiling, clock: this.clock });
   }
 
   read(address: KeyAddress): StoreRead | undefined {
@@ -205,7 +193,7 @@ export class Replica {
       return this.refuse(this.tooManySiblings(bucket, address, before, nowMs), stored);
     if (count === SIBLINGS_WARN)
       this.logger.warn("many_siblings", { bucket: bucket.name, siblings: count });
-    return this.carryOut(bucket, address, request, decision, setting, retryKey, plan);
+    return this.carryOut(bucket, address, request, decision, setting, retryKey, plan, stored);
   }
 
   private settingOf(
@@ -229,6 +217,7 @@ export class Replica {
     { actor, counter, nowMs }: WriteSetting,
     retryKey: Uint8Array | undefined,
     plan: MintPlan,
+    stored: StoreRead | undefined,
   ): MintOutcome {
     const context = this.tokens.encode(address.fingerprint, seen, seenHlc);
     // An answer waits for the disk, so it must not point into storage; the new value is the request's own.
@@ -237,7 +226,9 @@ export class Replica {
     const expiresAtMs = nowMs + IDEMPOTENCY_WINDOW_MS;
     const first = { expiresAtMs, actor, counter, conflictDropped, context, record };
     const side = retryKey && { key: retryKey, value: encodeRemembered(request, first) };
-    const durable = this.apply(bucket, address, this.encode(after), valueCount(after), side, plan);
+    const bytes = this.encode(after);
+    refuseOversized(bytes.length, side?.value.length ?? 0, valueCount(after));
+    const durable = this.writer.write(bucket, address, stored?.value, bytes, { side, ...plan });
     this.counters.minted++;
     this.counters.conflictsDropped += conflictDropped;
     return { kind: "minted", answer, context, record, side, durable };
@@ -313,6 +304,8 @@ export class Replica {
     const stored = this.store.get(address.internalKey);
     const before = stored === undefined ? [] : decodeStored(stored.value);
     if (options.isFromPeer === true) this.checkOwnDots(before, incoming);
+    if (stored === undefined && options.isVerified !== true)
+      this.checkNotSuspect(address, incoming);
     const joined = merge(before, incoming);
     const after = bucket.properties.conflicts === "lww" ? collapse(joined) : joined;
     const isKnown = stored === undefined && after === joined ? options.encoded : undefined;
@@ -322,7 +315,8 @@ export class Replica {
     if (options.isConditional === true && !isCovered(before, incoming)) throw notAsExpected();
     this.counters.conflictsDropped += valueCount(joined) - valueCount(after);
     this.counters.merged++;
-    return this.apply(bucket, address, bytes, valueCount(after), options.side, ALONE);
+    refuseOversized(bytes.length, options.side?.value.length ?? 0, valueCount(after));
+    return this.writer.write(bucket, address, stored?.value, bytes, { side: options.side });
   }
 
   /** Takes note of the timestamps of a state from elsewhere; throws `clock-skew` (R20), and `bad-dot` from a peer (row 64). */
@@ -339,6 +333,15 @@ export class Replica {
         { retry: "safe" },
       );
     if (isFromPeer) this.checkNotFromFuture(incoming, before);
+  }
+
+  private checkNotSuspect({ partition }: KeyAddress, incoming: Record): void {
+    if (this.gate?.isSuspect(partition, incoming) !== true) return;
+    throw new HutchError(
+      "suspect-state",
+      "Cannot merge the state: it is older than deletions that were collected, and the other owners have not been asked about it",
+      { retry: "safe" },
+    );
   }
 
   /** Every dot of our actor was given out by this clock; one above it is somebody else's mistake (row 64). */
@@ -359,50 +362,17 @@ export class Replica {
     if (this.onAmnesia === undefined || theirs <= (entryOf(before, this.actor)?.counterMax ?? 0))
       return;
     this.logger.error("amnesia_found", { actor: this.actor, counter: theirs });
-    this.actor = this.onAmnesia();
+    this.renewActor();
   }
 
-  private apply(
-    bucket: Bucket,
-    address: KeyAddress,
-    bytes: Uint8Array,
-    siblings: number,
-    side: SideEntry | undefined,
-    plan: MintPlan,
-  ): Promise<void> {
-    refuseOversized(bytes.length, side?.value.length ?? 0, siblings);
-    const batch = new WriteBatch();
-    if (plan.before === undefined) batch.put(address.internalKey, bytes);
-    if (side !== undefined) batch.put(side.key, side.value);
-    plan.addTo?.(batch, bytes, side);
-    if (!bucket.isListed) this.buckets.listIn(batch, bucket);
-    const ceilingBefore = this.storedCeiling;
-    if (this.clock.last > ceilingBefore) this.raiseCeiling(batch);
-    const durable = this.store.apply(batch);
-    this.stamps.written(address.fingerprint);
-    if (batch.count > 1) this.forgetIfTakenBack(durable, bucket, ceilingBefore);
-    if (this.scratch.buffer.length > SCRATCH_BYTES_MAX) this.scratch = new ByteWriter(4096);
-    return durable;
-  }
-
-  private raiseCeiling(batch: WriteBatch): void {
-    const writer = new ByteWriter(9);
-    this.storedCeiling = this.clock.last + CEILING_LEASE;
-    writer.u8(CEILING_VERSION);
-    writer.u64(this.storedCeiling);
-    batch.put(CLOCK_KEY, writer.finish());
-  }
-
-  /** A full disk takes a batch back; what we believe to be stored must go back with it. Storing it once more is harmless. */
-  private forgetIfTakenBack(durable: Promise<void>, bucket: Bucket, ceiling: number): void {
-    durable.catch(() => {
-      this.storedCeiling = Math.min(this.storedCeiling, ceiling);
-      if (!bucket.isListed) this.buckets.forget(bucket);
-    });
+  /** This copy may have forgotten something: what it mints from now on has another name (R12). */
+  renewActor(): void {
+    if (this.onAmnesia !== undefined) this.actor = this.onAmnesia();
   }
 
   /** Into scratch that the next call overwrites; the store reads it before `apply` returns. */
   private encode(record: Record): Uint8Array {
+    if (this.scratch.buffer.length > SCRATCH_BYTES_MAX) this.scratch = new ByteWriter(4096);
     this.scratch.reset();
     encodeRecord(this.scratch, record);
     return this.scratch.view();

@@ -109,11 +109,29 @@ export const arbitraryRequest: fc.Arbitrary<PeerRequest> = fc.oneof(
   }),
   fc.record({
     kind: fc.constant("exchange" as const),
-    topic: fc.constantFrom("members" as const, "layout" as const, "buckets" as const),
+    topic: fc.constantFrom(
+      "members" as const,
+      "layout" as const,
+      "buckets" as const,
+      "propose" as const,
+      "join" as const,
+    ),
     body: bytes,
   }),
   fc.constant({ kind: "status" as const }),
   fc.record({ kind: fc.constant("knock" as const), body: bytes }),
+  fc.record({
+    kind: fc.constant("repair" as const),
+    topic: fc.constantFrom(
+      "roots" as const,
+      "hashes" as const,
+      "compare" as const,
+      "store" as const,
+      "collect" as const,
+      "held" as const,
+    ),
+    body: bytes,
+  }),
 );
 
 const isServing = fc.boolean();
@@ -170,6 +188,7 @@ export const arbitraryReply: fc.Arbitrary<PeerReply> = fc.oneof(
     }),
   }),
   fc.record({ kind: fc.constant("knock" as const), body: bytes }),
+  fc.record({ kind: fc.constant("repair" as const), body: bytes }),
   fc.record({
     kind: fc.constant("failed" as const),
     code: fc.constantFrom(...REST_CODES, ...PROCESS_CODES, ...PEER_CODES),

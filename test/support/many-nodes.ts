@@ -416,6 +416,7 @@ export class ManyNode {
       exchange: (message) =>
         this.exchange.answer(message.topic === "layout" ? "layout" : "buckets", message.body),
       status: () => ({ kind: "status", keys: 0, bytes: 0, dataIncarnation: 1, hints: [] }),
+      repairs: {},
       knock: () => ({ kind: "knock", body: new Uint8Array(0) }),
     });
   }
