@@ -90,6 +90,7 @@ const EXIT_BY_CODE = {
 
   "not-owner": EXIT.io,
   "bad-dot": EXIT.io,
+  "suspect-state": EXIT.io,
 } as const satisfies Record<ErrorCode, number>;
 
 /** The exit code for anything that was thrown. A defect of the program itself counts as an I/O error: it stopped. */
