@@ -1,9 +1,9 @@
 /**
  * Everything that clients wrote into some partitions, of all buckets: internal keys, partition after partition, from one snapshot. What is the
- * node's own (system entries, the memory of idempotency keys) is left out; it sorts below every bucket of its partition.
+ * node's own (system entries, the memory of idempotency keys, hints) is left out; it sorts below every bucket of its partition.
  */
 import { compareBytes } from "../base/bytes.ts";
-import { IDEMPOTENCY_KEY_MARK } from "../causality/retention.ts";
+import { HINT_KEY_MARK } from "../causality/retention.ts";
 import { internalKeyOf } from "../ring/partition.ts";
 import type { EntryIterator } from "../storage/store.ts";
 import type { KeyRange } from "./key-scan.ts";
@@ -11,7 +11,7 @@ import type { ReplicaStore } from "./replica-store.ts";
 
 const EMPTY = new Uint8Array(0);
 /** Bucket names are ASCII letters, digits and a few signs, all between these. */
-const BUCKETS_LOWER = new Uint8Array([IDEMPOTENCY_KEY_MARK + 1]);
+const BUCKETS_LOWER = new Uint8Array([HINT_KEY_MARK + 1]);
 const BUCKETS_UPPER = new Uint8Array([0xff]);
 
 export class PartitionScan {
