@@ -1,19 +1,21 @@
 /**
- * While ownership changes: which layout versions are active, and how far each node is with them (R58; the algorithm is Garage's).
+ * While ownership changes: how far each node is with the active layout versions (R58; the algorithm is Garage's).
  *
- *   ack(v)       no write of mine that is under way ignores v
+ *   ack(v)       no operation of mine that is under way ignores v
  *   sync(v)      I have pushed everything I hold to its owners in v; started after all had acknowledged v
  *   syncAck(v)   I know that all have synced v
  *
- * Writes go to the owners of every active version. Reads use the newest version r such that, in every older one, a majority of the owners of
- * each partition has synced r: whatever a majority acknowledged in the older version has reached the owners in r. A version retires
- * when all know that all have synced a newer one: nobody reads from it any more, and nobody holds anything that only it would find.
+ * Writes go to the owners of every active version. Reads use the newest version that all nodes have synced. All, not a majority of the owners in
+ * the older versions: under a sloppy quorum a write may rest on fallbacks and in hints alone, so no majority of owners is sure to hold it.
+ * Versions older than the newest of which all know that all have synced it retire: nobody reads from them any more, and nobody holds anything
+ * that only they would find.
  *
- * Trackers only grow, and merge by the maximum per node, so gossip can bring them in any order and any number of times. A value never changes;
- * every change makes a new one. A node that is lost for good holds its versions back until somebody answers for it with `report`.
+ * A node is waited for from the first active version that names it; of those before, it owned nothing and coordinated nothing. So a node
+ * that joins does not take reads back to a version that others have left. A node that is lost for good (`removed`) is not waited for.
+ *
+ * A value never changes; every change makes a new one.
  */
 import { assert } from "../base/assert.ts";
-import { HutchError } from "../base/errors.ts";
 import type { Layout } from "./layout.ts";
 
 /** How far one node is: layout versions, 0 for none. */
@@ -22,65 +24,49 @@ export interface Progress {
   readonly sync: number;
   readonly syncAck: number;
 }
+export type Tracker = keyof Progress;
 
-const NO_PROGRESS: Progress = { ack: 0, sync: 0, syncAck: 0 };
-/** Above it, a new layout waits until older ones have retired. */
+export const NO_PROGRESS: Progress = { ack: 0, sync: 0, syncAck: 0 };
+/** A change of the ring waits while so many versions have not retired. */
 export const ACTIVE_LAYOUTS_MAX = 8;
 
 export class LayoutTrackers {
-  /** The active layouts, the oldest first; never empty. */
+  /** The active layouts, the oldest first; never empty. Versions may be left out. */
   readonly layouts: readonly Layout[];
+  /** As reported; nodes that are not waited for are passed over. */
   readonly progress: ReadonlyMap<string, Progress>;
-  /** Members of any active layout: any of them may be writing or holding something. */
+  /** The nodes that are waited for: members of any active layout, any of which may be writing or holding something. */
   readonly nodes: ReadonlySet<string>;
-  private knownReadLayout: Layout | undefined;
+  private readonly firstVersions: ReadonlyMap<string, number>;
+  private readonly read: Layout;
 
-  constructor(layouts: readonly Layout[], progress: ReadonlyMap<string, Progress> = new Map()) {
+  constructor(
+    layouts: readonly Layout[],
+    progress: ReadonlyMap<string, Progress> = new Map(),
+    removed: { has(node: string): boolean } = new Set(),
+  ) {
     assert(layouts.length >= 1 && layouts.length <= ACTIVE_LAYOUTS_MAX, "1..8 layouts are active");
     this.layouts = layouts;
     this.progress = progress;
-    this.nodes = new Set(layouts.flatMap(({ members }) => members.map(({ id }) => id)));
-    this.knownReadLayout = undefined;
+    this.firstVersions = firstVersionsOf(layouts, removed);
+    this.nodes = new Set(this.firstVersions.keys());
+    this.read = this.newestAmong(this.syncedByAll());
   }
 
   get newest(): Layout {
     return this.layouts.at(-1)!; // never empty
   }
 
-  /** With `layout` active too. Throws `layout-conflict` where too many still are; a version that is not newer changes nothing. */
-  withLayout(layout: Layout): LayoutTrackers {
-    if (layout.version <= this.newest.version) return this;
-    if (this.layouts.length === ACTIVE_LAYOUTS_MAX)
-      throw new HutchError(
-        "layout-conflict",
-        `Cannot activate layout version ${layout.version}: ${ACTIVE_LAYOUTS_MAX} versions are active, wait until nodes have synced`,
-        { retry: "safe" },
-      );
-    return new LayoutTrackers([...this.layouts, layout], this.progress);
-  }
-
+  /** How far `node` is: what it reported, and at least the version before the first active one that names it. */
   of(node: string): Progress {
-    return this.progress.get(node) ?? NO_PROGRESS;
+    const reported = this.progress.get(node) ?? NO_PROGRESS;
+    const before = (this.firstVersions.get(node) ?? 1) - 1;
+    return furthest(reported, { ack: before, sync: before, syncAck: before });
   }
 
-  /** With what `node` is known to have reached; what it had already stays. */
-  report(node: string, reached: Partial<Progress>): LayoutTrackers {
-    return this.merge(new Map([[node, { ...NO_PROGRESS, ...reached }]]));
-  }
-
-  /** With the maximum of both, per node and tracker. Nodes of no active layout are left out. */
-  merge(theirs: ReadonlyMap<string, Progress>): LayoutTrackers {
-    const merged = new Map(this.progress);
-    let isChanged = false;
-    for (const [node, reached] of theirs) {
-      if (!this.nodes.has(node)) continue;
-      const mine = this.of(node);
-      const both = furthest(mine, reached);
-      if (isSame(mine, both)) continue;
-      merged.set(node, both);
-      isChanged = true;
-    }
-    return isChanged ? new LayoutTrackers(this.layouts, merged) : this;
+  /** The nodes that have not come as far as `version`: those that hold it back. */
+  behind(tracker: Tracker, version: number): string[] {
+    return [...this.nodes].filter((node) => this.of(node)[tracker] < version);
   }
 
   /** Every write under way anywhere reaches the owners in this version: pushing for it may start. */
@@ -93,55 +79,41 @@ export class LayoutTrackers {
     return this.least("sync");
   }
 
-  private least(tracker: keyof Progress): number {
-    let least = Number.POSITIVE_INFINITY;
+  /** The layout that reads use. */
+  readVersion(): Layout {
+    return this.read;
+  }
+
+  /** Active layouts that nobody needs any more; never the newest. */
+  retirable(): readonly Layout[] {
+    const kept = this.newestAmong(this.least("syncAck"));
+    return this.layouts.filter(({ version }) => version < kept.version);
+  }
+
+  private least(tracker: Tracker): number {
+    let least = this.newest.version;
     for (const node of this.nodes) least = Math.min(least, this.of(node)[tracker]);
     return least;
   }
 
-  /** A write needs its W in the owner set of each of these; a node in several counts for each. */
-  writeVersions(): readonly Layout[] {
-    return this.layouts;
-  }
-
-  /** The layout that reads use. */
-  readVersion(): Layout {
-    this.knownReadLayout ??= this.layouts.findLast((layout, at) =>
-      this.layouts.slice(0, at).every((older) => this.hasHandedOver(older, layout.version)),
-    )!; // the oldest always qualifies
-    return this.knownReadLayout;
-  }
-
-  /** Whether a majority of the owners of every partition of `older` has synced `version`. */
-  private hasHandedOver(older: Layout, version: number): boolean {
-    const { n, members, owners } = older;
-    const hasSynced = members.map(({ id }) => this.of(id).sync >= version);
-    const quorum = Math.floor(n / 2) + 1;
-    for (let start = 0; start < owners.length; start += n) {
-      let synced = 0;
-      for (let at = start; at < start + n; at++) if (hasSynced[owners[at]!]) synced++;
-      if (synced < quorum) return false;
-    }
-    return true;
-  }
-
-  /** Active layouts that nobody needs any more. */
-  retirable(): readonly Layout[] {
-    const known = this.least("syncAck");
-    return this.layouts.filter((layout) => layout.version < known && layout !== this.newest);
-  }
-
-  /** Without what is retirable, and without nodes that are in no active layout any more. */
-  retire(): LayoutTrackers {
-    const retired = this.retirable();
-    if (retired.length === 0) return this;
-    const { nodes } = new LayoutTrackers(this.layouts.slice(retired.length));
-    const progress = [...this.progress].filter(([node]) => nodes.has(node));
-    return new LayoutTrackers(this.layouts.slice(retired.length), new Map(progress));
+  /** The newest up to `version`, else the oldest there is. */
+  private newestAmong(version: number): Layout {
+    return this.layouts.findLast((layout) => layout.version <= version) ?? this.layouts[0]!;
   }
 }
 
-function furthest(a: Progress, b: Progress): Progress {
+function firstVersionsOf(
+  layouts: readonly Layout[],
+  removed: { has(node: string): boolean },
+): Map<string, number> {
+  const first = new Map<string, number>();
+  for (const { version, members } of layouts)
+    for (const { id } of members) if (!first.has(id) && !removed.has(id)) first.set(id, version);
+  return first;
+}
+
+/** The maximum per tracker: reports may come in any order and any number of times. */
+export function furthest(a: Progress, b: Progress): Progress {
   return {
     ack: Math.max(a.ack, b.ack),
     sync: Math.max(a.sync, b.sync),
@@ -149,6 +121,6 @@ function furthest(a: Progress, b: Progress): Progress {
   };
 }
 
-function isSame(a: Progress, b: Progress): boolean {
+export function isSameProgress(a: Progress, b: Progress): boolean {
   return a.ack === b.ack && a.sync === b.sync && a.syncAck === b.syncAck;
 }

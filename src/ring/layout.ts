@@ -48,7 +48,7 @@ export const WEIGHT_MAX = 1000;
 export const MEMBER_TEXT_BYTES_MAX = 255;
 
 const FORMAT = 1;
-const ID_BYTES = 8;
+export const ID_BYTES = 8;
 const TEXTS_PER_MEMBER = 5;
 /** Id, weight and the lengths of five empty texts. */
 const MEMBER_BYTES_MIN = ID_BYTES + 1 + TEXTS_PER_MEMBER;
@@ -67,7 +67,7 @@ export function encodeLayout(layout: Layout): Uint8Array {
   return writer.finish();
 }
 
-function writeMember(writer: ByteWriter, member: LayoutMember): void {
+export function writeMember(writer: ByteWriter, member: LayoutMember): void {
   const { id, name, zone, weight, peerAddress } = member;
   writer.raw(Uint8Array.fromHex(id));
   for (const text of [name, zone.dc, zone.rack, zone.host]) writer.bytes(utf8(text));
@@ -92,7 +92,7 @@ export function decodeLayout(bytes: Uint8Array): Layout {
 const PARTITION_BITS_MIN = partitionBitsOf(PARTITION_COUNT_MIN);
 const PARTITION_BITS_MAX = partitionBitsOf(PARTITION_COUNT_MAX);
 
-function within(value: number, least: number, most: number, what: string): number {
+export function within(value: number, least: number, most: number, what: string): number {
   if (value < least || value > most)
     throw new DecodeError(`Cannot read layout: ${what} ${value} is not in ${least}..${most}`);
   return value;
@@ -112,7 +112,7 @@ function readMembers(reader: ByteReader, count: number): LayoutMember[] {
   return members;
 }
 
-function readMember(reader: ByteReader): LayoutMember {
+export function readMember(reader: ByteReader): LayoutMember {
   const id = hex(reader.raw(ID_BYTES));
   const name = readText(reader);
   const zone = { dc: readText(reader), rack: readText(reader), host: readText(reader) };
@@ -120,7 +120,7 @@ function readMember(reader: ByteReader): LayoutMember {
   return { id, name, zone, weight, peerAddress: readText(reader) };
 }
 
-function readText(reader: ByteReader): string {
+export function readText(reader: ByteReader): string {
   const byteCount = within(reader.varint(), 0, MEMBER_TEXT_BYTES_MAX, "length of a text");
   const text = utf8Text(reader.raw(byteCount));
   if (text === undefined) throw new DecodeError("Cannot read layout: a text is not UTF-8");
