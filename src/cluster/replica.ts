@@ -13,7 +13,7 @@
  */
 import { ByteWriter } from "../base/byte-writer.ts";
 import { equalBytes } from "../base/bytes.ts";
-import { HutchError } from "../base/errors.ts";
+import { CorruptionError, HutchError } from "../base/errors.ts";
 import type { Actor } from "../causality/actor.ts";
 import { counterOf } from "../causality/causal-context.ts";
 import type { ContextTokens, DecodedContext } from "../causality/context-token.ts";
@@ -68,6 +68,15 @@ export interface MergeOptions {
   readonly side?: SideEntry | undefined;
   /** The other owners have been asked about it (R42). */
   readonly isVerified?: boolean;
+  /** What is damaged here counts as absent: this is what mends it. */
+  readonly isHealing?: boolean;
+}
+
+/** What a merge comes to. */
+export interface JoinedState {
+  readonly stored: StoreRead | undefined;
+  /** `undefined` where the stored state knows everything. A view that the next call overwrites, unless it is `MergeOptions.encoded`. */
+  readonly after: Uint8Array | undefined;
 }
 
 const ALONE: MintPlan = {};
@@ -300,8 +309,21 @@ export class Replica {
     nowMs: number,
     options: MergeOptions = PLAIN_MERGE,
   ): Promise<void> | undefined {
+    const { stored, after } = this.join(bucket, address, incoming, nowMs, options);
+    if (after === undefined) return this.store.whenDurable(stored!.sequence); // something is stored that is equal
+    return this.writer.write(bucket, address, stored?.value, after, { side: options.side });
+  }
+
+  /** What `merge` would store, for who stores many at once (`merge-many.ts`): without an `await` before that. Throws as `merge` does. */
+  join(
+    bucket: Bucket,
+    address: KeyAddress,
+    incoming: Record,
+    nowMs: number,
+    options: MergeOptions,
+  ): JoinedState {
     this.witness(incoming, nowMs, options.isFromPeer === true);
-    const stored = this.store.get(address.internalKey);
+    const stored = this.storedFor(address, options);
     const before = stored === undefined ? [] : decodeStored(stored.value);
     if (options.isFromPeer === true) this.checkOwnDots(before, incoming);
     if (stored === undefined && options.isVerified !== true)
@@ -311,12 +333,22 @@ export class Replica {
     const isKnown = stored === undefined && after === joined ? options.encoded : undefined;
     const bytes = isKnown ?? this.encode(after);
     if (stored !== undefined && options.side === undefined && equalBytes(bytes, stored.value))
-      return this.store.whenDurable(stored.sequence);
+      return { stored, after: undefined };
     if (options.isConditional === true && !isCovered(before, incoming)) throw notAsExpected();
     this.counters.conflictsDropped += valueCount(joined) - valueCount(after);
     this.counters.merged++;
     refuseOversized(bytes.length, options.side?.value.length ?? 0, valueCount(after));
-    return this.writer.write(bucket, address, stored?.value, bytes, { side: options.side });
+    return { stored, after: bytes };
+  }
+
+  /** A copy that is lost here is absent for who brings it back. */
+  private storedFor({ internalKey }: KeyAddress, options: MergeOptions): StoreRead | undefined {
+    try {
+      return this.store.get(internalKey);
+    } catch (thrown) {
+      if (options.isHealing === true && thrown instanceof CorruptionError) return undefined;
+      throw thrown;
+    }
   }
 
   /** Takes note of the timestamps of a state from elsewhere; throws `clock-skew` (R20), and `bad-dot` from a peer (row 64). */
