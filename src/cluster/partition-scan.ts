@@ -77,6 +77,12 @@ export class PartitionScan {
     if (!this.isInside()) this.seekNextRange();
   }
 
+  /** On the first entry that is not before `key`, forward only. */
+  skipTo(key: Uint8Array): void {
+    this.iterator.seek(key);
+    if (!this.isInside()) this.seekNextRange();
+  }
+
   /** On the first entry of the next range that has one. */
   private seekNextRange(): void {
     for (this.rangeIndex++; this.rangeIndex < this.ranges.length; this.rangeIndex++) {
