@@ -1,30 +1,29 @@
 /**
- * A node's view of the cluster (`cluster-report.ts`), its storage and its long work, for the administration of the REST face
- * and for `/metrics`.
+ * A node's view of the cluster (`cluster-report.ts`), the changes of its ring (`layout-operations.ts`), its storage and its upkeep, for the
+ * administration of the REST face and for `/metrics`.
  *
- * Long work is a *job*: started at once, at most one of a kind at a time, its outcome kept until newer ones push it out.
+ * Who compares, repairs, collects and verifies hands in what starts it and what tells of it; a node without such a part answers for itself alone.
  */
 
-import { HutchError, messageOf } from "../base/errors.ts";
 import { hex } from "../base/bytes.ts";
+import { HutchError } from "../base/errors.ts";
 import type { Metrics } from "../base/metrics.ts";
+import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Store, StoreStats } from "../storage/store.ts";
+import type { JobRecord, OnProgress, UpkeepKind } from "./admin-jobs.ts";
+import { AdminJobs } from "./admin-jobs.ts";
 import type { ReportParts, HintsReport, NodeFacts, NodeReport } from "./cluster-report.ts";
 import { ClusterReport, partsOfOne } from "./cluster-report.ts";
+import type { LayoutControl } from "./layout-control.ts";
+import { LayoutOperations } from "./layout-operations.ts";
 import type { StatusReply } from "./peer-messages.ts";
 
-/** Finished jobs that are remembered; the oldest goes first. */
-const JOBS_MAX = 100;
-
-export type JobKind = "repair" | "flush" | "compact" | "scrub" | "drain";
-
-interface JobRecord {
-  readonly id: string;
-  readonly kind: JobKind;
-  state: "running" | "done" | "failed";
-  progress: number;
-  detail: string;
+/** Work that a part of the node does when it is asked to, and what it says of itself all the time. */
+export interface Upkeep {
+  /** Settles with the outcome in words. */
+  run(onProgress: OnProgress): Promise<string>;
+  report(): object;
 }
 
 export interface AdminParts {
@@ -38,27 +37,48 @@ export interface AdminParts {
   readonly cluster?: ReportParts;
   /** How far this node is with what it missed: it is ready when that is `serving`. Left out in a cluster of one. */
   phase?(): string;
+  /** How the ring is changed; left out in a cluster of one. */
+  readonly layout?: { readonly control: LayoutControl; readonly clock: Clock };
+  /** Comparing with the other owners; left out in a cluster of one. */
+  readonly repair?: Upkeep;
+  /** Drops deletions that all owners have; left out where compaction alone may. */
+  collect?(): Promise<{ readonly collected: number; readonly postponed: number }>;
+  /** Verifying every byte on disk and healing what is damaged; without it damage is only found. */
+  readonly scrub?: Upkeep;
+  /** Records held back because they may be what was deleted and collected (R42). */
+  readonly suspects?: { list(): readonly object[]; accept(id: string): Promise<void> };
 }
 
 export class Admin {
+  readonly layout: LayoutOperations;
   readonly #parts: AdminParts;
   readonly #report: ClusterReport;
-  readonly #jobs = new Map<string, JobRecord>();
-  #jobCount = 0;
+  readonly #jobs: AdminJobs;
   #isDraining = false;
 
   constructor(parts: AdminParts) {
-    const { facts, store } = parts;
+    const { facts, store, metrics, logger } = parts;
+    const cluster = parts.cluster ?? partsOfOne(facts);
     this.#parts = parts;
-    this.#report = new ClusterReport(parts.cluster ?? partsOfOne(facts), facts, () =>
-      store.stats(),
-    );
-    defineStoreMetrics(parts.metrics, parts.store);
+    this.#report = new ClusterReport(cluster, facts, () => store.stats());
+    this.#jobs = new AdminJobs(logger);
+    this.layout = new LayoutOperations({
+      ...parts.layout,
+      jobs: this.#jobs,
+      view: () => cluster.view(),
+      copyBytes: () => this.#report.copyBytes(),
+    });
+    defineStoreMetrics(metrics, store);
   }
 
   /** From now on `readiness` says no; what is under way goes on. */
   drain(): void {
     this.#isDraining = true;
+  }
+
+  /** Follows no change of the ring any more; the changes go on without it. */
+  close(): void {
+    this.layout.close();
   }
 
   get isDraining(): boolean {
@@ -94,10 +114,6 @@ export class Admin {
     return this.#report.route(bucket, this.#parts.partitionOf(bucket, key));
   }
 
-  layout() {
-    return this.#report.layout();
-  }
-
   /** Writes that nodes hold for others, by the name of the other. */
   hints(): Promise<readonly HintsReport[]> {
     return this.#report.hints();
@@ -112,12 +128,33 @@ export class Admin {
     return { ...this.#parts.store.stats() };
   }
 
+  /** How copies are compared and repaired. */
+  repair(): Readonly<Record<string, unknown>> {
+    return { ...this.#parts.repair?.report() };
+  }
+
+  /** What is known of damage on disk. */
+  scrub(): Readonly<Record<string, unknown>> {
+    const { quarantinedTables, lostRanges } = this.#parts.store.stats();
+    return { quarantinedTables, lostRanges, ...this.#parts.scrub?.report() };
+  }
+
+  suspects(): readonly object[] {
+    return this.#parts.suspects?.list() ?? [];
+  }
+
+  async acceptSuspect(id: string): Promise<void> {
+    const { suspects } = this.#parts;
+    if (suspects !== undefined) return suspects.accept(id);
+    throw new HutchError("key-not-found", `Cannot accept suspect "${id}": none is held back`);
+  }
+
   metrics(): string {
     return this.#parts.metrics.text();
   }
 
   jobs(): readonly JobRecord[] {
-    return [...this.#jobs.values()];
+    return this.#jobs.list();
   }
 
   job(id: string): JobRecord | undefined {
@@ -125,62 +162,48 @@ export class Admin {
   }
 
   /** Starts work of this kind and returns its job; the running one where there is one already. */
-  start(kind: JobKind): JobRecord {
-    const running = this.jobs().find((job) => job.kind === kind && job.state === "running");
-    if (running !== undefined) return running;
-    this.#forgetOldJobs();
-    const job: JobRecord = {
-      id: `${kind}-${++this.#jobCount}`,
-      kind,
-      state: "running",
-      progress: 0,
-      detail: "",
-    };
-    this.#jobs.set(job.id, job);
-    void this.#supervise(job);
-    return job;
+  start(kind: UpkeepKind): JobRecord {
+    return this.#jobs.join(kind, (onProgress) => this.#work(kind, onProgress));
   }
 
-  async #supervise(job: JobRecord): Promise<void> {
-    try {
-      job.detail = await this.#work(job.kind);
-      job.progress = 1;
-      job.state = "done";
-    } catch (error) {
-      job.detail = messageOf(error);
-      job.state = "failed";
-      this.#parts.logger.error("job_failed", { job: job.id, reason: job.detail });
-    }
-  }
-
-  async #work(kind: JobKind): Promise<string> {
-    const { store } = this.#parts;
+  async #work(kind: UpkeepKind, onProgress: OnProgress): Promise<string> {
+    const { store, repair, scrub } = this.#parts;
     switch (kind) {
       case "flush":
         await store.flush();
         return "everything is in tables";
       case "compact":
-        await store.compact();
-        return "all tables are merged into one level";
-      case "scrub": {
-        const { tables, bytes, damaged } = await store.scrub();
-        if (damaged === 0) return `${tables} tables (${bytes} bytes) are sound`;
-        throw new HutchError("data-corrupt", `${damaged} of ${tables} tables are damaged`);
-      }
+        return this.#compact(onProgress);
+      case "scrub":
+        return scrub === undefined ? scrubAlone(store) : scrub.run(onProgress);
       case "repair":
-        return "a node alone has no other copies to compare with";
+        return repair?.run(onProgress) ?? "a node alone has no other copies to compare with";
       case "drain":
         this.drain();
         return "not ready any more; stop the node when its clients have moved on";
     }
   }
 
-  #forgetOldJobs(): void {
-    for (const job of this.jobs()) {
-      if (this.#jobs.size < JOBS_MAX) return;
-      if (job.state !== "running") this.#jobs.delete(job.id);
-    }
+  /** What is collected first need not be written again. */
+  async #compact(onProgress: OnProgress): Promise<string> {
+    const { store, collect } = this.#parts;
+    const collected = await collect?.();
+    const told =
+      collected === undefined
+        ? ""
+        : `${collected.collected} deletions are collected, ${collected.postponed} have to wait; `;
+    onProgress(HALF, `${told}merging tables`);
+    await store.compact();
+    return `${told}all tables are merged into one level`;
   }
+}
+
+const HALF = 0.5;
+
+async function scrubAlone(store: Store): Promise<string> {
+  const { tables, bytes, damaged } = await store.scrub();
+  if (damaged === 0) return `${tables} tables (${bytes} bytes) are sound`;
+  throw new HutchError("data-corrupt", `${damaged} of ${tables} tables are damaged`);
 }
 
 /** Facts of the store, read when somebody asks. */

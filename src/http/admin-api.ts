@@ -1,4 +1,5 @@
 /** What the REST face needs of a node besides keys: its views of the cluster, its storage, its long work. */
+import type { LayoutApi } from "./layout-api.ts";
 
 export interface AdminApi {
   /** `ready`, or why not. */
@@ -20,10 +21,18 @@ export interface AdminApi {
     readonly owners: readonly string[];
     readonly fallbacks: readonly string[];
   };
-  layout(): Readonly<Record<string, unknown>>;
+  readonly layout: LayoutApi;
   /** What all nodes that answer hold for others. */
   hints(): Promise<readonly HeldForNode[]>;
   storage(): Readonly<Record<string, unknown>>;
+  /** How this node compares and repairs its copies, and how far it is. */
+  repair(): Readonly<Record<string, unknown>>;
+  /** What was verified of the bytes on disk, and what was found. */
+  scrub(): Readonly<Record<string, unknown>>;
+  /** Records held back because they may be what was deleted and collected (R42). */
+  suspects(): readonly object[];
+  /** Lets one of them in. Rejects with `key-not-found` where none has that id. */
+  acceptSuspect(id: string): Promise<void>;
   jobs(): readonly Job[];
   job(id: string): Job | undefined;
   /** Starts long work and returns its job at once. */

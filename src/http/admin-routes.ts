@@ -3,7 +3,7 @@ import { z } from "zod";
 import { HutchError } from "../base/errors.ts";
 import type { AdminApi } from "./admin-api.ts";
 import { requireType } from "./accept.ts";
-import { bytesAnswer, baseHeaders, jsonAnswer } from "./answers.ts";
+import { bytesAnswer, baseHeaders, emptyAnswer, jsonAnswer } from "./answers.ts";
 import { rfc3339 } from "./dates.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Handler } from "./route.ts";
@@ -11,6 +11,7 @@ import type { Handler } from "./route.ts";
 type WorkKind = Parameters<AdminApi["start"]>[0];
 
 const JOBS = "/v1/admin/jobs/";
+const SUSPECTS = "/v1/admin/suspects/";
 const METRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 export const READY_QUERY = z.object({
@@ -55,10 +56,27 @@ export function getStorage(exchange: Exchange): Response {
   return jsonAnswer(exchange, exchange.services.admin.storage());
 }
 
-export function getRepairs(exchange: Exchange): Response {
+/** What one kind of upkeep says of itself, and its jobs. */
+export function getUpkeep(kind: "repair" | "scrub"): Handler {
+  return (exchange) => {
+    requireType(exchange.header("accept"), ["application/json"]);
+    const { admin } = exchange.services;
+    const jobs = admin.jobs().filter((job) => job.kind === kind);
+    return jsonAnswer(exchange, { ...admin[kind](), jobs });
+  };
+}
+
+export function getSuspects(exchange: Exchange): Response {
   requireType(exchange.header("accept"), ["application/json"]);
-  const jobs = exchange.services.admin.jobs().filter(({ kind }) => kind === "repair");
-  return jsonAnswer(exchange, { jobs });
+  return jsonAnswer(exchange, { suspects: exchange.services.admin.suspects() });
+}
+
+export async function acceptSuspect(exchange: Exchange): Promise<Response> {
+  const { admin, logger } = exchange.services;
+  const suspect = exchange.path.slice(SUSPECTS.length, -"/accept".length);
+  await admin.acceptSuspect(suspect);
+  logger.info("admin_action", { kind: "accept", suspect, requestId: exchange.id });
+  return emptyAnswer(exchange, 204);
 }
 
 export function getJobs(exchange: Exchange): Response {

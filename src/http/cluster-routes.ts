@@ -1,4 +1,4 @@
-/** `/v1/cluster`: the node's view of the cluster (REST.md section 4). Changes of the layout are reserved. */
+/** `/v1/cluster`: the node's view of the cluster (REST.md section 4). */
 import { z } from "zod";
 import { HutchError } from "../base/errors.ts";
 import { requireType } from "./accept.ts";
@@ -29,11 +29,6 @@ export function getRing(exchange: Exchange): Response {
   const bucket = checkBucket(String.fromCharCode(...named.subarray(0, Math.min(slash, 64))));
   const key = checkKey(named.slice(slash + 1), exchange.services.limits.keyBytesMax);
   return jsonAnswer(exchange, { ...keyMember(key), ...exchange.services.admin.route(bucket, key) });
-}
-
-export function getLayout(exchange: Exchange): Response {
-  requireType(exchange.header("accept"), ["application/json"]);
-  return jsonAnswer(exchange, exchange.services.admin.layout());
 }
 
 /** Routes of REST.md that are promised for later. */

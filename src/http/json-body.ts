@@ -1,5 +1,6 @@
 /** The JSON body of a request: its type, its encoding, its size, its text, its shape, in this order (rows 23 to 27). */
 import type { z } from "zod";
+import { utf8 } from "../base/bytes.ts";
 import { HutchError, type RestCode } from "../base/errors.ts";
 import { mediaTypeOf } from "./accept.ts";
 import type { Exchange } from "./exchange.ts";
@@ -11,6 +12,7 @@ export const JSON_BODY_TYPES: readonly string[] = ["application/json"];
 
 /**
  * @param code what a wrong shape is called; an unknown field is always `unknown-field`
+ * @param nothing the text that an empty body stands for
  * @throws HutchError 400, 408, 413, 415
  */
 export async function readJson<Schema extends z.ZodType>(
@@ -18,10 +20,12 @@ export async function readJson<Schema extends z.ZodType>(
   schema: Schema,
   bytesMax: number,
   code: RestCode = "bad-request",
+  nothing = "",
 ): Promise<z.output<Schema>> {
   checkBodyType(exchange, JSON_BODY_TYPES);
   const bytes = await exchange.services.bodies.read(exchange.request, bytesMax);
-  const result = schema.safeParse(parseJson(bytes));
+  const text = bytes.length === 0 ? utf8(nothing) : bytes;
+  const result = schema.safeParse(parseJson(text));
   if (!result.success) throw schemaError("the body", result.error.issues, code);
   return result.data;
 }

@@ -107,9 +107,14 @@ function jsonSchemaOf(schema: z.ZodType): Json {
   return z.toJSONSchema(schema, { io: "input" }) as Json;
 }
 
-function bodyOf({ mediaType, description, schema }: NonNullable<Route["body"]>): Json {
+function bodyOf({
+  mediaType,
+  description,
+  schema,
+  isOptional = false,
+}: NonNullable<Route["body"]>): Json {
   const shape = schema === undefined ? BINARY : { schema: jsonSchemaOf(schema) };
-  return { description, required: true, content: { [mediaType]: shape } };
+  return { description, required: !isOptional, content: { [mediaType]: shape } };
 }
 
 function answersOf(route: Route): Json {

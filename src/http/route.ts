@@ -20,6 +20,8 @@ export interface BodyKind {
   readonly description: string;
   /** For JSON bodies. */
   readonly schema?: z.ZodType;
+  /** Whether it may be left out. */
+  readonly isOptional?: boolean;
 }
 
 export interface Route {

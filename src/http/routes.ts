@@ -5,18 +5,7 @@
  * routes of single keys come first, because the router asks in this order.
  */
 import { z } from "zod";
-import {
-  READY_QUERY,
-  getHealth,
-  getHints,
-  getJob,
-  getJobs,
-  getMetrics,
-  getReadiness,
-  getRepairs,
-  getStorage,
-  startWork,
-} from "./admin-routes.ts";
+import { adminRoutes, clusterRoutes, healthRoutes } from "./admin-route-table.ts";
 import { BATCH_BODY, postBatch } from "./batch-routes.ts";
 import {
   BUCKET_BODY,
@@ -26,14 +15,6 @@ import {
   patchBucket,
   putBucket,
 } from "./bucket-routes.ts";
-import {
-  RING_QUERY,
-  getCluster,
-  getLayout,
-  getNodes,
-  getRing,
-  notImplemented,
-} from "./cluster-routes.ts";
 import { READ_HEADERS, WRITE_HEADERS } from "./header-schema.ts";
 import {
   deleteKey,
@@ -46,7 +27,8 @@ import {
 } from "./kv-routes.ts";
 import { LIST_QUERY, listKeys } from "./list-routes.ts";
 import { openApiRoute } from "./openapi.ts";
-import type { BodyKind, Method, Route } from "./route.ts";
+import type { BodyKind, Route } from "./route.ts";
+import { JSON_PROBLEMS, reserved } from "./route-rows.ts";
 import { EXPORT_QUERY, IMPORT_QUERY, exportBucket, importBucket } from "./transfer-routes.ts";
 
 const KEY_PROBLEMS = [
@@ -83,15 +65,6 @@ const WRITE_PROBLEMS = [
   "write-indeterminate",
   "disk-full",
 ] as const;
-const JSON_PROBLEMS = [
-  "bad-json",
-  "unknown-field",
-  "body-timeout",
-  "value-too-large",
-  "unsupported-media-type",
-  "unsupported-encoding",
-] as const;
-
 const VALUE_BODY: BodyKind = { mediaType: "application/octet-stream", description: "the value" };
 const READ_ANSWERS = { 200: "the value", 300: "several siblings", 304: "not modified" };
 const PUT_ANSWERS = {
@@ -279,86 +252,6 @@ const bucketRoutes: readonly Route[] = [
     handle: deleteBucket,
   },
 ];
-
-const clusterRoutes: readonly Route[] = [
-  view("/v1/cluster", "The cluster at a glance", getCluster),
-  view("/v1/cluster/nodes", "The nodes", getNodes),
-  { ...view("/v1/cluster/ring", "Who owns what", getRing), query: RING_QUERY },
-  view("/v1/cluster/layout", "The layout and what is staged", getLayout),
-  reserved("POST", "/v1/cluster/layout/stage", "admin", "Stage a change of the layout"),
-  reserved("POST", "/v1/cluster/layout/apply", "admin", "Apply what is staged"),
-  reserved("POST", "/v1/cluster/layout/revert", "admin", "Drop what is staged"),
-  reserved("POST", "/v1/cluster/nodes/{id}/leave", "admin", "Let a node hand over and leave"),
-  reserved("POST", "/v1/cluster/nodes/{id}/remove", "admin", "Remove a dead node"),
-  reserved("POST", "/v1/cluster/nodes/{id}/replace", "admin", "Put another node in its place"),
-];
-
-const adminRoutes: readonly Route[] = [
-  { ...view("/v1/admin/hints", "Writes held for others", getHints), role: "admin" },
-  { ...view("/v1/admin/repair", "Repairs under way and done", getRepairs), role: "admin" },
-  { ...view("/v1/admin/storage", "The storage engine", getStorage), role: "admin" },
-  { ...view("/v1/admin/jobs", "Long work", getJobs), role: "admin" },
-  {
-    ...view("/v1/admin/jobs/{id}", "One piece of long work", getJob),
-    role: "admin",
-    problems: ["no-such-job", "not-acceptable"],
-  },
-  work("repair", "Compare with the other owners and repair"),
-  work("flush", "Write the memtable to disk"),
-  work("compact", "Compact all levels and collect what is due"),
-  work("scrub", "Verify every byte on disk"),
-  work("drain", "Finish what is under way and take nothing new"),
-  reserved("POST", "/v1/admin/snapshot", "admin", "Take a snapshot"),
-];
-
-const healthRoutes: readonly Route[] = [
-  { ...view("/healthz", "Is the process up", getHealth), role: "none" },
-  {
-    ...view("/readyz", "Is the node able to serve", getReadiness),
-    role: "none",
-    query: READY_QUERY,
-    problems: ["unavailable"],
-  },
-  { ...view("/metrics", "OpenMetrics", getMetrics), role: "metrics" },
-];
-
-function view(path: string, summary: string, handle: Route["handle"]): Route {
-  const answers = { 200: summary };
-  return {
-    method: "GET",
-    path,
-    role: "read",
-    summary,
-    answers,
-    problems: ["not-acceptable"],
-    handle,
-  };
-}
-
-function work(kind: Parameters<typeof startWork>[0], summary: string): Route {
-  return {
-    method: "POST",
-    path: `/v1/admin/${kind}`,
-    role: "admin",
-    summary,
-    answers: { 202: "started; Location has the job" },
-    problems: [],
-    handle: startWork(kind),
-  };
-}
-
-function reserved(method: Method, path: string, role: Route["role"], summary: string): Route {
-  const problems = ["not-implemented"] as const;
-  return {
-    method,
-    path,
-    role,
-    summary: `${summary} (later)`,
-    answers: {},
-    problems,
-    handle: notImplemented,
-  };
-}
 
 const DOCUMENTED: readonly Route[] = [
   ...keyRoutes,

@@ -32,6 +32,7 @@ import {
   type WriteRequest,
   type WriteResult,
 } from "../../src/quorum/operation.ts";
+import { FakeLayout } from "./fake-layout.ts";
 
 const HLC_EPOCH_MS = Date.UTC(2024, 0, 1);
 const IDEMPOTENCY_MS = 600_000;
@@ -485,7 +486,9 @@ function prefixOf(key: Uint8Array, { prefix, delimiter }: ListRequest): Uint8Arr
 export class FakeAdmin implements AdminApi {
   isReady = true;
   held: readonly HeldForNode[] = [];
+  suspected: readonly { readonly id: string }[] = [];
   readonly #jobs: Job[] = [];
+  readonly layout = new FakeLayout((kind) => this.#startJob(kind));
 
   readiness(): ReturnType<AdminApi["readiness"]> {
     return {
@@ -538,10 +541,6 @@ export class FakeAdmin implements AdminApi {
     return { partition: 2, owners: ["n1"], fallbacks: [] };
   }
 
-  layout(): Readonly<Record<string, unknown>> {
-    return { version: 1 };
-  }
-
   async hints(): ReturnType<AdminApi["hints"]> {
     return this.held;
   }
@@ -558,14 +557,31 @@ export class FakeAdmin implements AdminApi {
     return this.#jobs.find((job) => job.id === id);
   }
 
+  repair(): Readonly<Record<string, unknown>> {
+    return { lastRoundMs: 5 };
+  }
+
+  scrub(): Readonly<Record<string, unknown>> {
+    return { quarantinedTables: 0 };
+  }
+
+  suspects(): readonly object[] {
+    return this.suspected;
+  }
+
+  async acceptSuspect(id: string): Promise<void> {
+    if (!this.suspected.some((suspect) => suspect.id === id))
+      throw new HutchError("key-not-found", `Cannot accept suspect "${id}"`);
+    this.suspected = this.suspected.filter((suspect) => suspect.id !== id);
+  }
+
   start(kind: Parameters<AdminApi["start"]>[0]): Job {
-    const job: Job = {
-      id: `j${this.#jobs.length + 1}`,
-      kind,
-      state: "running",
-      progress: 0,
-      detail: "",
-    };
+    return this.#startJob(kind);
+  }
+
+  #startJob(kind: string): Job {
+    const id = `j${this.#jobs.length + 1}`;
+    const job: Job = { id, kind, state: "running", progress: 0, detail: "" };
     this.#jobs.push(job);
     return job;
   }
