@@ -43,8 +43,8 @@ export interface MerkleIndexOptions {
   /** Partitions of the cluster. */
   readonly q: number;
   readonly copies: CopiesOfBuckets;
-  /** Waits as long as background work must after `workMs` of it (R34). */
-  readonly rest: (workMs: number) => Promise<void>;
+  /** Waits as long as background work must that took so long and read so many bytes (R34). */
+  readonly rest: (workMs: number, bytes: number) => Promise<void>;
 }
 
 export interface TreeName {
@@ -211,7 +211,7 @@ export class MerkleIndex implements RecordObserver {
   /** Settles when the trees of the partition were built from a scan that began after this call. Rejects with what kept it from its end, and with `shutting-down`. */
   rebuild(partition: number, reason: string): Promise<void> {
     const held = this.held.get(partition) ?? this.add(partition);
-    this.request([held], reason);
+    this.mark([held]);
     return this.distrust(held, reason);
   }
 
@@ -241,13 +241,15 @@ export class MerkleIndex implements RecordObserver {
     this.rebuildAll("copies of a bucket");
   }
 
-  /** From here on nothing that is saved of them is believed. */
   private request(partitions: readonly MerklePartition[], reason: string): void {
+    this.mark(partitions);
+    for (const held of partitions) void this.distrust(held, reason);
+  }
+
+  /** From here on nothing that is saved of them is believed. */
+  private mark(partitions: readonly MerklePartition[]): void {
     const batch = new WriteBatch();
-    for (const held of partitions) {
-      held.markIn(batch, this.store);
-      void this.distrust(held, reason);
-    }
+    for (const held of partitions) held.markIn(batch, this.store);
     if (batch.count > 0) this.applyQuietly(batch, "trees_not_marked");
   }
 
@@ -337,9 +339,9 @@ export class MerkleIndex implements RecordObserver {
     return this.held.get(partition)?.isReady ?? false;
   }
 
-  /** 8 bytes, all 0 for an empty tree. */
-  root(partition: number, n: number): Uint8Array {
-    return new Uint8Array(this.tree(partition, n).root().buffer);
+  /** A low and a high word, both 0 for an empty tree. */
+  root(partition: number, n: number): Uint32Array {
+    return this.tree(partition, n).root();
   }
 
   /** 64 hashes, each a low and a high word. */

@@ -34,8 +34,8 @@ export interface RebuildOptions {
   readonly copiesOf: (bucket: string) => number;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Waits as long as background work must after `workMs` of it (R34). */
-  readonly rest: (workMs: number) => Promise<void>;
+  /** Waits as long as background work must that took so long and read so many bytes (R34). */
+  readonly rest: (workMs: number, bytes: number) => Promise<void>;
   /** The forest is as the store is; takes it before its first `await`. */
   readonly built: (partition: number, forest: MerkleForest) => Promise<void>;
 }
@@ -122,12 +122,9 @@ export class MerkleRebuilder {
   private async run(): Promise<void> {
     if (this.state !== "idle") return;
     this.state = "running";
-    const { clock, rest } = this.options;
     for (const [partition, request] of this.waiting) {
       this.waiting.delete(partition);
-      const startMs = clock.monoMs();
       await this.attempt(partition, request);
-      await rest(clock.monoMs() - startMs);
       if (this.isStopped()) return;
     }
     this.state = "idle";
@@ -158,11 +155,10 @@ export class MerkleRebuilder {
   /** Ends at once when the build is no longer the current one. */
   private async scan(build: PartitionBuild): Promise<void> {
     const { clock, rest } = this.options;
-    while (this.current === build) {
+    while (this.current === build && !build.isComplete) {
       const startMs = clock.monoMs();
-      build.readSlice();
-      if (build.isComplete) return;
-      await rest(clock.monoMs() - startMs);
+      const bytes = build.readSlice();
+      await rest(clock.monoMs() - startMs, bytes);
     }
   }
 
@@ -215,19 +211,20 @@ class PartitionBuild {
     this.options = options;
   }
 
-  /** Throws `CorruptionError` at damage. */
-  readSlice(): void {
+  /** @returns bytes read; throws `CorruptionError` at damage */
+  readSlice(): number {
     const range = { lower: this.cursor, upper: undefined };
     const scan = new PartitionScan(this.options.store, [this.partition], range, false);
     try {
       let bytes = 0;
       for (let keys = 0; keys < SLICE_KEYS && bytes < SLICE_BYTES && scan.isValid; keys++) {
-        bytes += scan.value.length;
+        bytes += scan.key.length + scan.value.length;
         this.add(scan);
         scan.next();
       }
       this.isComplete = !scan.isValid;
       if (scan.isValid) this.cursor = scan.key.slice();
+      return bytes;
     } finally {
       scan.close();
     }
