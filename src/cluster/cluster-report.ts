@@ -6,10 +6,13 @@
  */
 
 import type { Member, NodeId } from "../gossip/member.ts";
-import type { Layout, LayoutMember } from "../ring/layout.ts";
+import { LayoutState } from "../ring/layout-state.ts";
+import type { LayoutMember } from "../ring/layout.ts";
+import { ownedCounts } from "../ring/transfer-plan.ts";
 import type { StoreStats } from "../storage/store.ts";
 import { NO_PEERS } from "./alone.ts";
 import { ClusterView } from "./cluster-view.ts";
+import type { CopyBytes } from "./layout-plan.ts";
 import type { Peers, StatusReply } from "./peer-messages.ts";
 
 /** A person waits for the slowest of them. */
@@ -92,8 +95,8 @@ export class ClusterReport {
   summary() {
     const view = this.#parts.view();
     const nodes = { up: 0, suspect: 0, down: 0 };
-    for (const { member } of nodesOf(view)) {
-      if (member?.record.phase === "left") continue;
+    for (const { id, member } of nodesOf(view)) {
+      if (isGone(id, view)) continue;
       nodes[member === undefined ? "down" : COUNTED_AS[member.liveness]]++;
     }
     const { version, q } = view.layout;
@@ -105,14 +108,14 @@ export class ClusterReport {
   async nodes(isDraining: boolean): Promise<readonly NodeReport[]> {
     const view = this.#parts.view();
     const replies = await this.#ask();
-    const partitions = partitionCounts(view.layout);
+    const partitions = ownedCounts(view.layout);
     const hintsFor = sumByTarget([...replies.values()]);
     return nodesOf(view).map((node) => {
       const status = replies.get(node.id) ?? this.#lastReplies.get(node.id);
       const isLeaving = isDraining && node.id === view.self;
       return {
         ...describe(node),
-        state: isLeaving ? ("leaving" as const) : stateOf(node.member),
+        state: isLeaving ? ("leaving" as const) : stateOf(node, view),
         phi: node.id === view.self ? 0 : shownPhi(this.#parts.phiOf(node.id)),
         incarnation: status?.dataIncarnation ?? 0,
         partitions: partitions.get(node.id) ?? 0,
@@ -147,16 +150,16 @@ export class ClusterReport {
     return { partition, owners: names.slice(0, copies), fallbacks: names.slice(copies) };
   }
 
-  layout() {
-    const { layout } = this.#parts.view();
-    const partitions = partitionCounts(layout);
-    const nodes = layout.members.map(({ id, name, zone, weight }) => ({
-      id: name,
-      zone,
-      weight,
-      partitions: partitions.get(id) ?? 0,
-    }));
-    return { version: layout.version, q: layout.q, n: layout.n, nodes, staged: [] };
+  /** What a copy of a partition takes on each node, on average; the mean of all where a node never answered. */
+  async copyBytes(): Promise<CopyBytes> {
+    await this.#ask();
+    const copies = ownedCounts(this.#parts.view().layout);
+    const known = [...this.#lastReplies].filter(([id]) => (copies.get(id) ?? 0) > 0);
+    const bytes = known.reduce((sum, [, reply]) => sum + reply.bytes, 0);
+    const count = known.reduce((sum, [id]) => sum + copies.get(id)!, 0);
+    const mean = count === 0 ? 0 : bytes / count;
+    const own = new Map(known.map(([id, reply]) => [id, reply.bytes / copies.get(id)!]));
+    return (node) => own.get(node) ?? mean;
   }
 
   /** What all that answered hold for others. */
@@ -225,7 +228,7 @@ interface KnownNode {
 
 /** All nodes, n2 before n10. */
 function nodesOf(view: ClusterView): KnownNode[] {
-  const planned = new Map(view.layout.members.map((member) => [member.id, member]));
+  const { planned } = view;
   const ids = new Set([...planned.keys(), ...view.members.keys()]);
   return [...ids]
     .map((id) => ({ id, member: view.members.get(id), planned: planned.get(id) }))
@@ -254,12 +257,23 @@ function describe({ id, member, planned }: KnownNode) {
   };
 }
 
-function stateOf(member: Member | undefined): NodeState {
+function stateOf({ id, member }: KnownNode, view: ClusterView): NodeState {
+  if (isGone(id, view)) return "left";
   if (member === undefined) return "down";
-  const { phase } = member.record;
-  if (phase === "left") return "left";
   if (member.liveness !== "alive") return member.liveness;
-  return phase === "serving" ? "up" : phase;
+  const { phase } = member.record;
+  if (phase !== "serving") return phase;
+  return isOnItsWayOut(id, view) ? "leaving" : "up";
+}
+
+/** It said so itself, or the others have declared it lost. */
+function isGone(node: NodeId, { members, state }: ClusterView): boolean {
+  return members.get(node)?.record.phase === "left" || state.removed.has(node);
+}
+
+/** It still hands over what the newest layout gives to others. */
+function isOnItsWayOut(node: NodeId, { layout, planned }: ClusterView): boolean {
+  return planned.has(node) && !layout.members.some(({ id }) => id === node);
 }
 
 function shownPhi(phi: number): number {
@@ -273,12 +287,6 @@ function partitionStates(view: ClusterView): boolean[] {
   return Array.from({ length: q }, (_, partition) =>
     owners.subarray(partition * n, partition * n + n).every((owner) => isServing[owner] === true),
   );
-}
-
-function partitionCounts({ members, owners }: Layout): ReadonlyMap<NodeId, number> {
-  const counts = members.map(() => 0);
-  for (const owner of owners) counts[owner]!++;
-  return new Map(members.map(({ id }, index) => [id, counts[index]!]));
 }
 
 function sumByTarget(replies: readonly StatusReply[]): ReadonlyMap<NodeId, HeldHints> {
@@ -298,8 +306,10 @@ function sumByTarget(replies: readonly StatusReply[]): ReadonlyMap<NodeId, HeldH
 
 /** The parts of a node that is a cluster of one: it owns every partition, nobody suspects it, no hints are held. */
 export function partsOfOne(facts: NodeFacts): ReportParts {
-  const { nodeId: id, address, peerAddress, zone, weight, incarnation, q } = facts;
-  const planned = { id, name: id, zone, weight, peerAddress };
+  const { nodeId: name, address, peerAddress, zone, weight, incarnation, q } = facts;
+  // Any id will do: there is nobody to take it for another.
+  const id = "0".repeat(16);
+  const planned = { id, name, zone, weight, peerAddress };
   const layout = { version: 1, q, n: 1, members: [planned], owners: new Uint16Array(q) };
   const record = {
     ...planned,
@@ -311,7 +321,10 @@ export function partsOfOne(facts: NodeFacts): ReportParts {
     layoutHash: 0,
     bucketsHash: 0,
   } as const;
-  // Its name is its id here: there is nobody to take it for another.
-  const view = new ClusterView(layout, id, new Map([[id, { record, liveness: "alive" }]]));
+  const view = new ClusterView(
+    LayoutState.first(layout),
+    id,
+    new Map([[id, { record, liveness: "alive" }]]),
+  );
   return { view: () => view, peers: NO_PEERS, phiOf: () => 0, hints: () => [], copiesOf: () => 1 };
 }

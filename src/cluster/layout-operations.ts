@@ -22,6 +22,8 @@ import { describeLayout } from "./layout-report.ts";
 import type { ChangeRequest, Objection } from "./layout-requests.ts";
 import { changeOf, objectionsTo } from "./layout-requests.ts";
 
+const FOLLOWED_NO_MORE =
+  "Cannot follow the change any more: the node stops; the change goes on without it";
 /** How often a job looks how far its change is. */
 const FOLLOW_INTERVAL_MS = 200;
 
@@ -137,9 +139,10 @@ export class LayoutOperations {
   /** Until all nodes have followed; rejects where a later version is again what was before. */
   async #follow(applied: Layout, before: Layout, onProgress: OnProgress): Promise<string> {
     const { control, clock } = this.#parts;
-    while (!this.#isClosed) {
+    for (;;) {
       const progress = control?.progress();
       if (progress === undefined || clock === undefined) break;
+      if (this.#isClosed) throw new HutchError("shutting-down", FOLLOWED_NO_MORE);
       onProgress(shareOf(progress), this.#wordsFor(progress));
       await clock.sleep(FOLLOW_INTERVAL_MS);
     }
