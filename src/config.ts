@@ -98,6 +98,8 @@ export const KNOBS = {
     "What a node does that was away longer than max-absence: refuse to start, or rebuild from its peers, taking its own data as candidates only."),
   replace: knob("node", text("NODE", /^([A-Za-z0-9][A-Za-z0-9._-]{0,62})?$/, "a node's name"), "",
     "Take the place of this dead node. Empty: of nobody."),
+  joins: knob("node", choice("apply", "stage"), "apply",
+    "What becomes of a node that joins through this cluster: a layout with it is applied at once, or only staged for somebody to look at and apply (`hutch layout`)."),
 
   n: knob("replication", count(1, 15), 3,
     "Copies of each key (N), for buckets that do not say. More: survives more failures, costs disk and write traffic. A cluster with fewer nodes keeps as many as it has, a node alone one."),

@@ -8,13 +8,14 @@
  * directory that says that all is well. A node that is not closed has crashed, and finds out at its next start.
  */
 
+import { hex } from "./base/bytes.ts";
 import { CorruptionError, HutchError, messageOf } from "./base/errors.ts";
 import { Metrics } from "./base/metrics.ts";
 import { Admin } from "./cluster/admin.ts";
 import type { ClusterNode } from "./cluster/cluster-node.ts";
 import type { ReportParts } from "./cluster/cluster-report.ts";
 import { Coordinator, type CoordinatorOptions } from "./cluster/coordinator.ts";
-import { storeLayout, storedLayout } from "./cluster/layout-store.ts";
+import { saveLayouts, storedLayouts } from "./cluster/layout-store.ts";
 import type { Config } from "./config.ts";
 import { formatAddress } from "./config/knob-kinds.ts";
 import type { App, AppOptions } from "./http/app.ts";
@@ -25,7 +26,7 @@ import type { Logger } from "./ports/logger.ts";
 import type { MemoryPressure } from "./ports/memory.ts";
 import type { PeerPorts } from "./ports/transport.ts";
 import { PeerDoor, peerAddressOf } from "./peer-door.ts";
-import type { Layout } from "./ring/layout.ts";
+import type { LayoutState } from "./ring/layout-state.ts";
 import type { Identity } from "./storage/data-directory.ts";
 import { DataDirectory } from "./storage/data-directory.ts";
 import type { StoreOptions, StorePorts } from "./storage/store.ts";
@@ -51,6 +52,8 @@ export interface Node {
   close(): Promise<void>;
   /** The disk could not be trusted any more (C15): the node answers nothing from now on and should be ended. */
   onFailure(listener: (error: HutchError) => void): void;
+  /** The node has left its cluster, or was removed from it: it should be ended, and does not start again with these data. */
+  onGone(listener: () => void): void;
 }
 
 /**
@@ -81,9 +84,10 @@ async function openNode(config: Config, ports: NodePorts): Promise<Node> {
     const owner = { ...directory.identity, wasClean: directory.wasClean };
     store = await Store.open(ports, storeOptionsOf(config, retention), owner);
     if (store.stats().lostRanges > 0) directory.renewIncarnation();
-    const layout = await layoutOf(store, ports.logger, door, formed?.layout);
+    const layouts = await layoutsOf(store, ports.logger, door, formed?.layouts);
+    refuseGone(layouts, hex(directory.identity.nodeId));
     const parts = { config, ports, directory, store, retention };
-    return assemble(parts, door, layout);
+    return assemble(parts, door, layouts);
   } catch (error) {
     door?.close();
     await store?.close();
@@ -94,18 +98,28 @@ async function openNode(config: Config, ports: NodePorts): Promise<Node> {
 }
 
 /** From our own disk; else of the cluster that was found or founded, on disk before anybody hears of it. A node without peers has none. */
-async function layoutOf(
+async function layoutsOf(
   store: Store,
   logger: Logger,
   door: PeerDoor | undefined,
-  found: Layout | undefined,
-): Promise<Layout | undefined> {
+  found: LayoutState | undefined,
+): Promise<LayoutState | undefined> {
   if (door === undefined) return undefined;
-  const stored = readLayout(store, logger);
+  const stored = readLayouts(store, logger);
   if (stored !== undefined) return stored;
-  const layout = found ?? (await door.findLayout());
-  await storeLayout(store, layout);
-  return layout;
+  const layouts = found ?? (await door.findLayouts());
+  await saveLayouts(store, layouts);
+  return layouts;
+}
+
+/** Data of a node that has left or was removed are those of a past that the others have gone on from (R51, row 106). */
+function refuseGone(layouts: LayoutState | undefined, self: string): void {
+  const version = layouts?.removed.get(self);
+  if (version === undefined) return;
+  throw new HutchError(
+    "data-refused",
+    `Cannot start: this node is of its cluster no more since layout version ${version}; want an empty data directory, with which it joins anew`,
+  );
 }
 
 /**
@@ -134,9 +148,9 @@ function storeOptionsOf(config: Config, retention: Retention): StoreOptions {
 }
 
 /** A layout that damage took is asked for again: the others have it, and a node alone makes the same one. */
-function readLayout(store: Store, logger: Logger): Layout | undefined {
+function readLayouts(store: Store, logger: Logger): LayoutState | undefined {
   try {
-    return storedLayout(store);
+    return storedLayouts(store);
   } catch (thrown) {
     if (!(thrown instanceof CorruptionError)) throw thrown;
     store.reportDamage(thrown);
@@ -170,18 +184,24 @@ function coordinatorOptionsOf({ config, ports, directory, store }: NodeParts): C
   };
 }
 
-function assemble(parts: NodeParts, door: PeerDoor | undefined, layout: Layout | undefined): Node {
+function assemble(
+  parts: NodeParts,
+  door: PeerDoor | undefined,
+  layouts: LayoutState | undefined,
+): Node {
   const { config, ports, directory, store, retention } = parts;
-  const failures = new Failures(store);
+  const failures = new News<HutchError>();
+  store.onFailure((error) => failures.report(error));
+  const endings = new News<void>();
   const metrics = new Metrics();
   const options = coordinatorOptionsOf(parts);
   const cluster =
     door &&
-    layout &&
+    layouts &&
     door.enter(
       options,
-      layout,
-      (error) => failures.report(error),
+      layouts,
+      { onFailure: (error) => failures.report(error), onGone: () => endings.report() },
       () => admin,
     );
   const coordinator = cluster?.coordinator ?? new Coordinator(options);
@@ -214,6 +234,7 @@ function assemble(parts: NodeParts, door: PeerDoor | undefined, layout: Layout |
       await closeNode(ports, directory, store);
     },
     onFailure: (listener) => failures.listen(listener),
+    onGone: (listener) => endings.listen(listener),
   };
 }
 
@@ -243,24 +264,20 @@ function appOptionsOf(
   };
 }
 
-/** Why a node cannot go on: its disk, or a later process that is the same node. */
-class Failures {
-  #error: HutchError | undefined;
-  readonly #listeners: ((error: HutchError) => void)[] = [];
+/** Something that happens once; whoever listens later hears of it, too. */
+class News<T> {
+  #event: { readonly value: T } | undefined;
+  readonly #listeners: ((value: T) => void)[] = [];
 
-  constructor(store: Store) {
-    store.onFailure((error) => this.report(error));
+  report(value: T): void {
+    if (this.#event !== undefined) return;
+    this.#event = { value };
+    for (const listener of this.#listeners) listener(value);
   }
 
-  report(error: HutchError): void {
-    if (this.#error !== undefined) return;
-    this.#error = error;
-    for (const listener of this.#listeners) listener(error);
-  }
-
-  listen(listener: (error: HutchError) => void): void {
-    if (this.#error === undefined) this.#listeners.push(listener);
-    else listener(this.#error);
+  listen(listener: (value: T) => void): void {
+    if (this.#event === undefined) this.#listeners.push(listener);
+    else listener(this.#event.value);
   }
 }
 

@@ -20,7 +20,8 @@ import { type NodeId, REFUTATIONS } from "./gossip/member.ts";
 import type { NodePorts } from "./node.ts";
 import type { PeerPorts } from "./ports/transport.ts";
 import { assignLayout } from "./ring/assignment.ts";
-import type { Layout, LayoutMember } from "./ring/layout.ts";
+import { LayoutState } from "./ring/layout-state.ts";
+import type { LayoutMember } from "./ring/layout.ts";
 import type { DataDirectory } from "./storage/data-directory.ts";
 
 const NO_CLUSTER = new Uint8Array(16);
@@ -89,24 +90,26 @@ export class PeerDoor {
   async findCluster(): Promise<FormedCluster | undefined> {
     if (this.#directory.identity.isFormed) return undefined;
     const formed = await this.#form();
-    const { clusterId, clusterSecret, layout } = formed;
-    this.#directory.form({ clusterId, clusterSecret, q: layout.q });
+    const { clusterId, clusterSecret, layouts } = formed;
+    this.#directory.form({ clusterId, clusterSecret, q: layouts.newest.q });
     return formed;
   }
 
-  /** For a node that stopped between taking its cluster's id and its layout, and for a node alone. */
-  async findLayout(): Promise<Layout> {
+  /** For a node that stopped between taking its cluster's id and its layouts, and for a node alone. */
+  async findLayouts(): Promise<LayoutState> {
     const { identity } = this.#directory;
     const { seeds, n } = this.#config;
     if (seeds.length === 0)
-      return assignLayout({ version: 1, q: identity.q, n, members: [this.#self] });
-    const { clusterId, layout } = await this.#form();
+      return LayoutState.first(
+        assignLayout({ version: 1, q: identity.q, n, members: [this.#self] }),
+      );
+    const { clusterId, layouts } = await this.#form();
     if (hex(clusterId) !== hex(identity.clusterId))
       throw new HutchError(
         "data-refused",
         "Cannot join: the seeds are of another cluster than the data directory",
       );
-    return layout;
+    return layouts;
   }
 
   #form(): Promise<FormedCluster> {
@@ -119,6 +122,7 @@ export class PeerDoor {
         logger,
         identity: () => this.#identity(),
         self: this.#self,
+        replaces: this.#config.replace,
         seeds: this.#config.seeds.map(formatAddress),
         q,
         n: this.#config.n,
@@ -129,11 +133,14 @@ export class PeerDoor {
     );
   }
 
-  /** The layout is on disk: this node is one of the cluster's from now on, and tells whoever knocks. */
+  /** The layouts are on disk: this node is one of the cluster's from now on, and tells whoever knocks. */
   enter(
     options: CoordinatorOptions,
-    layout: Layout,
-    onSuperseded: (error: HutchError) => void,
+    layouts: LayoutState,
+    endings: {
+      readonly onFailure: (error: HutchError) => void;
+      readonly onGone: () => void;
+    },
     admin: () => Admin,
   ): ClusterNode {
     const { random, scheduleFlush } = this.#ports;
@@ -143,8 +150,10 @@ export class PeerDoor {
       ...options,
       random,
       ports: this.#peers,
-      layout,
+      layouts,
       self: this.#self,
+      replaces: this.#config.replace,
+      areJoinsApplied: this.#config.joins === "apply",
       clientAddress: formatAddress(this.#config.listen),
       generation,
       identity: () => this.#identity(),
@@ -156,9 +165,10 @@ export class PeerDoor {
       knock: (message) => this.#porch.answer(message),
       status: () => admin().statusReply(),
       dropInboundLinks: () => this.#server.dropAllLinks(),
-      onSuperseded,
+      ...endings,
     });
-    this.#porch.open({ clusterId, clusterSecret, layout });
+    const cluster = this.#cluster;
+    this.#porch.open(() => ({ clusterId, clusterSecret, layouts: cluster.layouts.state() }));
     return this.#cluster;
   }
 

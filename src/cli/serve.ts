@@ -57,6 +57,7 @@ export async function serve(options: Readonly<Record<string, unknown>>): Promise
   }
   door.open(node);
   node.onFailure((error) => ending.fail(error));
+  node.onGone(() => ending.endOrderly());
   warnIfPublic(config, logger);
   void announceOnceReady(node, config);
   process.exitCode = await endOf(node, server, config, logger, await ending.reason);
@@ -154,6 +155,11 @@ class Ending {
 
   fail(error: HutchError): void {
     this.#settle(error);
+  }
+
+  /** As after a signal. */
+  endOrderly(): void {
+    this.#settle(undefined);
   }
 
   /** The second signal ends the process at once, which is as safe as a crash. */

@@ -1,5 +1,6 @@
 /** A cluster of one: the view that never changes, and the peers that are nobody. */
 import type { Member, NodeId } from "../gossip/member.ts";
+import { LayoutState } from "../ring/layout-state.ts";
 import type { Layout } from "../ring/layout.ts";
 import { ClusterView } from "./cluster-view.ts";
 import { type PeerReply, PeerError, type Peers } from "./peer-messages.ts";
@@ -29,7 +30,7 @@ export function viewOfOne(layout: Layout): ClusterView {
     bucketsHash: 0,
   } as const;
   const self: Member = { record, liveness: "alive" };
-  return new ClusterView(layout, id, new Map([[id, self]]));
+  return new ClusterView(LayoutState.first(layout), id, new Map([[id, self]]));
 }
 
 export const NO_PEERS: Peers = {

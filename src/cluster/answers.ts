@@ -53,21 +53,22 @@ export function indeterminate(
   cause?: unknown,
 ): HutchError {
   quorum.fail(node, result);
-  return writeIndeterminate(quorum, request, cause);
+  return writeIndeterminate(quorum, request.consistency.w, request.timeoutMs, cause);
 }
 
 /** The outcome with the acknowledgements as they are; what is still pending counts as timed out. */
 export function writeIndeterminate(
   quorum: WriteQuorum,
-  { consistency, timeoutMs }: WriteRequest,
+  required: number,
+  timeoutMs: number,
   cause?: unknown,
 ): HutchError {
   return new HutchError(
     "write-indeterminate",
-    `${quorum.ok} of ${consistency.w} required acknowledgements within ${timeoutMs} ms`,
+    `${quorum.ok} of ${required} required acknowledgements within ${timeoutMs} ms`,
     {
       retry: "safe-with-idempotency-key",
-      data: { acks: quorum.acks(), required: consistency.w },
+      data: { acks: quorum.acks(), required },
       cause,
     },
   );

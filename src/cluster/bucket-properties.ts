@@ -131,6 +131,13 @@ export class Buckets {
   }
 
   /** All entries, deletions included. */
+  /** The numbers of copies that buckets ask for, `n` among them: each has its own owners. */
+  copyCounts(n: number): readonly number[] {
+    const counts = new Set([n]);
+    for (const name of this.names()) counts.add(this.get(name).properties.n);
+    return [...counts].sort((a, b) => a - b);
+  }
+
   all(): readonly BucketEntry[] {
     return [...this.entries.values()];
   }

@@ -21,15 +21,15 @@ import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
 import type { PeerPorts } from "../ports/transport.ts";
-import { type Layout, type LayoutMember, encodeLayout, layoutHash } from "../ring/layout.ts";
-import { WriteBatch } from "../storage/store.ts";
+import type { LayoutState } from "../ring/layout-state.ts";
+import type { LayoutMember } from "../ring/layout.ts";
 import type { BucketEntry } from "./bucket-entry.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { Coordinator, type CoordinatorOptions } from "./coordinator.ts";
 import { GossipService } from "./gossip-service.ts";
 import { HintStore } from "./hint-store.ts";
 import { HintedHandoff } from "./hinted-handoff.ts";
-import { LAYOUT_KEY } from "./layout-store.ts";
+import type { LayoutManager } from "./layout-manager.ts";
 import { pullPartitions } from "./partition-pull.ts";
 import { PauseGuard } from "./pause-guard.ts";
 import { PeerClient, type PeerIdentity } from "./peer-client.ts";
@@ -43,6 +43,7 @@ import type {
   StatusReply,
 } from "./peer-messages.ts";
 import type { ReplicaStore } from "./replica-store.ts";
+import { RingChange } from "./ring-change.ts";
 import { StateExchange } from "./state-exchange.ts";
 import { Syncing } from "./syncing.ts";
 
@@ -57,8 +58,13 @@ export interface ClusterNodeOptions extends Omit<CoordinatorOptions, "others"> {
   readonly random: Random;
   readonly logger: Logger;
   readonly ports: PeerPorts;
-  readonly layout: Layout;
+  readonly layouts: LayoutState;
   readonly self: LayoutMember;
+  /** Name of the member whose place this node takes; empty for none. */
+  readonly replaces: string;
+  readonly areJoinsApplied: boolean;
+  /** Copies wanted per partition. */
+  readonly n: number;
   readonly clientAddress: string;
   /** Of this start (R49). */
   readonly generation: number;
@@ -77,8 +83,10 @@ export interface ClusterNodeOptions extends Omit<CoordinatorOptions, "others"> {
   status(): StatusReply;
   /** Ends the links that others have opened to us. */
   dropInboundLinks(): void;
-  /** A later process is this node now (R52). */
-  onSuperseded(error: HutchError): void;
+  /** The node cannot go on: a later process is this node now (R52), or the cluster will not have it. */
+  onFailure(error: HutchError): void;
+  /** The node has left, or was removed: it should end, and not come back with its data. */
+  onGone(): void;
 }
 
 export class ClusterNode {
@@ -92,9 +100,10 @@ export class ClusterNode {
   private readonly guard: PauseGuard;
   private readonly handler: NodePeerHandler;
   private readonly exchange: StateExchange;
+  private readonly ring: RingChange;
 
   constructor(options: ClusterNodeOptions) {
-    const { store, clock, logger, random, layout } = options;
+    const { store, clock, logger, random, layouts } = options;
     this.options = options;
     this.hints = new HintStore(store, options, clock, logger);
     this.peers = new PeerClient({
@@ -109,10 +118,9 @@ export class ClusterNode {
     this.guard = new PauseGuard(clock, (gapMs) => this.paused(gapMs));
     this.gossip = new GossipService({
       guard: this.guard,
-      self: selfRecord(options, layout),
+      self: selfRecord(options),
       clusterId: options.clusterId,
-      layout,
-      left: [],
+      state: layouts,
       intervalMs: options.gossipIntervalMs,
       clock,
       random,
@@ -129,6 +137,7 @@ export class ClusterNode {
     this.coordinator = this.makeCoordinator();
     this.syncing = this.makeSyncing();
     this.exchange = this.makeExchange();
+    this.ring = this.makeRing();
     this.handler = this.makeHandler();
     this.gossip.onChange((view, changes) => this.viewChanged(view, changes));
   }
@@ -137,12 +146,13 @@ export class ClusterNode {
     return this.gossip.view;
   }
 
+  get layouts(): LayoutManager {
+    return this.ring.layouts;
+  }
+
   private addressOf(node: NodeId): string | undefined {
     const { view } = this.gossip;
-    return (
-      view.members.get(node)?.record.peerAddress ??
-      view.layout.members.find(({ id }) => id === node)?.peerAddress
-    );
+    return view.members.get(node)?.record.peerAddress ?? view.planned.get(node)?.peerAddress;
   }
 
   private makeHandoff(): HintedHandoff {
@@ -158,10 +168,9 @@ export class ClusterNode {
       view: () => this.view,
       ownersOf: (internalKey) => {
         const { bucket, address } = this.handler.locate(internalKey);
-        const n = this.view.effectiveN(bucket.properties.n);
-        return this.view.walk(address.partition).slice(0, n);
+        return this.view.holders(address.partition, bucket.properties.n);
       },
-      mergeHere: (message) => this.handler.merge(message),
+      mergeHere: (message) => this.handler.merge(message, this.view.self),
     });
   }
 
@@ -206,7 +215,27 @@ export class ClusterNode {
       buckets: coordinator.buckets,
       logger: options.logger,
       view: () => this.view,
-      adopt: (layout) => this.adopt(layout),
+      encodedLayouts: () => this.layouts.state().encode(),
+      learnLayouts: (body, node) => this.ring.learn(body, node),
+    });
+  }
+
+  private makeRing(): RingChange {
+    const { options, peers, coordinator, gossip, hints, syncing } = this;
+    return new RingChange({
+      ...options,
+      peers,
+      view: () => this.view,
+      setLayouts: (state) => gossip.setLayouts(state),
+      tick: () => coordinator.replica.clock.tick(coordinator.nowMs()),
+      olderWritesEnded: () => coordinator.olderWritesEnded(),
+      copyCounts: () => coordinator.buckets.copyCounts(options.n),
+      push: () => Promise.reject(new HutchError("unavailable", "Cannot push yet")),
+      hasNoHints: () => hints.targets().length === 0,
+      isServing: () => !syncing.isSyncing,
+      forget: () => undefined,
+      rest: () => options.clock.sleep(0),
+      onRefused: (error) => options.onFailure(error),
     });
   }
 
@@ -240,10 +269,12 @@ export class ClusterNode {
     this.gossip.start();
     this.guard.start();
     this.syncing.enter("started");
+    this.ring.start();
   }
 
   /** The first step of an end: the others learn that nothing should be asked of this node any more. */
   leave(): void {
+    this.ring.stop();
     this.syncing.stop();
     this.handoff.stop();
     this.gossip.stop();
@@ -256,7 +287,17 @@ export class ClusterNode {
 
   /** A peer asks; `from` has shown the cluster's id. */
   handle(request: PeerRequest, from: NodeId, budgetMs: number): PeerReply | Promise<PeerReply> {
+    if (this.ring.isGone(from)) this.refuseGone(request);
     return this.handler.handle(request, from, budgetMs);
+  }
+
+  /** Whoever is of the cluster no more may learn that, and nothing else (R51, row 106). */
+  private refuseGone(request: PeerRequest): void {
+    if (request.kind === "exchange" && request.topic === "layout") return;
+    throw new HutchError(
+      "data-refused",
+      "Cannot answer: the node is of the cluster no more; want an empty data directory, with which it may join anew",
+    );
   }
 
   /** Before anything that comes in is looked at: was this process standing still (R53)? */
@@ -277,7 +318,7 @@ export class ClusterNode {
   }
 
   private superseded(): void {
-    this.options.onSuperseded(
+    this.options.onFailure(
       new HutchError(
         "duplicate-node-id",
         "Cannot go on: a later process is this node now; want one process for each data directory",
@@ -326,13 +367,8 @@ export class ClusterNode {
   private async answerExchange(message: ExchangeMessage, from: NodeId): Promise<Uint8Array> {
     const { topic, body } = message;
     if (topic === "members") return this.gossip.answerExchange(body, from);
-    if (topic === "layout" || topic === "buckets") return this.exchange.answer(topic, body);
-    throw new HutchError("not-implemented", `Cannot answer to ${topic}: want a later version`);
-  }
-
-  private async adopt(layout: Layout): Promise<void> {
-    await this.options.store.apply(new WriteBatch().put(LAYOUT_KEY, encodeLayout(layout)));
-    this.gossip.setLayout(layout, layoutHash(layout));
+    if (topic === "buckets") return this.exchange.answerBuckets(body);
+    return this.ring.answer(topic, body, from);
   }
 
   private pull(): Promise<boolean> {
@@ -375,8 +411,8 @@ function isNewLife(before: Member | undefined, after: Member | undefined): boole
   return generationOf(after.record.incarnation) > generationOf(before.record.incarnation);
 }
 
-function selfRecord(options: ClusterNodeOptions, layout: Layout): MemberRecord {
-  const { self, clientAddress, generation } = options;
+function selfRecord(options: ClusterNodeOptions): MemberRecord {
+  const { self, clientAddress, generation, layouts } = options;
   const { id, name, peerAddress, zone, weight } = self;
   return {
     id,
@@ -388,8 +424,8 @@ function selfRecord(options: ClusterNodeOptions, layout: Layout): MemberRecord {
     incarnation: generation * REFUTATIONS,
     version: 1,
     phase: "syncing",
-    layoutVersion: layout.version,
-    layoutHash: layoutHash(layout),
+    layoutVersion: layouts.newest.version,
+    layoutHash: layouts.hash,
     bucketsHash: 0,
   };
 }

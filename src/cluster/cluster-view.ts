@@ -1,37 +1,81 @@
 /**
- * What this node believes of the cluster at one moment: layout and members together, immutable, pinned by each operation (DESIGN.md section 3). The
+ * What this node believes of the cluster at one moment: layouts and members together, immutable, pinned by each operation (DESIGN.md section 3). The
  * gossip service swaps in the next one.
  *
- * Ownership comes from the layout alone; liveness only says who is asked and who stands in (R50).
+ *   readLayout   whom reads ask, who mints, who stands in: the oldest active layout until everybody has handed over to a newer one (R58)
+ *   layout       the newest: where the cluster is going to
+ *   layouts      all active ones: a write needs its acknowledgements among the owners of each
+ *
+ * Nearly always they are one and the same. Ownership comes from layouts alone; liveness only says who is asked and who stands in (R50).
  */
 import type { Member, NodeId } from "../gossip/member.ts";
-import type { Layout } from "../ring/layout.ts";
+import type { LayoutState } from "../ring/layout-state.ts";
+import type { Layout, LayoutMember } from "../ring/layout.ts";
 import { preferenceList } from "../ring/preference-list.ts";
 
 export class ClusterView {
+  readonly state: LayoutState;
   readonly layout: Layout;
+  readonly readLayout: Layout;
+  /** The oldest first. */
+  readonly layouts: readonly Layout[];
   readonly self: NodeId;
   /** By node id; the node itself included, its own phase as it tells the others. */
   readonly members: ReadonlyMap<NodeId, Member>;
 
-  constructor(layout: Layout, self: NodeId, members: ReadonlyMap<NodeId, Member>) {
-    this.layout = layout;
+  constructor(state: LayoutState, self: NodeId, members: ReadonlyMap<NodeId, Member>) {
+    this.state = state;
+    this.layout = state.newest;
+    this.readLayout = state.readLayout;
+    this.layouts = state.layouts;
     this.self = self;
     this.members = members;
   }
 
   /** Nodes that counts of replicas are limited by (R6). */
   get nodeCount(): number {
-    return this.layout.members.length;
+    return this.readLayout.members.length;
+  }
+
+  /** Is ownership on its way from one layout to another? */
+  get isChanging(): boolean {
+    return this.layouts.length > 1;
+  }
+
+  /** Members of any active layout, without those that are gone for ever. */
+  get planned(): ReadonlyMap<NodeId, LayoutMember> {
+    return this.state.members;
   }
 
   effectiveN(n: number): number {
     return Math.min(n, this.nodeCount);
   }
 
-  /** Every node of the layout, owners first, then fallbacks in ring order; each once. */
+  /** Every node of the layout that reads use, owners first, then fallbacks in ring order; each once. */
   walk(partition: number): readonly NodeId[] {
-    return preferenceList(this.layout, partition);
+    return preferenceList(this.readLayout, partition);
+  }
+
+  /** Whom reads ask, and who mints. */
+  owners(partition: number, n: number): readonly NodeId[] {
+    return firstOf(this.walk(partition), n);
+  }
+
+  /** The owners in each active layout, those of `owners` first; equal sets once. A node that is gone for ever still counts as an owner that is down. */
+  ownerSets(partition: number, n: number): readonly (readonly NodeId[])[] {
+    const sets = [this.owners(partition, n)];
+    if (!this.isChanging) return sets;
+    for (const layout of this.layouts) {
+      const set = firstOf(preferenceList(layout, partition), n);
+      if (!sets.some((known) => isSameSet(known, set))) sets.push(set);
+    }
+    return sets;
+  }
+
+  /** Owners in any active layout: whoever may hold the partition's keys. */
+  holders(partition: number, n: number): readonly NodeId[] {
+    const sets = this.ownerSets(partition, n);
+    return sets.length === 1 ? sets[0]! : [...new Set(sets.flat())];
   }
 
   isUp(node: NodeId): boolean {
@@ -52,10 +96,14 @@ export class ClusterView {
 
   /** As people know it. */
   nameOf(node: NodeId): string {
-    return (
-      this.members.get(node)?.record.name ??
-      this.layout.members.find(({ id }) => id === node)?.name ??
-      node
-    );
+    return this.members.get(node)?.record.name ?? this.planned.get(node)?.name ?? node;
   }
+}
+
+function firstOf(list: readonly NodeId[], n: number): readonly NodeId[] {
+  return n >= list.length ? list : list.slice(0, n);
+}
+
+function isSameSet(a: readonly NodeId[], b: readonly NodeId[]): boolean {
+  return a.length === b.length && a.every((node) => b.includes(node));
 }

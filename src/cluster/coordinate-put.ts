@@ -24,7 +24,7 @@ import {
 import { type Record, decodeRecord } from "../causality/record.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { AckCounts, WriteRequest } from "../quorum/operation.ts";
-import { quorumOf } from "../quorum/parse-consistency.ts";
+import { consistencyAmong, quorumOf } from "../quorum/parse-consistency.ts";
 import type { KeyAddress } from "../ring/partition.ts";
 import { WriteBatch } from "../storage/store.ts";
 import { overloaded, unavailable } from "./answers.ts";
@@ -121,9 +121,11 @@ export class WriteCoordination {
   }
 
   private refuseHopeless(set: ReplicaSet, { consistency }: WriteRequest): void {
-    const { all, primary } = set.countPossible(consistency.isSloppy);
-    if (all < consistency.w || primary < consistency.pw)
-      throw unavailable("write", all, consistency.w);
+    for (const owners of set.ownerSets) {
+      const { all, primary } = set.countPossible(consistency.isSloppy, owners);
+      const { w, pw } = consistencyAmong(consistency, owners.length);
+      if (all < w || primary < pw) throw unavailable("write", all, w);
+    }
   }
 
   private mintersOf(set: ReplicaSet, request: WriteRequest): NodeId[] {
@@ -140,7 +142,7 @@ export class WriteCoordination {
     await this.admitted(request, deadlineMonoMs);
     const isOwner = set.isOwner(set.view.self);
     // Where there is only our own copy, nobody else can know more.
-    if (set.owners.length > 1) await this.askFirst(write, set, isOwner);
+    if (set.holders.length > 1) await this.askFirst(write, set, isOwner);
     if (!isOwner) await this.leaseActor();
     // Nothing has been sent yet, and by now the write may be in other hands (N1).
     if (this.parts.clock.monoMs() >= write.mintByMonoMs)
@@ -193,7 +195,7 @@ export class WriteCoordination {
         : this.keepAgain(write, replication, isOwner, outcome);
     this.await(durable, replication);
     await replication.done;
-    return this.result(write, outcome, record, replication.quorum.counts(), nowMs);
+    return this.result(write, outcome, record, replication.quorums.first.counts(), nowMs);
   }
 
   private fallbackPlan({ internalKey }: KeyAddress): MintPlan {

@@ -48,7 +48,9 @@ import { LocalReads } from "./local-reads.ts";
 import { type Company, type OtherNodes, nobodyElse } from "./other-nodes.ts";
 import { QuorumReads } from "./quorum-reads.ts";
 import { ReadRepair } from "./read-repair.ts";
-import { Replica, type ReplicaCounters } from "./replica.ts";
+import { OperationEpochs } from "./operation-epochs.ts";
+import type { RecordObserver } from "./record-writer.ts";
+import { type MergeGate, Replica, type ReplicaCounters } from "./replica.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 import { TrustedClock } from "./trusted-clock.ts";
 import { WriteStamps } from "./write-stamps.ts";
@@ -73,6 +75,10 @@ export interface CoordinatorOptions {
   readonly isDurable: boolean;
   /** Left out by a node alone. */
   readonly others?: OtherNodes;
+  /** Keeps the Merkle trees in step. */
+  readonly observer?: RecordObserver;
+  /** Knows deletions that have been collected. */
+  readonly gate?: MergeGate;
 }
 
 export class Coordinator {
@@ -95,8 +101,8 @@ export class Coordinator {
   private readonly listing: Listing;
   private readonly parts: CoordinationParts;
   private isStopping = false;
-  private writesInFlight = 0;
-  private onIdle: (() => void) | undefined;
+  /** Writes under way, by the view that they began with. */
+  private readonly underWay = new OperationEpochs();
 
   /** Reads the node's own entries from the store; throws `CorruptionError` where they cannot be read. */
   constructor(options: CoordinatorOptions) {
@@ -154,7 +160,7 @@ export class Coordinator {
   }
 
   private openReplica(): Replica {
-    const { store, logger, nodeId, incarnation, others } = this.options;
+    const { store, logger, nodeId, incarnation, others, observer, gate } = this.options;
     const { buckets, tokens, stamps } = this;
     const actor = makeActor(nodeId, incarnation);
     return new Replica({
@@ -164,6 +170,8 @@ export class Coordinator {
       logger,
       actor,
       stamps,
+      ...(observer && { observer }),
+      ...(gate && { gate }),
       ...(others && { driftMaxMs: others.driftMaxMs, onAmnesia: () => others.onAmnesia() }),
     });
   }
@@ -260,7 +268,7 @@ export class Coordinator {
     const view = this.parts.view();
     if (view.nodeCount === 1) return this.reads.read(bucket, address, request, true);
     const isOneEnough = request.consistency.r === 1 && request.session === "";
-    if (isOneEnough && view.isServing(view.self) && this.isOwner(bucket, address))
+    if (isOneEnough && view.isServing(view.self) && this.isReadHere(bucket, address))
       return this.readOwn(bucket, address, request);
     return this.quorumReads.read(bucket, address, request);
   }
@@ -279,13 +287,15 @@ export class Coordinator {
     }
   }
 
-  /** Is this node one of the key's owners? */
+  private isReadHere({ properties }: Bucket, { partition }: KeyAddress): boolean {
+    const view = this.parts.view();
+    return view.owners(partition, properties.n).includes(view.self);
+  }
+
+  /** Is this node one of the key's owners, in any active layout? */
   isOwner({ properties }: Bucket, { partition }: KeyAddress): boolean {
     const view = this.parts.view();
-    const walk = view.walk(partition);
-    const n = view.effectiveN(properties.n);
-    for (let i = 0; i < n; i++) if (walk[i] === view.self) return true;
-    return false;
+    return view.holders(partition, properties.n).includes(view.self);
   }
 
   isFresh(freshness: number): boolean {
@@ -330,16 +340,20 @@ export class Coordinator {
     return { bucket, key, address, request, deadlineMonoMs, mintByMonoMs: nowMs + mintWithinMs };
   }
 
-  /** `stop` waits for what runs in here. */
+  /** `stop` and `olderWritesEnded` wait for what runs in here. */
   private async counted<T>(work: () => Promise<T>): Promise<T> {
     this.refuseStopping();
-    this.writesInFlight++;
+    const epoch = this.underWay.enter();
     try {
       return await work();
     } finally {
-      this.writesInFlight--;
-      if (this.writesInFlight === 0) this.onIdle?.();
+      this.underWay.leave(epoch);
     }
+  }
+
+  /** Settles when no write is under way that began before this call: none ignores the layouts of the present view (R58). */
+  olderWritesEnded(): Promise<void> {
+    return this.underWay.olderEnded();
   }
 
   /** Throws unless `context` is a token of this key. */
@@ -414,7 +428,7 @@ export class Coordinator {
   /** Refuses what comes from now on and settles when the writes in flight have. */
   async stop(): Promise<void> {
     this.isStopping = true;
-    if (this.writesInFlight > 0) await new Promise<void>((resolve) => (this.onIdle = resolve));
+    await this.underWay.olderEnded();
     this.deadlines.close();
   }
 

@@ -1,33 +1,33 @@
 /**
  * How nodes that know only addresses become a cluster.
  *
- *   fresh node     knocks at every seed until one says that the cluster is there: takes over its id, its secret, its layout
+ *   fresh node     knocks at every seed until one says that the cluster is there: takes over its id, its secret, its layouts, and asks to join
+ *                  (`layout-join.ts`)
  *   first seed     knocks too; when every seed has answered and all are fresh, it founds: one layout of all seeds and of whoever else has
  *                  knocked by then
  *
  * Only the first seed founds, and only when every seed has been heard, so there is one cluster however they are started. The founder's layout is on its disk
  * before anybody hears of it. A founder whose disk was lost finds the cluster it once founded, because the others say that it is there.
  *
- *   knock   u8 1 | member (`id 8, name, dc, rack, host, peer address: strings, weight varint`)
- *   reply   u8 1 | u8 0 fresh | member        or        u8 1 | u8 1 formed | cluster id 16 | secret 16 | layout
+ *   knock   u8 1 | member (`ring/layout.ts`) | name of the node that it replaces, a text, may be empty
+ *   reply   u8 1 | u8 0 fresh | member        or        u8 1 | u8 1 formed | cluster id 16 | secret 16 | layouts
  */
 import { ByteReader, DecodeError } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
-import { utf8, utf8Text } from "../base/bytes.ts";
 import { HutchError, messageOf } from "../base/errors.ts";
-import { readNode } from "../causality/actor.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { LinkRefusedError, type PeerAddress, type Transport } from "../ports/transport.ts";
 import { assignLayout } from "../ring/assignment.ts";
+import { LayoutState } from "../ring/layout-state.ts";
 import {
-  type Layout,
-  type LayoutMember,
   LAYOUT_MEMBERS_MAX,
-  WEIGHT_MAX,
-  decodeLayout,
-  encodeLayout,
+  type LayoutMember,
+  MEMBER_TEXT_BYTES_MAX,
+  readMember,
+  writeMember,
 } from "../ring/layout.ts";
+import { readText, writeText } from "./peer-codec-fields.ts";
 import type { PeerIdentity } from "./peer-client.ts";
 import { knock } from "./peer-knock.ts";
 import type { KnockMessage, KnockReply } from "./peer-messages.ts";
@@ -42,12 +42,11 @@ const VERSION = 1;
 const FRESH = 0;
 const FORMED = 1;
 const ID_BYTES = 16;
-const TEXT_BYTES_MAX = 255;
 
 export interface FormedCluster {
   readonly clusterId: Uint8Array;
   readonly clusterSecret: Uint8Array;
-  readonly layout: Layout;
+  readonly layouts: LayoutState;
 }
 
 export interface FormationOptions {
@@ -56,6 +55,8 @@ export interface FormationOptions {
   readonly logger: Logger;
   identity(): PeerIdentity;
   readonly self: LayoutMember;
+  /** Name of the node whose place this one takes; empty for none. */
+  readonly replaces: string;
   /** In the same order on all nodes; the first one founds. */
   readonly seeds: readonly PeerAddress[];
   /** For the founder: partitions, copies, and the name and secret that its data directory has drawn. */
@@ -68,7 +69,7 @@ export interface FormationOptions {
 /** Answers knocks; made before the node has a cluster, and told when it has one. */
 export class Porch {
   private readonly self: LayoutMember;
-  private formed: FormedCluster | undefined;
+  private formed: (() => FormedCluster) | undefined;
   /** Fresh nodes that have knocked, by id. */
   readonly waiting = new Map<string, LayoutMember>();
 
@@ -76,24 +77,27 @@ export class Porch {
     this.self = self;
   }
 
-  /** From now on whoever knocks is told of it. Call when it is on disk. */
-  open(formed: FormedCluster): void {
+  /** From now on whoever knocks is told of it as it then is. Call when it is on disk. */
+  open(formed: () => FormedCluster): void {
     this.formed = formed;
     this.waiting.clear();
   }
 
   /** Throws `duplicate-node-id` where another node has the name, `bad-request` for what is no knock. */
   answer({ body }: KnockMessage): KnockReply {
-    const visitor = decodeVisitor(body);
-    const known = this.formed?.layout.members ?? [this.self, ...this.waiting.values()];
-    if (known.some(({ id, name }) => name === visitor.name && id !== visitor.id))
+    const { visitor, replaces } = decodeVisitor(body);
+    const formed = this.formed?.();
+    const known = formed?.layouts.members.values() ?? [this.self, ...this.waiting.values()];
+    const isNamesake = ({ id, name }: LayoutMember): boolean =>
+      name === visitor.name && id !== visitor.id && name !== replaces;
+    if ([...known].some(isNamesake))
       throw new HutchError(
         "duplicate-node-id",
-        `Cannot let the node in: another one is called "${visitor.name}"; want another name, or the data directory that belongs to it`,
+        `Cannot let the node in: another one is called "${visitor.name}"; want another name, the data directory that belongs to it, or --replace ${visitor.name} if that one is lost for good`,
       );
-    if (this.formed === undefined && this.waiting.size < LAYOUT_MEMBERS_MAX)
+    if (formed === undefined && this.waiting.size < LAYOUT_MEMBERS_MAX)
       this.waiting.set(visitor.id, visitor);
-    return { kind: "knock", body: encodeAnswer(this.formed ?? this.self) };
+    return { kind: "knock", body: encodeAnswer(formed ?? this.self) };
   }
 }
 
@@ -119,13 +123,13 @@ export async function formCluster(options: FormationOptions, porch: Porch): Prom
 
 /** What the seed says, or why it says nothing. */
 async function ask(
-  { transport, clock, logger, identity, self }: FormationOptions,
+  { transport, clock, logger, identity, self, replaces }: FormationOptions,
   address: PeerAddress,
 ): Promise<FormedCluster | LayoutMember | string> {
   const hello = { ...identity(), versions: VERSIONS, purpose: "knock" } as const;
   const parts = { transport, clock, address, hello, timeoutMs: KNOCK_TIMEOUT_MS };
   try {
-    const { reply } = await knock(parts, { kind: "knock", body: encodeVisitor(self) });
+    const { reply } = await knock(parts, { kind: "knock", body: encodeVisitor(self, replaces) });
     if (reply.kind === "knock") return decodeAnswer(reply.body);
     if (reply.code === "duplicate-node-id") throw new HutchError(reply.code, reply.message);
     return `${address}: ${reply.message}`;
@@ -151,23 +155,30 @@ function found(
   const members = new Map([self, ...fresh, ...porch.waiting.values()].map((one) => [one.id, one]));
   const layout = assignLayout({ version: 1, q, n, members: [...members.values()] });
   logger.info("cluster_founded", { nodes: members.size, partitions: q });
-  return { clusterId, clusterSecret, layout };
+  return { clusterId, clusterSecret, layouts: LayoutState.first(layout) };
 }
 
-function encodeVisitor(member: LayoutMember): Uint8Array {
+function encodeVisitor(member: LayoutMember, replaces: string): Uint8Array {
   const writer = new ByteWriter(256);
   writer.u8(VERSION);
   writeMember(writer, member);
+  writeText(writer, replaces);
   return writer.finish();
 }
 
-function decodeVisitor(body: Uint8Array): LayoutMember {
+interface Visitor {
+  readonly visitor: LayoutMember;
+  readonly replaces: string;
+}
+
+function decodeVisitor(body: Uint8Array): Visitor {
   const reader = new ByteReader(body);
   try {
     checkVersion(reader);
-    const member = readMember(reader);
+    const visitor = readMember(reader);
+    const replaces = readText(reader, MEMBER_TEXT_BYTES_MAX);
     reader.expectEnd();
-    return member;
+    return { visitor, replaces };
   } catch (cause) {
     if (!(cause instanceof DecodeError)) throw cause;
     throw new HutchError("bad-request", `Cannot read the knock: ${cause.message}`, { cause });
@@ -181,7 +192,7 @@ function encodeAnswer(answer: FormedCluster | LayoutMember): Uint8Array {
     writer.u8(FORMED);
     writer.raw(answer.clusterId);
     writer.raw(answer.clusterSecret);
-    writer.raw(encodeLayout(answer.layout));
+    writer.raw(answer.layouts.encode());
   } else {
     writer.u8(FRESH);
     writeMember(writer, answer);
@@ -195,37 +206,13 @@ function decodeAnswer(body: Uint8Array): FormedCluster | LayoutMember {
   if (reader.u8() === FRESH) return readMember(reader);
   const clusterId = reader.raw(ID_BYTES).slice();
   const clusterSecret = reader.raw(ID_BYTES).slice();
-  return { clusterId, clusterSecret, layout: decodeLayout(reader.raw(reader.remaining)) };
+  return {
+    clusterId,
+    clusterSecret,
+    layouts: LayoutState.decode(reader.raw(reader.remaining).slice()),
+  };
 }
 
 function checkVersion(reader: ByteReader): void {
   if (reader.u8() !== VERSION) throw new DecodeError("Cannot read: another version");
-}
-
-function writeMember(writer: ByteWriter, member: LayoutMember): void {
-  const { id, name, zone, weight, peerAddress } = member;
-  writer.raw(Uint8Array.fromHex(id));
-  for (const text of [name, zone.dc, zone.rack, zone.host, peerAddress]) writer.bytes(utf8(text));
-  writer.varint(weight);
-}
-
-function readMember(reader: ByteReader): LayoutMember {
-  const id = readNode(reader);
-  const [name, dc, rack, host, peerAddress] = [0, 1, 2, 3, 4].map(() => readText(reader));
-  const weight = reader.varint();
-  if (weight < 1 || weight > WEIGHT_MAX) throw new DecodeError(`Cannot read: weight ${weight}`);
-  return {
-    id,
-    name: name!,
-    zone: { dc: dc!, rack: rack!, host: host! },
-    weight,
-    peerAddress: peerAddress!,
-  };
-}
-
-function readText(reader: ByteReader): string {
-  const bytes = reader.view();
-  const text = bytes.length <= TEXT_BYTES_MAX ? utf8Text(bytes) : undefined;
-  if (text === undefined) throw new DecodeError("Cannot read: a text that cannot be");
-  return text;
 }

@@ -108,5 +108,5 @@ export function lateForward(set: ReplicaSet, node: NodeId, request: WriteRequest
   const name = set.view.nameOf(node);
   quorum.send(name, set.isOwner(node) ? "primary" : "fallback");
   quorum.fail(name, "timeout");
-  return writeIndeterminate(quorum, request);
+  return writeIndeterminate(quorum, request.consistency.w, request.timeoutMs);
 }

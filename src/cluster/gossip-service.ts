@@ -18,7 +18,7 @@ import type { Datagrams } from "../ports/datagrams.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
 import type { PeerAddress } from "../ports/transport.ts";
-import type { Layout } from "../ring/layout.ts";
+import type { LayoutState } from "../ring/layout-state.ts";
 import { ClusterView } from "./cluster-view.ts";
 import { PeerError, type Peers } from "./peer-messages.ts";
 
@@ -33,9 +33,8 @@ export interface GossipServiceOptions {
   readonly self: MemberRecord;
   /** 16 bytes. */
   readonly clusterId: Uint8Array;
-  readonly layout: Layout;
-  /** Ids that have left for ever (R51). */
-  readonly left: readonly NodeId[];
+  /** Names the members, and those that have left for ever (R51). */
+  readonly state: LayoutState;
   readonly intervalMs: number;
   readonly clock: Clock;
   readonly random: Random;
@@ -64,22 +63,23 @@ export class GossipService {
   readonly #membership: Membership;
   readonly #listeners = new Set<ViewListener>();
   readonly #pulls = new Set<NodeId>();
-  #layout: Layout;
+  #state: LayoutState;
   #view: ClusterView;
   #timer: Timer | undefined = undefined;
   #armedMs = Infinity;
-  #state: "new" | "running" | "stopped" = "new";
+  #life: "new" | "running" | "stopped" = "new";
   #floodToldMs = -Infinity;
   #droppedTold = 0;
 
   constructor(options: GossipServiceOptions) {
-    const { self, clusterId, layout, left, intervalMs, clock, random } = options;
+    const { self, clusterId, state, intervalMs, clock, random } = options;
     const times = { nowMs: clock.monoMs(), wallMs: clock.wallMs() };
     const prng = new Prng(`${random.u32()}/${random.u32()}`);
     this.#options = options;
-    this.#layout = layout;
+    this.#state = state;
+    const left = [...state.removed.keys()];
     this.#membership = new Membership({ self, clusterId, intervalMs, prng, left, ...times });
-    this.#membership.setNamed(layout.members, times.nowMs);
+    this.#membership.setNamed([...state.members.values()], times.nowMs);
     this.#view = this.#newView();
   }
 
@@ -102,8 +102,8 @@ export class GossipService {
   }
 
   start(): void {
-    if (this.#state !== "new") return;
-    this.#state = "running";
+    if (this.#life !== "new") return;
+    this.#life = "running";
     this.#options.datagrams.onReceive((bytes, from) => this.#receive(bytes, from));
     this.#arm();
     void this.#pullFirst();
@@ -120,13 +120,13 @@ export class GossipService {
     this.#carryOut(this.#membership.setSelf(changes, this.#nowMs()));
   }
 
-  /** A later layout has been applied: its members are the members now, and the others learn that this node holds it. */
-  setLayout(layout: Layout, layoutHash: number): void {
-    this.#layout = layout;
-    const named = this.#membership.setNamed(layout.members, this.#nowMs());
+  /** What is known of layouts has grown: their members are the members now, and the others learn that this node holds it. */
+  setLayouts(state: LayoutState): void {
+    this.#state = state;
+    const named = this.#membership.setNamed([...state.members.values()], this.#nowMs());
     this.#view = this.#newView();
     this.#carryOut(named);
-    this.setSelf({ layoutVersion: layout.version, layoutHash });
+    this.setSelf({ layoutVersion: state.newest.version, layoutHash: state.hash });
   }
 
   /** The transport has spoken with `node`, which said that it is this incarnation. */
@@ -142,7 +142,7 @@ export class GossipService {
       const body = encodeTable(this.#membership.snapshot());
       const request = { kind: "exchange", topic: "members", body } as const;
       const reply = await this.#options.peers.call(node, request, PULL_TIMEOUT_MS, "client");
-      if (reply.kind !== "exchange" || this.#state === "stopped") return false;
+      if (reply.kind !== "exchange" || this.#life === "stopped") return false;
       this.#learn(reply.body, node);
       return true;
     } catch (error) {
@@ -182,8 +182,8 @@ export class GossipService {
 
   /** Says `leaving` to some members and goes silent. */
   stop(): void {
-    if (this.#state === "running") this.setSelf({ phase: "leaving" });
-    this.#state = "stopped";
+    if (this.#life === "running") this.setSelf({ phase: "leaving" });
+    this.#life = "stopped";
     this.#timer?.cancel();
   }
 
@@ -192,11 +192,11 @@ export class GossipService {
   }
 
   #newView(): ClusterView {
-    return new ClusterView(this.#layout, this.#membership.self.id, this.#membership.members());
+    return new ClusterView(this.#state, this.#membership.self.id, this.#membership.members());
   }
 
   #receive(bytes: Uint8Array, from: PeerAddress): void {
-    if (this.#state !== "running") return;
+    if (this.#life !== "running") return;
     this.#options.guard.check();
     this.#carryOut(this.#membership.receive(bytes, from, this.#nowMs()));
   }
@@ -210,7 +210,7 @@ export class GossipService {
 
   /** Any call may have moved the next tick forward. */
   #arm(): void {
-    if (this.#state !== "running") return;
+    if (this.#life !== "running") return;
     const dueMs = this.#membership.nextTickMs;
     if (dueMs >= this.#armedMs) return;
     this.#timer?.cancel();
@@ -220,8 +220,8 @@ export class GossipService {
   }
 
   #carryOut(effects: Effects): void {
-    if (this.#state === "stopped") return;
-    if (this.#state === "running") {
+    if (this.#life === "stopped") return;
+    if (this.#life === "running") {
       for (const { to, bytes } of effects.datagrams) this.#options.datagrams.send(to, bytes);
       this.#arm();
     }
@@ -264,10 +264,10 @@ export class GossipService {
   }
 
   async #pullFirst(): Promise<void> {
-    const others = this.#layout.members.map(({ id }) => id).filter((id) => id !== this.self.id);
+    const others = [...this.#state.members.keys()].filter((id) => id !== this.self.id);
     const first = others.length === 0 ? 0 : this.#options.random.u32() % others.length;
     for (let i = 0; i < Math.min(others.length, FIRST_PULLS_MAX); i++) {
-      if (this.#state !== "running") return;
+      if (this.#life !== "running") return;
       if (await this.pull(others[(first + i) % others.length]!)) return;
     }
   }

@@ -179,7 +179,7 @@ export class HintReplay {
   /** All that may hold hints for the target send at the same time. */
   private bytesPerSecond(): number {
     const view = this.context.view();
-    const senders = view.layout.members.filter(({ id }) => id !== this.target && view.isUp(id));
+    const senders = [...view.planned.keys()].filter((id) => id !== this.target && view.isUp(id));
     return this.context.bytesPerSecond / Math.max(1, senders.length);
   }
 

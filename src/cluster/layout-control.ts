@@ -4,23 +4,10 @@
  */
 import type { NodeId } from "../gossip/member.ts";
 import type { LayoutState } from "../ring/layout-state.ts";
-import type { Layout, LayoutMember } from "../ring/layout.ts";
+import type { Layout } from "../ring/layout.ts";
+import type { LayoutChange } from "../ring/staged-changes.ts";
 
-export type LayoutChange =
-  /** `replaces`: takes the place of a member that is down for good. */
-  | { readonly kind: "join"; readonly member: LayoutMember; readonly replaces?: NodeId }
-  /** Goes when all it holds is with its heirs. */
-  | { readonly kind: "leave"; readonly node: NodeId }
-  /** Is gone: nobody waits for it, and it must not come back with its data. */
-  | { readonly kind: "remove"; readonly node: NodeId }
-  | {
-      readonly kind: "update";
-      readonly node: NodeId;
-      readonly weight?: number;
-      readonly zone?: LayoutMember["zone"];
-    }
-  /** Takes back what was staged for the node. */
-  | { readonly kind: "none"; readonly node: NodeId };
+export type { LayoutChange } from "../ring/staged-changes.ts";
 
 /** A change of the ring that is being carried out. */
 export interface ChangeProgress {

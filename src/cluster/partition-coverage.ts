@@ -67,7 +67,7 @@ class CoverSearch {
     this.partitionCount = view.layout.q;
     this.copies = copies;
     const isServing = new Map<NodeId, boolean>();
-    for (const { id } of view.layout.members) isServing.set(id, view.isServing(id));
+    for (const id of view.planned.keys()) isServing.set(id, view.isServing(id));
     for (const partition of partitions) {
       const owners = ownersOf(view, n, partition).filter(
         (owner) => isServing.get(owner) === true && mayAsk(owner, partition),
@@ -123,7 +123,7 @@ class CoverSearch {
 
 /** Straight from the layout where it has as many owners as the bucket wants; a longer list goes on along the ring. */
 function ownersOf(view: ClusterView, n: number, partition: number): readonly NodeId[] {
-  const { layout } = view;
+  const layout = view.readLayout;
   const count = view.effectiveN(n);
   if (count > layout.n) return view.walk(partition).slice(0, count);
   const owners: NodeId[] = [];

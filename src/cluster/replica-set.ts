@@ -2,6 +2,7 @@
  * Who stands for a key at one moment: its owners, and for those that are down the next healthy nodes on the walk (D4).
  *
  *   owners      the first n of the walk; liveness never changes them (R50)
+ *   ownerSets   while the ring changes, the owners in each active layout: a write needs its acknowledgements in each (R58)
  *   acting      each owner that is not down, or the fallback that stands in for it
  *
  * Two words of trouble: *down* is the failure detector's verdict or a refused connection, and only then somebody stands in and hints are kept
@@ -22,6 +23,10 @@ export interface ActingReplica {
 export class ReplicaSet {
   readonly view: ClusterView;
   readonly owners: readonly NodeId[];
+  /** Of each active layout, `owners` first. */
+  readonly ownerSets: readonly (readonly NodeId[])[];
+  /** All of them, each once. */
+  readonly holders: readonly NodeId[];
   private readonly peers: Peers;
   private readonly walk: readonly NodeId[];
   /** Where the search for the next fallback goes on. */
@@ -31,13 +36,15 @@ export class ReplicaSet {
     this.view = view;
     this.peers = peers;
     this.walk = view.walk(partition);
-    const count = view.effectiveN(n);
-    this.owners = count === this.walk.length ? this.walk : this.walk.slice(0, count);
-    this.nextOnWalk = count;
+    this.ownerSets = view.ownerSets(partition, n);
+    this.owners = this.ownerSets[0]!;
+    this.holders = this.ownerSets.length === 1 ? this.owners : [...new Set(this.ownerSets.flat())];
+    this.nextOnWalk = this.owners.length;
   }
 
+  /** In any active layout. */
   isOwner(node: NodeId): boolean {
-    return this.owners.includes(node);
+    return this.holders.includes(node);
   }
 
   isDown(node: NodeId): boolean {
@@ -68,14 +75,19 @@ export class ReplicaSet {
   takeFallback(): NodeId | undefined {
     while (this.nextOnWalk < this.walk.length) {
       const node = this.walk[this.nextOnWalk++]!;
-      if (this.isReachable(node)) return node;
+      if (this.mayStandIn(node)) return node;
     }
     return undefined;
   }
 
   /** Healthy nodes behind the owners, in walk order. */
   fallbacks(): NodeId[] {
-    return this.walk.slice(this.owners.length).filter((node) => this.isReachable(node));
+    return this.walk.slice(this.owners.length).filter((node) => this.mayStandIn(node));
+  }
+
+  /** Whoever gets a share of its own in another active layout does not stand in as well: one disk would count twice. */
+  private mayStandIn(node: NodeId): boolean {
+    return this.isReachable(node) && !this.holders.includes(node);
   }
 
   /** Owners that are not down, and, for a sloppy operation, a fallback for each that is. */
@@ -85,18 +97,21 @@ export class ReplicaSet {
     for (const owner of this.owners)
       if (!this.isDown(owner)) acting.push({ node: owner, owner, role: "primary" });
       else if (isSloppy) {
-        while (next < this.walk.length && !this.isReachable(this.walk[next]!)) next++;
+        while (next < this.walk.length && !this.mayStandIn(this.walk[next]!)) next++;
         const node = this.walk[next++];
         if (node !== undefined) acting.push({ node, owner, role: "fallback" });
       }
     return acting;
   }
 
-  /** Acknowledgements that a write can hope for now. */
-  countPossible(isSloppy: boolean): { readonly all: number; readonly primary: number } {
+  /** Acknowledgements that a write can hope for now, among the owners in the layout that reads use or in another one. */
+  countPossible(
+    isSloppy: boolean,
+    owners: readonly NodeId[] = this.owners,
+  ): { readonly all: number; readonly primary: number } {
     let primary = 0;
-    for (const owner of this.owners) if (!this.isDown(owner)) primary++;
-    const missing = this.owners.length - primary;
+    for (const owner of owners) if (!this.isDown(owner)) primary++;
+    const missing = owners.length - primary;
     const standing = isSloppy && missing > 0 ? Math.min(missing, this.fallbacks().length) : 0;
     return { all: primary + standing, primary };
   }

@@ -1,7 +1,7 @@
 /**
  * One write on its way to its replicas: who gets it, who has it, when that is enough.
  *
- *   plan     owners that are up; for each that is down the next healthy fallback, with a hint; where there is none left, or the request is
+ *   plan     owners in any active layout (R58) that are up; for each that is down the next healthy fallback, with a hint; where there is none left, or the request is
  *            strict, a hint of our own in the write's own batch
  *   start    all at once, before our own sync has returned (R12 makes that safe)
  *   done     settles at W, or when W cannot be reached any more, or at the deadline; what is still under way goes on
@@ -13,7 +13,7 @@ import { HutchError } from "../base/errors.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { WriteRequest } from "../quorum/operation.ts";
 import type { ReplicaRole } from "../quorum/read-quorum.ts";
-import { WriteQuorum } from "../quorum/write-quorum.ts";
+import { WriteQuorums } from "../quorum/write-quorums.ts";
 import type { KeyAddress } from "../ring/partition.ts";
 import type { WriteBatch } from "../storage/store.ts";
 import { unavailable, writeIndeterminate } from "./answers.ts";
@@ -29,8 +29,10 @@ export interface Share {
 }
 
 export class Replication {
-  readonly quorum: WriteQuorum;
+  readonly quorums: WriteQuorums;
   readonly done: Promise<void>;
+  /** The owner whose share this node's own copy is. */
+  private standsFor: NodeId;
   /** Owners whose share this node keeps itself, as hints. */
   readonly ownHints: NodeId[] = [];
   private readonly parts: CoordinationParts;
@@ -61,7 +63,8 @@ export class Replication {
     this.address = address;
     this.request = request;
     this.deadlineMonoMs = deadlineMonoMs;
-    this.quorum = new WriteQuorum(request.consistency);
+    this.quorums = new WriteQuorums(request.consistency, set.ownerSets);
+    this.standsFor = set.view.self;
     this.done = this.settled.promise;
     this.plan(isStoredHere);
   }
@@ -73,14 +76,16 @@ export class Replication {
   private plan(isStoredHere: boolean): void {
     const { isSloppy } = this.request.consistency;
     const isOwner = this.set.isOwner(this.self);
-    if (isStoredHere) this.quorum.send(this.nameOf(this.self), isOwner ? "primary" : "fallback");
+    if (isStoredHere && isOwner) this.quorums.send(this.nameOf(this.self), "primary", this.self);
     // A fallback that mints stands for the first owner that is down; its share of the walk is taken.
     let isStanding = isOwner || !isStoredHere;
-    for (const owner of this.set.owners) {
+    for (const owner of this.set.holders) {
       if (owner === this.self) continue;
       if (!this.set.isDown(owner)) this.addShare({ node: owner, owner, role: "primary" });
       else if (!isStanding) {
         isStanding = true;
+        this.standsFor = owner;
+        this.quorums.send(this.nameOf(this.self), "fallback", owner);
         this.ownHints.push(owner);
       } else if (!isSloppy || !this.addFallback(owner)) this.ownHints.push(owner);
     }
@@ -96,7 +101,11 @@ export class Replication {
 
   private addShare(share: Share): void {
     this.shares.push(share);
-    this.quorum.send(this.nameOf(share.node), share.role);
+    this.quorums.send(this.nameOf(share.node), share.role, share.owner);
+  }
+
+  private fail({ node, owner }: Share, result: "timeout" | "failed"): void {
+    this.quorums.fail(this.nameOf(node), owner, result);
   }
 
   private nameOf(node: NodeId): string {
@@ -135,15 +144,15 @@ export class Replication {
 
   /** The write is on our own disk. */
   storedHere(isDurable: boolean): void {
-    if (this.isKeptByOwner) this.quorum.keepHints(this.hintsInBatch);
-    this.quorum.acknowledge(this.nameOf(this.self), isDurable);
+    if (this.isKeptByOwner) this.quorums.keepHints(this.hintsInBatch);
+    this.quorums.acknowledge(this.nameOf(this.self), this.standsFor, isDurable);
     this.look();
   }
 
   /** Our own disk has refused it; nobody can be told that it worked. */
   failedHere(thrown: unknown): void {
     if (this.batch !== undefined) this.parts.hints.takenBack(this.batch);
-    this.quorum.fail(this.nameOf(this.self), "failed");
+    this.quorums.fail(this.nameOf(this.self), this.standsFor, "failed");
     this.look(thrown);
   }
 
@@ -177,11 +186,11 @@ export class Replication {
 
   private answered(share: Share, reply: PeerReply): void {
     if (reply.kind === "stored") {
-      this.quorum.acknowledge(this.nameOf(share.node), reply.isDurable);
+      this.quorums.acknowledge(this.nameOf(share.node), share.owner, reply.isDurable);
       this.look();
       return;
     }
-    this.quorum.fail(this.nameOf(share.node), "failed");
+    this.fail(share, "failed");
     const code = reply.kind === "failed" ? reply.code : "internal";
     if (share.role === "fallback" || CANNOT_TAKE.has(code)) this.standIn(share.owner);
     else if (code !== "precondition-failed") this.noteLater(share.owner);
@@ -192,7 +201,7 @@ export class Replication {
     const isTimeout = thrown instanceof PeerError && thrown.reason === "timeout";
     const isSilent = thrown instanceof PeerError && MAY_ANSWER_LATER.has(thrown.reason);
     if (share.role === "primary" && isSilent && this.tryAgainLater(share)) return;
-    this.quorum.fail(this.nameOf(share.node), isTimeout ? "timeout" : "failed");
+    this.fail(share, isTimeout ? "timeout" : "failed");
     if (share.role === "fallback" || this.isDownNow(share.owner)) this.standIn(share.owner);
     else this.noteLater(share.owner);
     this.look();
@@ -213,7 +222,7 @@ export class Replication {
 
   private tryAgain(share: Share): void {
     if (!this.isSettled && !this.isDownNow(share.owner)) return this.send(share);
-    this.quorum.fail(this.nameOf(share.node), "timeout");
+    this.fail(share, "timeout");
     if (this.isDownNow(share.owner)) this.standIn(share.owner);
     else this.noteLater(share.owner);
     this.look();
@@ -240,7 +249,7 @@ export class Replication {
       this.noteLater(owner);
       return false;
     }
-    if (this.isKeptByOwner) this.quorum.keepHints(1);
+    if (this.isKeptByOwner) this.quorums.keepHints(1);
     return true;
   }
 
@@ -250,7 +259,7 @@ export class Replication {
 
   private look(cause?: unknown): void {
     if (this.isSettled) return;
-    const { state } = this.quorum;
+    const { state } = this.quorums;
     if (state === "reached") this.settle();
     else if (state === "unreachable") this.giveUp(cause);
   }
@@ -267,7 +276,12 @@ export class Replication {
     this.cancelDeadline?.();
     // Nobody else was sent anything: what our own disk says is the whole truth.
     const isCertain = this.shares.length === 0 && isDefinite(cause);
-    this.settled.reject(isCertain ? cause : writeIndeterminate(this.quorum, this.request, cause));
+    this.settled.reject(isCertain ? cause : this.outcomeUnknown(cause));
+  }
+
+  private outcomeUnknown(cause: unknown): HutchError {
+    const { quorum, needed } = this.quorums.reported;
+    return writeIndeterminate(quorum, needed.w, this.request.timeoutMs, cause);
   }
 }
 

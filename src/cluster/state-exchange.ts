@@ -2,14 +2,13 @@
  * Bucket properties and the layout between two nodes, where gossip has said that they differ (R57): each sends what it has, each keeps what is later.
  *
  *   buckets   u8 1 = answer with yours, 0 = no | entries (`bucket-entry.ts`)
- *   layout    the encoded layout
+ *   layout    what is known of layouts (`ring/layout-state.ts`)
  */
 import { ByteReader } from "../base/byte-reader.ts";
 import { concatBytes } from "../base/bytes.ts";
 import { messageOf } from "../base/errors.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { Logger } from "../ports/logger.ts";
-import { type Layout, decodeLayout, encodeLayout, layoutHash } from "../ring/layout.ts";
 import { type BucketEntry, decodeEntries, encodeEntries } from "./bucket-entry.ts";
 import type { Buckets } from "./bucket-properties.ts";
 import type { ClusterView } from "./cluster-view.ts";
@@ -26,8 +25,10 @@ export interface StateExchangeOptions {
   readonly buckets: Buckets;
   readonly logger: Logger;
   view(): ClusterView;
-  /** A later layout than the present one; settles when it is on disk and in use. */
-  adopt(layout: Layout): Promise<void>;
+  /** What this node knows of layouts. */
+  encodedLayouts(): Uint8Array;
+  /** What `node` knows of them; settles when it is on disk and in use. */
+  learnLayouts(body: Uint8Array, node: NodeId): Promise<void>;
 }
 
 export class StateExchange {
@@ -40,21 +41,12 @@ export class StateExchange {
   }
 
   /** The body of the reply. Throws `DecodeError`, `bad-property`. */
-  async answer(topic: "layout" | "buckets", body: Uint8Array): Promise<Uint8Array> {
-    return topic === "buckets" ? this.answerBuckets(body) : this.answerLayout(body);
-  }
-
-  private async answerBuckets(body: Uint8Array): Promise<Uint8Array> {
+  async answerBuckets(body: Uint8Array): Promise<Uint8Array> {
     const { buckets } = this.options;
     const reader = new ByteReader(body);
     const wantsOurs = reader.u8() === 1;
     await buckets.merge(decodeEntries(reader.raw(reader.remaining)));
     return encodeEntries(wantsOurs ? buckets.all() : []);
-  }
-
-  private async answerLayout(body: Uint8Array): Promise<Uint8Array> {
-    await this.consider(decodeLayout(body));
-    return encodeLayout(this.options.view().layout);
   }
 
   /** Gossip has seen that `node` holds something else. */
@@ -71,35 +63,27 @@ export class StateExchange {
   }
 
   private async exchange(node: NodeId, topic: "layout" | "buckets"): Promise<void> {
-    const { peers, buckets, view } = this.options;
+    const { peers, buckets, encodedLayouts, learnLayouts } = this.options;
     const body =
       topic === "buckets"
         ? concatBytes(SEND_YOURS, encodeEntries(buckets.all()))
-        : encodeLayout(view().layout);
+        : encodedLayouts();
     const message = { kind: "exchange", topic, body } as const;
     const reply = await peers.call(node, message, EXCHANGE_TIMEOUT_MS, "client");
     if (reply.kind !== "exchange") return;
     if (topic === "buckets") await buckets.merge(decodeEntries(reply.body));
-    else await this.consider(decodeLayout(reply.body));
-  }
-
-  /** The later version stands; two of one version are nobody's to choose between (R57). */
-  private async consider(layout: Layout): Promise<void> {
-    const own = this.options.view().layout;
-    if (layout.version > own.version && layout.q === own.q) await this.options.adopt(layout);
-    else if (layout.version === own.version && layoutHash(layout) !== layoutHash(own))
-      this.options.logger.error("layout_conflict", { version: layout.version });
+    else await learnLayouts(reply.body, node);
   }
 
   /** Tells everybody who is up; settles when they have it, or when that takes too long. */
   async spread(entries: readonly BucketEntry[]): Promise<void> {
     const { peers, view } = this.options;
-    const { layout, self } = view();
+    const { planned, self } = view();
     const body = concatBytes(KEEP_YOURS, encodeEntries(entries));
     const message = { kind: "exchange", topic: "buckets", body } as const;
-    const others = layout.members.filter(({ id }) => id !== self && view().isUp(id));
+    const others = [...planned.keys()].filter((id) => id !== self && view().isUp(id));
     await Promise.allSettled(
-      others.map(({ id }) => peers.call(id, message, SPREAD_TIMEOUT_MS, "client")),
+      others.map((id) => peers.call(id, message, SPREAD_TIMEOUT_MS, "client")),
     );
   }
 }

@@ -73,8 +73,8 @@ export class Syncing {
 
   /** Who has seen fewer than half of the nodes was on the small side; when the others are back they may have gone on without us. */
   viewChanged(view: ClusterView): void {
-    const members = view.layout.members;
-    const upCount = members.filter(({ id }) => view.isUp(id)).length;
+    const members = [...view.planned.keys()];
+    const upCount = members.filter((id) => view.isUp(id)).length;
     const isAlone = upCount * 2 <= members.length && members.length > 1;
     const isBack = this.wasAlone && !isAlone;
     // Before `enter`, which changes the view and comes back here.
@@ -114,7 +114,7 @@ class SyncSession {
 
   private async round(): Promise<void> {
     const view = this.options.view();
-    const others = view.layout.members.map(({ id }) => id).filter((id) => id !== view.self);
+    const others = [...view.planned.keys()].filter((id) => id !== view.self);
     const open = others.filter((id) => !this.done.has(id));
     const outcomes = await Promise.all(open.map((id) => this.ask(id)));
     if (this.isStopped) return;

@@ -23,18 +23,11 @@ export function isLoopback(host: string): boolean {
 /** All relations that `config` breaks; empty when it is sound. */
 export function breachesOf(config: Config): Breach[] {
   return [
-    ...clusterBreaches(config),
     ...replicationBreaches(config),
     ...addressBreaches(config),
     ...timeBreaches(config),
     ...storageBreaches(config),
   ];
-}
-
-/** A node that was told to take another's place and only joined would leave that place empty. */
-function clusterBreaches(config: Config): Breach[] {
-  const why = "this release does not change the layout of a running cluster yet";
-  return config.replace === "" ? [] : [{ key: "replace", message: why }];
 }
 
 function replicationBreaches(config: Config): Breach[] {

@@ -233,6 +233,24 @@ export function levelConsistency(level: Level, n: number, isStrict: boolean): Co
   return (knownLevels[slot] ??= makeLevel(level, n, isStrict));
 }
 
+/** The same wish among another number of owners: while the ring changes, those of one layout may be fewer or more than those of another (R58). */
+export function consistencyAmong(consistency: Consistency, n: number): Consistency {
+  if (consistency.n === n) return consistency;
+  const { level, isSloppy, r, w, pr, pw, dw } = consistency;
+  if (level !== "") return { ...levelConsistency(level, n, !isSloppy), dw: Math.min(dw, n) };
+  const atMost = (count: number): number => Math.min(count, n);
+  return {
+    n,
+    r: atMost(r),
+    w: atMost(w),
+    pr: atMost(pr),
+    pw: atMost(pw),
+    dw: atMost(dw),
+    isSloppy,
+    level,
+  };
+}
+
 /** Indexed by N, level and strictness; N is small. */
 const knownLevels: Consistency[] = [];
 

@@ -1,4 +1,5 @@
 /** Five services on the ports of the simulated world; nothing else of a node. */
+import { LayoutState } from "../../src/ring/layout-state.ts";
 import { describe, expect, test } from "bun:test";
 import type { ClusterView } from "../../src/cluster/cluster-view.ts";
 import { GossipService } from "../../src/cluster/gossip-service.ts";
@@ -100,8 +101,7 @@ class Room {
       service: new GossipService({
         self: recordOf(index, life),
         clusterId: CLUSTER_ID,
-        layout: layoutOf(count),
-        left: [],
+        state: LayoutState.first(layoutOf(count)),
         intervalMs: INTERVAL_MS,
         clock,
         random,
@@ -236,13 +236,14 @@ describe("GossipService", () => {
     const room = new Room(6);
     room.world.run(2000);
     const [station] = room.stations;
-    station!.service.setLayout(layoutOf(5, 2), 77);
+    const next = LayoutState.first(layoutOf(5, 2));
+    station!.service.setLayouts(next);
     expect(station!.service.view.layout.version).toBe(2);
-    expect(station!.service.self).toMatchObject({ layoutVersion: 2, layoutHash: 77 });
+    expect(station!.service.self).toMatchObject({ layoutVersion: 2, layoutHash: next.hash });
     room.world.run(1000);
     for (const other of room.stations.slice(1)) {
       expect(other.stale).toContain(`${idOf(0)} layout`);
-      other.service.setLayout(layoutOf(5, 2), 77);
+      other.service.setLayouts(next);
       other.stale.length = 0;
     }
     room.world.run(1000);
@@ -255,7 +256,7 @@ describe("GossipService", () => {
     const room = new Room(7);
     room.world.run(2000);
     const [station] = room.stations;
-    station!.service.setLayout(layoutOf(4, 2), 78);
+    station!.service.setLayouts(LayoutState.first(layoutOf(4, 2)));
     expect(station!.service.left()).toEqual([idOf(4)]);
     expect(station!.service.view.members.has(idOf(4))).toBeFalse();
     room.world.run(5000);

@@ -6,6 +6,7 @@
  *   - *down* is a verdict of the failure detector or a refused connection; a breaker alone never makes somebody stand in (R25)
  *   - only owners that serve mint (R12); asking who acts changes nothing
  */
+import { LayoutState } from "../../src/ring/layout-state.ts";
 import { expect, test } from "bun:test";
 import { ClusterView } from "../../src/cluster/cluster-view.ts";
 import { NO_PEERS } from "../../src/cluster/alone.ts";
@@ -34,7 +35,7 @@ interface World {
 
 /** Positions on the walk of partition 0 stand for nodes. */
 function worldOf({ self = 0, liveness = {}, phase = {}, refused = [], broken = [] }: World) {
-  const walk = new ClusterView(LAYOUT, IDS[0]!, new Map()).walk(0);
+  const walk = new ClusterView(LayoutState.first(LAYOUT), IDS[0]!, new Map()).walk(0);
   const members = new Map<string, Member>();
   walk.forEach((id, at) => {
     const record = {
@@ -54,7 +55,12 @@ function worldOf({ self = 0, liveness = {}, phase = {}, refused = [], broken = [
     isConnectionRefused: (id) => refused.includes(walk.indexOf(id)),
     isReachable: (id) => ![...refused, ...broken].includes(walk.indexOf(id)),
   };
-  const set = new ReplicaSet(new ClusterView(LAYOUT, walk[self]!, members), peers, 0, 3);
+  const set = new ReplicaSet(
+    new ClusterView(LayoutState.first(LAYOUT), walk[self]!, members),
+    peers,
+    0,
+    3,
+  );
   const at = (ids: readonly string[]): number[] => ids.map((id) => walk.indexOf(id));
   const acting = (isSloppy: boolean): string[] =>
     set.acting(isSloppy).map(({ node, owner, role }) => {

@@ -1,4 +1,5 @@
 /** One node that holds hints: a real store on a simulated disk, other nodes as maps of what they were given, a clock in the test's hand. */
+import { LayoutState } from "../../src/ring/layout-state.ts";
 import { ByteWriter } from "../../src/base/byte-writer.ts";
 import { hex, utf8, utf8Text } from "../../src/base/bytes.ts";
 import { Prng } from "../../src/base/prng.ts";
@@ -207,7 +208,7 @@ export class HintWorld {
       owners: new Uint16Array(48).map((_, i) => i % 3),
     };
     const members = new Map(NAMES.map((id) => [id, this.memberOf(id)]));
-    return new ClusterView(layout, SELF, members);
+    return new ClusterView(LayoutState.first(layout), SELF, members);
   }
 
   private memberOf(id: NodeId): Member {

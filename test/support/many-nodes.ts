@@ -3,6 +3,7 @@
  * test's hand and links that lose, delay and garble what the test wants. Everything that nodes say to each other goes through the bytes of
  * `peer-protocol.ts`. What the nodes believe of each other is told by the test; there is no gossip.
  */
+import { LayoutState } from "../../src/ring/layout-state.ts";
 import { ByteWriter } from "../../src/base/byte-writer.ts";
 import { hex, utf8, utf8Text } from "../../src/base/bytes.ts";
 import { Prng } from "../../src/base/prng.ts";
@@ -401,7 +402,8 @@ export class ManyNode {
       buckets: this.coordinator.buckets,
       logger: silentLogger,
       view: () => this.view(),
-      adopt: () => Promise.resolve(),
+      encodedLayouts: () => LayoutState.first(this.cluster.layout).encode(),
+      learnLayouts: () => Promise.resolve(),
     });
     this.handler = new NodePeerHandler({
       coordinator: this.coordinator,
@@ -413,8 +415,7 @@ export class ManyNode {
       isDurable,
       view: () => this.view(),
       markAlive: () => undefined,
-      exchange: (message) =>
-        this.exchange.answer(message.topic === "layout" ? "layout" : "buckets", message.body),
+      exchange: (message) => this.exchange.answerBuckets(message.body),
       status: () => ({ kind: "status", keys: 0, bytes: 0, dataIncarnation: 1, hints: [] }),
       repairs: {},
       knock: () => ({ kind: "knock", body: new Uint8Array(0) }),
@@ -442,7 +443,7 @@ export class ManyNode {
         record: node.record(),
         liveness: this.believes.get(node.id) ?? node.liveness,
       });
-    return new ClusterView(this.cluster.layout, this.id, members);
+    return new ClusterView(LayoutState.first(this.cluster.layout), this.id, members);
   }
 
   private record(): MemberRecord {

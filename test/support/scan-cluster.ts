@@ -2,6 +2,7 @@
  * Several nodes that can only be scanned: real stores on simulated disks, a layout at random, and peers that fail as a test says. Records are put
  * into the copies directly, so that a test decides who misses what.
  */
+import { LayoutState } from "../../src/ring/layout-state.ts";
 import { ByteWriter } from "../../src/base/byte-writer.ts";
 import { hex, utf8 } from "../../src/base/bytes.ts";
 import { Prng } from "../../src/base/prng.ts";
@@ -91,7 +92,7 @@ export function viewOf(
   const members = new Map<NodeId, Member>();
   for (const { id } of layout.members)
     members.set(id, memberOf(id, { phase: phases[id] ?? "serving" }));
-  return new ClusterView(layout, self, members);
+  return new ClusterView(LayoutState.first(layout), self, members);
 }
 
 export function testBucket(changes: Partial<BucketProperties> = {}, name = "demo"): Bucket {

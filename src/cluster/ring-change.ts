@@ -1,0 +1,115 @@
+/**
+ * Everything by which this node takes part in changes of the ring, put together: what is known of layouts, votes, joins, handovers.
+ */
+import { DecodeError } from "../base/byte-reader.ts";
+import { HutchError } from "../base/errors.ts";
+import type { NodeId } from "../gossip/member.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { Random } from "../ports/random.ts";
+import { LayoutState } from "../ring/layout-state.ts";
+import type { LayoutMember } from "../ring/layout.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import { Handover, type PushResult } from "./handover.ts";
+import { LayoutJoin } from "./layout-join.ts";
+import { LayoutManager } from "./layout-manager.ts";
+import type { Peers } from "./peer-messages.ts";
+import type { ReplicaStore } from "./replica-store.ts";
+
+/** Nodes that join within so many gossip intervals are in one layout version. */
+const SETTLE_INTERVALS = 5;
+
+export interface RingChangeOptions {
+  readonly self: LayoutMember;
+  readonly replaces: string;
+  readonly areJoinsApplied: boolean;
+  /** Copies wanted per partition. */
+  readonly n: number;
+  readonly layouts: LayoutState;
+  readonly gossipIntervalMs: number;
+  readonly store: ReplicaStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly peers: Peers;
+  view(): ClusterView;
+  setLayouts(state: LayoutState): void;
+  tick(): number;
+  olderWritesEnded(): Promise<void>;
+  copyCounts(): readonly number[];
+  push(partition: number, target: NodeId): Promise<PushResult>;
+  hasNoHints(): boolean;
+  isServing(): boolean;
+  forget(partition: number): void;
+  rest(workMs: number, bytes: number): Promise<void>;
+  /** This node is of the cluster no more, and must not come back with its data. */
+  onGone(): void;
+  /** The cluster will not have this node. */
+  onRefused(error: HutchError): void;
+}
+
+export class RingChange {
+  readonly layouts: LayoutManager;
+  readonly handover: Handover;
+  private readonly joining: LayoutJoin;
+
+  constructor(options: RingChangeOptions) {
+    const { self, replaces, areJoinsApplied, gossipIntervalMs } = options;
+    this.handover = new Handover({ ...options, self: self.id });
+    this.layouts = new LayoutManager({
+      ...options,
+      self: self.id,
+      state: options.layouts,
+      handover: this.handover,
+    });
+    this.joining = new LayoutJoin({
+      ...options,
+      self,
+      replaces,
+      isApplied: areJoinsApplied,
+      settleMs: SETTLE_INTERVALS * gossipIntervalMs,
+      layouts: this.layouts,
+    });
+  }
+
+  start(): void {
+    this.layouts.start();
+    this.joining.start();
+  }
+
+  stop(): void {
+    this.joining.stop();
+    this.layouts.stop();
+  }
+
+  /** Of a node that is of the cluster no more nothing is believed; it is told what has become of it. */
+  isGone(node: NodeId): boolean {
+    return this.layouts.state().removed.has(node);
+  }
+
+  /** The body of the reply. Throws `DecodeError` and what joins and votes throw. */
+  async answer(
+    topic: "layout" | "propose" | "join",
+    body: Uint8Array,
+    from: NodeId,
+  ): Promise<Uint8Array> {
+    switch (topic) {
+      case "propose":
+        return this.layouts.votes.answer(body);
+      case "join":
+        return this.joining.answer(body);
+      case "layout":
+        await this.learn(body, from);
+        return this.layouts.state().encode();
+    }
+  }
+
+  /** What another node has answered to an exchange of layouts. */
+  async learn(body: Uint8Array, from: NodeId): Promise<void> {
+    if (this.isGone(from)) return;
+    const theirs = LayoutState.decode(body.slice());
+    if (theirs.newest.q !== this.layouts.state().newest.q)
+      throw new DecodeError("Cannot use layouts of another number of partitions");
+    await this.layouts.merge(theirs);
+  }
+}

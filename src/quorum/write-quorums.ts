@@ -1,0 +1,66 @@
+/**
+ * When a write is acknowledged while ownership changes (R58): one `WriteQuorum` for the owners in each active layout, and the write needs all of them. An
+ * acknowledgement counts in each set that has the owner whose share it is. Nearly always there is one set.
+ *
+ * What is told to the client (`acks`, counts) is of the first set, the owners that reads ask, unless another set is what is missing.
+ */
+import { consistencyAmong } from "./parse-consistency.ts";
+import type { Consistency } from "./consistency.ts";
+import type { QuorumState, ReplicaRole } from "./read-quorum.ts";
+import { WriteQuorum } from "./write-quorum.ts";
+
+interface OwnerQuorum {
+  readonly owners: readonly string[];
+  readonly needed: Consistency;
+  readonly quorum: WriteQuorum;
+}
+
+export class WriteQuorums {
+  private readonly sets: readonly OwnerQuorum[];
+
+  /** @param ownerSets ids, of each active layout, those that reads ask first */
+  constructor(consistency: Consistency, ownerSets: readonly (readonly string[])[]) {
+    this.sets = ownerSets.map((owners) => {
+      const needed = consistencyAmong(consistency, owners.length);
+      return { owners, needed, quorum: new WriteQuorum(needed) };
+    });
+  }
+
+  /** Of the set that is still short, else of the first. */
+  get reported(): { readonly needed: Consistency; readonly quorum: WriteQuorum } {
+    return this.sets.find(({ quorum }) => quorum.state !== "reached") ?? this.sets[0]!;
+  }
+
+  /** The owners that reads ask. */
+  get first(): WriteQuorum {
+    return this.sets[0]!.quorum;
+  }
+
+  /** The share of `owner`, an id, goes to `node`, a name. */
+  send(node: string, role: ReplicaRole, owner: string): void {
+    for (const { owners, quorum } of this.sets) if (owners.includes(owner)) quorum.send(node, role);
+  }
+
+  acknowledge(node: string, owner: string, isDurable: boolean): void {
+    for (const { owners, quorum } of this.sets)
+      if (owners.includes(owner)) quorum.acknowledge(node, isDurable);
+  }
+
+  fail(node: string, owner: string, result: "timeout" | "failed"): void {
+    for (const { owners, quorum } of this.sets)
+      if (owners.includes(owner)) quorum.fail(node, result);
+  }
+
+  keepHints(count: number): void {
+    this.first.keepHints(count);
+  }
+
+  get state(): QuorumState {
+    let state: QuorumState = "reached";
+    for (const { quorum } of this.sets) {
+      if (quorum.state === "unreachable") return "unreachable";
+      if (quorum.state === "pending") state = "pending";
+    }
+    return state;
+  }
+}
