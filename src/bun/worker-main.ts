@@ -22,12 +22,18 @@ let ready: Promise<Ready> | undefined;
 self.onmessage = ({ data }: MessageEvent<WorkerRequest>): void => {
   if (data.type === "init") {
     ready = prepare(data);
-    // The first job reports it; until then nobody listens.
-    ready.catch(() => undefined);
+    ready.then(
+      () => reply({ type: "ready" }),
+      (thrown: unknown) => reply({ type: "useless", failure: describeError(thrown) }),
+    );
   } else {
-    void answer(data).then((reply) => postMessage(reply));
+    void answer(data);
   }
 };
+
+function reply(message: WorkerReply): void {
+  postMessage(message);
+}
 
 async function prepare({ root, jobsModule, jobsExport }: WorkerInit): Promise<Ready> {
   const module = (await import(jobsModule)) as Readonly<Record<string, JobTable>>;
@@ -36,15 +42,16 @@ async function prepare({ root, jobsModule, jobsExport }: WorkerInit): Promise<Re
   return { table, environment: { disk: new BunDisk(root), clock: new BunClock() } };
 }
 
-async function answer({ kind, job }: WorkerJob): Promise<WorkerReply> {
+async function answer({ kind, job }: WorkerJob): Promise<void> {
+  assert(ready !== undefined, "a worker is told what it is before it gets a job");
+  const loaded = await ready.catch(() => undefined);
+  if (loaded === undefined) return; // has been told
   try {
-    assert(ready !== undefined, "a worker is told what it is before it gets a job");
-    const { table, environment } = await ready;
-    const entry = table[kind];
+    const entry = loaded.table[kind];
     assert(entry !== undefined, `there are jobs of kind "${kind}"`);
     // The caller knows the types of its kind (ports/workers.ts).
-    return { isDone: true, result: await entry.run(environment, job as never) };
+    reply({ type: "done", result: await entry.run(loaded.environment, job as never) });
   } catch (thrown) {
-    return { isDone: false, failure: describeError(thrown) };
+    reply({ type: "failed", failure: describeError(thrown) });
   }
 }

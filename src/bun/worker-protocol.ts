@@ -20,5 +20,8 @@ export type WorkerRequest = WorkerInit | WorkerJob;
 
 /** A worker has one job at a time, so a reply needs no number. */
 export type WorkerReply =
-  | { readonly isDone: true; readonly result: unknown }
-  | { readonly isDone: false; readonly failure: JobFailure };
+  | { readonly type: "ready" }
+  /** It could not load what jobs need, and never will: a failed import is kept. */
+  | { readonly type: "useless"; readonly failure: JobFailure }
+  | { readonly type: "done"; readonly result: unknown }
+  | { readonly type: "failed"; readonly failure: JobFailure };

@@ -1,13 +1,15 @@
 /**
- * One worker thread per lane, started with the lane's first job and kept.
+ * One worker thread per lane, started by `prepare` or with the lane's first job, and kept.
  *
  *   run(kind, job) -> queue of its lane -> worker, one job at a time -> result or rebuilt error
  *
  * A worker that dies takes only the job it was running with it; the next job gets a new one, unless the lane has lost
- * too many of late. An idle worker does not keep the process alive.
+ * too many of late. An idle worker does not keep the process alive. To start one takes descriptors, and where there are none it
+ * fails as a file that cannot be opened does: `too-many-files`, and the next job tries again (row 90).
  */
 import { assert } from "../base/assert.ts";
 import { HutchError } from "../base/errors.ts";
+import { DiskError } from "../ports/disk.ts";
 import { rebuildError } from "../ports/job-failure.ts";
 import type { JobTable, Workers } from "../ports/workers.ts";
 import type { WorkerInit, WorkerJob, WorkerReply } from "./worker-protocol.ts";
@@ -35,6 +37,11 @@ export class BunWorkers implements Workers {
 
   constructor(options: BunWorkersOptions) {
     this.options = options;
+  }
+
+  async prepare(): Promise<void> {
+    const names = new Set(Object.values(this.options.jobs).map(({ lane }) => lane));
+    await Promise.all([...names].map((name) => this.lane(name).prepare()));
   }
 
   async run<Job, Result>(kind: string, job: Job): Promise<Result> {
@@ -71,9 +78,19 @@ class Lane {
   private worker: Worker | undefined;
   private deathsMs: number[] = [];
   private whenIdle: (() => void) | undefined;
+  private readonly whenStarted: (() => void)[] = [];
 
   constructor({ root, jobsModule, jobsExport }: BunWorkersOptions) {
     this.init = { type: "init", root, jobsModule, jobsExport };
+  }
+
+  /** Settles when the worker has loaded what it needs, or is gone. */
+  prepare(): Promise<void> {
+    if (this.worker !== undefined) return Promise.resolve();
+    const worker = this.startWorker();
+    this.worker = worker;
+    worker.unref();
+    return new Promise((resolve) => this.whenStarted.push(resolve));
   }
 
   run(kind: string, job: unknown): Promise<unknown> {
@@ -98,6 +115,7 @@ class Lane {
     const { worker } = this;
     this.worker = undefined;
     worker?.terminate();
+    this.started();
   }
 
   private startNext(): void {
@@ -130,7 +148,7 @@ class Lane {
   private startWorker(): Worker {
     const worker = new Worker(new URL("./worker-main.ts", import.meta.url).href);
     let reason = "it exited";
-    worker.onmessage = ({ data }: MessageEvent<WorkerReply>) => this.finish(worker, data);
+    worker.onmessage = ({ data }: MessageEvent<WorkerReply>) => this.hear(worker, data);
     worker.onerror = (event) => {
       event.preventDefault();
       reason = event.message;
@@ -140,22 +158,34 @@ class Lane {
     return worker;
   }
 
-  private finish(worker: Worker, reply: WorkerReply): void {
-    if (this.worker !== worker || this.running === undefined) return;
-    const { resolve, reject } = this.running;
-    if (reply.isDone) resolve(reply.result);
-    else reject(rebuildError(reply.failure));
-    this.settled(worker);
+  private hear(worker: Worker, reply: WorkerReply): void {
+    // A worker that was ended on purpose is not this lane's any more.
+    if (this.worker !== worker) return;
+    if (reply.type === "ready") this.started();
+    else if (reply.type === "useless") {
+      this.bury(worker, reply.failure.message);
+      worker.terminate();
+    } else if (this.running !== undefined) {
+      const { resolve, reject } = this.running;
+      if (reply.type === "done") resolve(reply.result);
+      else reject(rebuildError(reply.failure));
+      this.settled(worker);
+    }
   }
 
   private bury(worker: Worker, reason: string): void {
-    // A worker that was ended on purpose is not this lane's any more.
     if (this.worker !== worker) return;
     this.worker = undefined;
-    this.deathsMs.push(performance.now());
+    const isStarved = /\bE[MN]FILE\b/.test(reason);
+    if (!isStarved) this.deathsMs.push(performance.now());
     const lost = this.running;
-    lost?.reject(refusal(lost.message.kind, "internal", `its worker died: ${reason}`));
+    lost?.reject(deathOf(lost.message.kind, reason, isStarved));
+    this.started();
     this.settled(worker);
+  }
+
+  private started(): void {
+    for (const resolve of this.whenStarted.splice(0)) resolve();
   }
 
   private settled(worker: Worker): void {
@@ -170,6 +200,11 @@ class Lane {
     this.deathsMs = this.deathsMs.filter((atMs) => atMs > sinceMs);
     return this.deathsMs.length < DEATHS_MAX;
   }
+}
+
+function deathOf(kind: string, reason: string, isStarved: boolean): Error {
+  if (!isStarved) return refusal(kind, "internal", `its worker died: ${reason}`);
+  return new DiskError("too-many-files", "", `Cannot run job "${kind}": ${reason.trim()}`);
 }
 
 function refusal(

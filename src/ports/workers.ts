@@ -22,6 +22,8 @@ export type JobTable = Readonly<
 >;
 
 export interface Workers {
+  /** Starts a worker for every lane, so that later jobs need no descriptors to begin with (row 90). What fails is left to the first job. */
+  prepare(): Promise<void>;
   /** Runs one job. A thrown error arrives with its `message`, `name`, and the fields of `DiskError` and `HutchError`. */
   run<Job, Result>(kind: string, job: Job): Promise<Result>;
   /** Lets running jobs end, refuses new ones. */

@@ -28,6 +28,10 @@ export class SimWorkers implements Workers {
     this.options = options;
   }
 
+  prepare(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async run<Job, Result>(kind: string, job: Job): Promise<Result> {
     const { jobs } = this.options;
     const entry = Object.hasOwn(jobs, kind) ? jobs[kind] : undefined;

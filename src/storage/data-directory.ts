@@ -23,6 +23,7 @@ import {
   parseFileName,
   temporaryName,
 } from "./file-names.ts";
+import { isPassing } from "./failure.ts";
 import { readWholeFile } from "./log/log-scan.ts";
 
 /** Frozen; readers accept this and the one before. */
@@ -106,11 +107,16 @@ export class DataDirectory {
     writeIdentity(this.disk, this.identity);
   }
 
-  /** Call last, after everything is on disk. */
+  /** Call last, after everything is on disk. Where that cannot be written down just now, the next start is one after a crash. */
   closeClean(): void {
     this.identity = { ...this.identity, isClean: true };
-    writeIdentity(this.disk, this.identity);
-    this.lock.release();
+    try {
+      writeIdentity(this.disk, this.identity);
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+    } finally {
+      this.lock.release();
+    }
   }
 
   /** Lets go without saying that all is well. */

@@ -134,6 +134,7 @@ export class Store {
    * Throws `data-refused` with nothing changed where files are damaged, foreign or newer than this program.
    */
   static async open(ports: StorePorts, options: StoreOptions, owner: StoreOwner): Promise<Store> {
+    const prepared = ports.workers.prepare();
     const recovered = await recover(ports, options, owner);
     if (recovered.droppedBytes > 0)
       ports.logger.warn("wal_tail_truncated", { bytes: recovered.droppedBytes });
@@ -141,6 +142,7 @@ export class Store {
     await store.writePath.registered;
     await store.openTables();
     removeOrphans(ports.disk, recovered.manifest.state);
+    await prepared;
     store.startTimers();
     store.compactor.kick();
     if (!owner.wasClean) void store.verifyAll();
@@ -236,24 +238,26 @@ export class Store {
     await Promise.race([background.catch(() => undefined), this.ports.clock.sleep(CLOSE_WAIT_MS)]);
     await this.flusher.stop();
     await this.writePath.log.close();
-    await this.recordEnd();
+    const isRecorded = await this.recordEnd();
     await this.manifest.close();
     this.isClosed = true;
     this.views.closeAll();
-    return this.failure === undefined;
+    return isRecorded && this.failure === undefined;
   }
 
   /** How far the log must reach at the next start: a tail that is lost while the node is down does not go unnoticed. */
-  private async recordEnd(): Promise<void> {
-    if (this.failure !== undefined) return;
+  private async recordEnd(): Promise<boolean> {
+    if (this.failure !== undefined) return false;
     const { syncedSequence } = this.writePath.log;
     try {
       await this.manifest.append(
         () => ({ durableSequence: syncedSequence }),
         () => undefined,
       );
+      return true;
     } catch (error) {
-      this.fail(toFailure(error));
+      if (!isPassing(error)) this.fail(toFailure(error));
+      return false;
     }
   }
 

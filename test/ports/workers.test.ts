@@ -64,6 +64,27 @@ describe("BunWorkers alone", () => {
     await nameless.close();
   });
 
+  test("row 90: a worker that finds no descriptor to start with fails its job as a file would, however often, and the next one starts", async () => {
+    const { disk } = bunWorkers();
+    const flag = `${disk.root}/starved`;
+    const module = `${disk.root}/jobs.ts`;
+    fs.writeFileSync(flag, "");
+    fs.writeFileSync(
+      module,
+      `import { existsSync } from "node:fs";
+      if (existsSync(${JSON.stringify(flag)})) throw new Error("EMFILE reading a module");
+      export { testJobs } from ${JSON.stringify(jobsModule)};`,
+    );
+    const options = { root: disk.root, jobs: testJobs, jobsExport: "testJobs" };
+    const workers = new BunWorkers({ ...options, jobsModule: `file://${module}` });
+    await workers.prepare();
+    for (let i = 0; i < 5; i++)
+      await expect(workers.run("echo", 1)).rejects.toMatchObject({ kind: "too-many-files" });
+    fs.rmSync(flag);
+    expect(await workers.run<number, number>("echo", 2)).toBe(2);
+    await workers.close();
+  });
+
   test("close() refuses the jobs that still wait", async () => {
     const { workers } = bunWorkers();
     const running = workers.run("append", { path: "a", text: "x", waitMs: 20 });

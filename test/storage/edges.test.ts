@@ -46,6 +46,10 @@ class StuckFlushes implements Workers {
     );
   }
 
+  prepare(): Promise<void> {
+    return Promise.resolve();
+  }
+
   run<Job, Result>(kind: string, job: Job): Promise<Result> {
     if (kind !== "flush") return this.inline.run(kind, job);
     this.flushes++;

@@ -15,6 +15,10 @@ export class InlineWorkers implements Workers {
     this.clock = clock;
   }
 
+  prepare(): Promise<void> {
+    return Promise.resolve();
+  }
+
   run<Job, Result>(kind: string, job: Job): Promise<Result> {
     const entry = this.table[kind];
     if (entry === undefined) throw new Error(`no job of kind ${kind}`);

@@ -11,8 +11,8 @@ import { utf8, utf8Text } from "../../base/bytes.ts";
 import { ByteWriter } from "../../base/byte-writer.ts";
 import { HutchError, messageOf } from "../../base/errors.ts";
 import { crc32 } from "../../kernels/kernels.ts";
-import { DiskError } from "../../ports/disk.ts";
 import type { Disk, DiskFile } from "../../ports/disk.ts";
+import { isPassing } from "../failure.ts";
 import { CURRENT_FILE, fileName, parseFileName, temporaryName } from "../file-names.ts";
 import {
   beginRecord,
@@ -102,14 +102,22 @@ export class Manifest {
   private bytes: number;
   private sequence: number;
   private tail: Promise<void> = Promise.resolve();
+  private readonly bytesMax: number;
   /** A sync failed: what is on disk is unknown, and nothing may follow it (C15). */
   private failure: unknown;
 
   /** Writes `state` as a new manifest and makes CURRENT name it. */
-  constructor(disk: Disk, owner: LogOwner, state: ManifestState, random: () => number) {
+  constructor(
+    disk: Disk,
+    owner: LogOwner,
+    state: ManifestState,
+    random: () => number,
+    bytesMax = MANIFEST_BYTES_MAX,
+  ) {
     this.disk = disk;
     this.owner = owner;
     this.random = random;
+    this.bytesMax = bytesMax;
     const created = this.writeNew(state);
     this.state = created.state;
     this.file = created.file;
@@ -147,18 +155,25 @@ export class Manifest {
     const start = beginRecord(writer);
     encodeEdit(writer, { ...edit, nextFileId: this.state.nextFileId });
     endRecord(writer, start, RECORD_TYPES.edit, this.salt, this.sequence, this.sequence - 1);
-    try {
-      this.file.append(writer.view());
-    } catch (error) {
-      this.file.truncate(this.bytes);
-      throw error;
-    }
+    this.write(writer.view());
     await this.sync();
     this.bytes += writer.length;
     this.sequence++;
     this.state = { ...next, nextFileId: Math.max(next.nextFileId, this.state.nextFileId) };
     install();
-    if (this.bytes > MANIFEST_BYTES_MAX) this.rewrite();
+    if (this.bytes > this.bytesMax) this.rewrite();
+  }
+
+  /** What is left of an edit that did not fit is taken off again, or nothing may follow it. */
+  private write(edit: Uint8Array): void {
+    try {
+      this.file.append(edit);
+    } catch (error) {
+      this.failure = error;
+      this.file.truncate(this.bytes);
+      this.failure = undefined;
+      throw error;
+    }
   }
 
   private async sync(): Promise<void> {
@@ -170,17 +185,17 @@ export class Manifest {
     }
   }
 
-  /** A disk without room keeps the old one, whole as it is; the next edit tries again. */
+  /**
+   * A disk without room or descriptors keeps the old one, whole as it is; the next edit tries again. From the renaming of CURRENT on there is
+   * no way back: which of the two the next start reads is then unknown until the directory is synced.
+   */
   private rewrite(): void {
     let created: ReturnType<Manifest["writeNew"]>;
     try {
       created = this.writeNew(this.state);
     } catch (error) {
-      if (
-        error instanceof DiskError &&
-        (error.kind === "no-space" || error.kind === "too-many-files")
-      )
-        return;
+      if (isPassing(error)) return;
+      this.failure = error;
       throw error;
     }
     this.file.close();
@@ -208,20 +223,34 @@ export class Manifest {
     endRecord(writer, start, RECORD_TYPES.edit, salt, 1, 0);
     this.removeLeftover(name);
     const file = this.disk.create(name);
-    file.append(writer.view());
-    file.syncNow();
-    this.disk.syncDirectory("");
-    switchCurrent(this.disk, name);
-    for (const other of this.disk.list("")) {
-      const parsed = parseFileName(other);
-      if (parsed?.kind === "manifest" && other !== name) this.disk.unlink(other);
+    try {
+      file.append(writer.view());
+      file.syncNow();
+      this.disk.syncDirectory("");
+      switchCurrent(this.disk, name);
+    } catch (error) {
+      file.close();
+      throw error;
     }
+    this.removeOthers(name);
     return { state, file, salt, bytes: writer.length };
   }
 
-  /** A start that was cut short may have used this number for a file that nothing refers to. */
+  /** A start or a rewriting that was cut short may have used this number for a file that nothing refers to. */
   private removeLeftover(name: string): void {
     if (this.disk.sizeOf(name) >= 0) this.disk.unlink(name);
+  }
+
+  /** CURRENT names another now: what cannot be removed today goes with the next one. */
+  private removeOthers(name: string): void {
+    try {
+      for (const other of this.disk.list("")) {
+        const parsed = parseFileName(other);
+        if (parsed?.kind === "manifest" && other !== name) this.disk.unlink(other);
+      }
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+    }
   }
 }
 
@@ -236,5 +265,12 @@ function switchCurrent(disk: Disk, name: string): void {
     file.close();
   }
   disk.rename(temporary, CURRENT_FILE);
-  disk.syncDirectory("");
+  try {
+    disk.syncDirectory("");
+  } catch (cause) {
+    // Not a failure that passes, whatever its kind: edits may go to a file that the next start does not read.
+    throw new HutchError("io-error", `Cannot switch "${CURRENT_FILE}": ${messageOf(cause)}`, {
+      cause,
+    });
+  }
 }

@@ -155,7 +155,8 @@ export class WriteAheadLog {
       await this.syncAll();
       this.syncedSequence = this.writtenSequence;
     } catch (error) {
-      this.fail(error, undefined);
+      const isSpace = error instanceof DiskError && error.kind === "no-space";
+      if (!isSpace || !this.cutBack()) this.fail(error, undefined);
     }
   }
 
