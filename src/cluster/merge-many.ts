@@ -1,0 +1,194 @@
+/**
+ * Many states from one node, merged as `replica.merge` would merge each, in a few batches instead of as many (R44): read, join and put, all records of
+ * a slice without an `await` in between, then one `apply`. Nothing is overwritten unread.
+ *
+ *   a record that cannot be merged     does not stop the others; told as unsettled
+ *   a suspect (R42)                    handed to `onSuspect`, one by one, after the others; unsettled unless that says otherwise
+ *
+ * Between slices the store is asked for admission and the pace for time.
+ */
+import { DecodeError } from "../base/byte-reader.ts";
+import { CorruptionError, HutchError } from "../base/errors.ts";
+import { decodeRecord } from "../causality/record.ts";
+import type { NodeId } from "../gossip/member.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { KeyAddress } from "../ring/partition.ts";
+import { WriteBatch } from "../storage/store.ts";
+import type { Bucket } from "./bucket-properties.ts";
+import type { TreeId } from "./exchange-codec.ts";
+import type { ScannedEntry } from "./peer-messages.ts";
+import type { Rests } from "./repair-pace.ts";
+import type { Replica } from "./replica.ts";
+import type { ReplicaStore } from "./replica-store.ts";
+
+/** Records and bytes that are merged in one turn of the event loop: about a millisecond. */
+const SLICE_RECORDS_MAX = 128;
+const SLICE_BYTES_MAX = 256 * 1024;
+/** A slice that was told to wait asks again this often before it goes on. */
+const ADMISSION_WAITS_MAX = 3;
+
+/** A state that may be one of a key whose deletion was collected (R42). */
+export interface Suspect {
+  readonly internalKey: Uint8Array;
+  readonly record: Uint8Array;
+  readonly from: NodeId;
+  /** Since when `from` has held the partition without a gap, an HLC. */
+  readonly ownedSince: number;
+}
+
+export interface MergeManyParts {
+  readonly store: ReplicaStore;
+  readonly replica: Replica;
+  readonly clock: Clock;
+  readonly pace: Rests;
+  /** Throws where that is no key. */
+  locate(internalKey: Uint8Array): { readonly bucket: Bucket; readonly address: KeyAddress };
+  /** Does this node own the tree in an active layout? */
+  isHeld(tree: TreeId): boolean;
+  nowMs(): number;
+  /** True when it is decided: stored after all, or known to be dead. */
+  onSuspect(suspect: Suspect): Promise<boolean>;
+}
+
+export interface MergeManyOptions {
+  readonly from: NodeId;
+  readonly ownedSince: number;
+  /** On the clock's `monoMs`; what is not merged by then is unsettled. */
+  readonly deadlineMs: number;
+  readonly isVerified?: boolean;
+  readonly isHealing?: boolean;
+}
+
+export interface ManyMerged {
+  /** Records that changed something here. */
+  readonly changed: number;
+  /** Positions of those that are not here now, ascending. */
+  readonly unsettled: readonly number[];
+}
+
+/** Settles when all that was merged is durable. Throws where the store takes nothing at all. */
+export function mergeMany(
+  parts: MergeManyParts,
+  entries: readonly ScannedEntry[],
+  options: MergeManyOptions,
+): Promise<ManyMerged> {
+  return new ManyMerge(parts, entries, options).run();
+}
+
+class ManyMerge {
+  private readonly parts: MergeManyParts;
+  private readonly entries: readonly ScannedEntry[];
+  private readonly options: MergeManyOptions;
+  private readonly durables: Promise<void>[] = [];
+  private readonly unsettled: number[] = [];
+  private readonly suspects: number[] = [];
+  private changed = 0;
+
+  constructor(parts: MergeManyParts, entries: readonly ScannedEntry[], options: MergeManyOptions) {
+    this.parts = parts;
+    this.entries = entries;
+    this.options = options;
+  }
+
+  async run(): Promise<ManyMerged> {
+    const { clock, pace } = this.parts;
+    let next = 0;
+    while (next < this.entries.length && !this.isLate) {
+      await this.admitted();
+      const startMs = clock.monoMs();
+      const end = this.sliceEnd(next);
+      this.mergeSlice(next, end);
+      next = end;
+      await pace.rest(clock.monoMs() - startMs, 0);
+    }
+    for (; next < this.entries.length; next++) this.unsettled.push(next);
+    await Promise.all(this.durables);
+    for (const position of this.suspects) await this.judge(position);
+    return { changed: this.changed, unsettled: this.unsettled.sort((a, b) => a - b) };
+  }
+
+  private get isLate(): boolean {
+    return this.parts.clock.monoMs() >= this.options.deadlineMs;
+  }
+
+  /** Back-pressure of our own storage; throws `overloaded` and `disk-full`. */
+  private async admitted(): Promise<void> {
+    for (let waits = 0; waits < ADMISSION_WAITS_MAX; waits++) {
+      const pause = this.parts.store.admit("put");
+      if (pause === undefined) return;
+      await pause;
+    }
+  }
+
+  private sliceEnd(start: number): number {
+    let end = start;
+    let bytes = 0;
+    while (end < this.entries.length && end - start < SLICE_RECORDS_MAX) {
+      bytes += this.entries[end]!.record.length;
+      if (bytes > SLICE_BYTES_MAX && end > start) break;
+      end++;
+    }
+    return end;
+  }
+
+  /** No `await` in here: between read and apply nobody may come in between (D7). */
+  private mergeSlice(start: number, end: number): void {
+    const batch = new WriteBatch();
+    const changed: { bucket: Bucket; address: KeyAddress }[] = [];
+    for (let position = start; position < end; position++)
+      try {
+        const place = this.join(batch, this.entries[position]!);
+        if (place !== undefined) changed.push(place);
+      } catch (thrown) {
+        this.failed(position, thrown);
+      }
+    if (changed.length === 0) return;
+    this.changed += changed.length;
+    this.awaitLater(this.parts.replica.writer.apply(batch, changed));
+  }
+
+  /** Waited for with the others; until then nobody listens. */
+  private awaitLater(durable: Promise<void> | undefined): void {
+    if (durable === undefined) return;
+    durable.catch(() => undefined);
+    this.durables.push(durable);
+  }
+
+  /** `undefined` where the state was here already. */
+  private join(
+    batch: WriteBatch,
+    { key, record }: ScannedEntry,
+  ): { bucket: Bucket; address: KeyAddress } | undefined {
+    const { replica, store } = this.parts;
+    const { bucket, address } = this.parts.locate(key);
+    if (!this.parts.isHeld({ partition: address.partition, n: bucket.properties.n }))
+      throw new HutchError("not-owner", "Cannot store the state: its key is not this node's");
+    const { isVerified = false, isHealing = false } = this.options;
+    const options = { encoded: record, isFromPeer: true, isVerified, isHealing };
+    const incoming = decodeRecord(record);
+    const joined = replica.join(bucket, address, incoming, this.parts.nowMs(), options);
+    if (joined.after === undefined) {
+      this.awaitLater(store.whenDurable(joined.stored!.sequence)); // nothing to store: something is stored
+      return undefined;
+    }
+    // The scratch of `join` is the next record's.
+    const after = joined.after === record ? record : joined.after.slice();
+    replica.writer.put(batch, bucket, address, joined.stored?.value, after);
+    return { bucket, address };
+  }
+
+  private failed(position: number, thrown: unknown): void {
+    if (!(thrown instanceof HutchError || thrown instanceof DecodeError)) throw thrown;
+    if (thrown instanceof CorruptionError) this.parts.store.reportDamage(thrown);
+    const isSuspect = thrown instanceof HutchError && thrown.code === "suspect-state";
+    (isSuspect ? this.suspects : this.unsettled).push(position);
+  }
+
+  private async judge(position: number): Promise<void> {
+    const { key, record } = this.entries[position]!;
+    const { from, ownedSince } = this.options;
+    const isSettled =
+      !this.isLate && (await this.parts.onSuspect({ internalKey: key, record, from, ownedSince }));
+    if (!isSettled) this.unsettled.push(position);
+  }
+}
