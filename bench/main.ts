@@ -10,6 +10,7 @@ const FILES = {
   kill: "cluster-kill",
   gossip: "gossip",
   ring: "ring",
+  merkle: "merkle",
 } as const;
 
 const words = process.argv.slice(2);

@@ -20,8 +20,8 @@ import { bucketNameOf, bucketPrefix } from "../ring/partition.ts";
 import { PartitionScan } from "./partition-scan.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 
-/** Of one slice: about half a millisecond of work. */
-const SLICE_KEYS = 256;
+/** Of one slice: a millisecond or two of work. */
+const SLICE_KEYS = 1024;
 const SLICE_BYTES = 256 * 1024;
 export const RETRY_MS = 30_000;
 const PARTITION_BYTES = 2;

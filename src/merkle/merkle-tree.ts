@@ -70,8 +70,16 @@ export class MerkleTree {
     const branches = new Uint32Array(2 * BRANCH_COUNT);
     const branchWords = (2 * this.leafCount) / BRANCH_COUNT;
     const { words } = this;
-    for (let at = 0; at < words.length; at++)
-      branches[2 * Math.floor(at / branchWords) + (at & 1)]! ^= words[at]!;
+    for (let start = 0; start < words.length; start += branchWords) {
+      let low = 0;
+      let high = 0;
+      for (let at = start; at < start + branchWords; at += 2) {
+        low ^= words[at]!;
+        high ^= words[at + 1]!;
+      }
+      branches[(2 * start) / branchWords] = low;
+      branches[(2 * start) / branchWords + 1] = high;
+    }
     return branches;
   }
 

@@ -171,6 +171,24 @@ describe("MerkleIndex.save()", () => {
     expect(marks).toEqual([1, 0, 0, 0]);
   });
 
+  test("R37: a batch with many records of a partition has one mark", async () => {
+    const world = await MerkleWorld.start();
+    await world.index.save();
+    const batch = new WriteBatch();
+    for (const name of ["a", "b", "c"])
+      world.index.changing(batch, 3, 3, keyIn(3, name), undefined, utf8("v"));
+    expect(batch.count).toBe(1);
+  });
+
+  test("R37: a tree that was saved between a change and its refusal is not believed", async () => {
+    const world = await MerkleWorld.start();
+    world.index.changing(new WriteBatch(), 3, 3, keyIn(3, "a"), undefined, utf8("v"));
+    await world.index.save();
+    world.index.takenBack(3);
+    await world.store.apply(new WriteBatch().put(keyIn(4, "sync"), utf8("v")));
+    expect((await world.restart("power-loss")).index.isReady(3)).toBe(false);
+  });
+
   test("R37: a mark that the disk may still take back is said again", async () => {
     const world = await MerkleWorld.start();
     await world.write(keyIn(3, "a"), utf8("v"));
@@ -312,7 +330,7 @@ describe("MerkleIndex.rebuild()", () => {
   test("R37: writes go on while a tree is built, on both sides of the cursor, and the old tree serves", async () => {
     const gate = new Gate();
     const world = await MerkleWorld.start();
-    const names = Array.from({ length: 900 }, (_, i) => String(i).padStart(4, "0"));
+    const names = Array.from({ length: 3600 }, (_, i) => String(i).padStart(4, "0"));
     for (const name of names) void world.write(keyIn(2, name), utf8(`v${name}`));
     const next = await world.restart("clean", { rest: gate.rest });
     next.index.start(ALL);
@@ -320,7 +338,7 @@ describe("MerkleIndex.rebuild()", () => {
     const rebuilt = next.index.rebuild(2, "test");
     let turns = 0;
     for (; gate.isClosedOnSomebody; turns++) {
-      for (const at of [5, 250, 270, 500, 600, 890])
+      for (const at of [5, 1000, 1030, 2000, 2500, 3590])
         await next.write(keyIn(2, names[at]!), turns % 2 === 0 ? utf8(`w${turns}`) : undefined);
       await next.write(keyIn(2, `new${turns}`), utf8("v"));
       expect(next.index.isReady(2)).toBe(true);
