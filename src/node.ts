@@ -229,7 +229,7 @@ function assemble(
       await coordinator.stop();
     },
     close: async () => {
-      cluster?.close();
+      await cluster?.close();
       door?.close();
       await closeNode(ports, directory, store);
     },

@@ -25,12 +25,12 @@ import type { LayoutState } from "../ring/layout-state.ts";
 import type { LayoutMember } from "../ring/layout.ts";
 import type { BucketEntry } from "./bucket-entry.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import { Convergence } from "./convergence.ts";
 import { Coordinator, type CoordinatorOptions } from "./coordinator.ts";
 import { GossipService } from "./gossip-service.ts";
 import { HintStore } from "./hint-store.ts";
 import { HintedHandoff } from "./hinted-handoff.ts";
 import type { LayoutManager } from "./layout-manager.ts";
-import { pullPartitions } from "./partition-pull.ts";
 import { PauseGuard } from "./pause-guard.ts";
 import { PeerClient, type PeerIdentity } from "./peer-client.ts";
 import { NodePeerHandler } from "./peer-handler.ts";
@@ -75,6 +75,7 @@ export interface ClusterNodeOptions extends Omit<CoordinatorOptions, "others"> {
   readonly hintTtlMs: number;
   readonly hintBytesMax: number;
   readonly hintReplayDelayMs: number;
+  readonly repairIntervalMs: number;
   identity(): PeerIdentity;
   readonly scheduleFlush?: (run: () => void) => void;
   /** This copy has forgotten something: a new incarnation, on disk (R12d). */
@@ -101,6 +102,7 @@ export class ClusterNode {
   private readonly handler: NodePeerHandler;
   private readonly exchange: StateExchange;
   private readonly ring: RingChange;
+  readonly convergence: Convergence;
 
   constructor(options: ClusterNodeOptions) {
     const { store, clock, logger, random, layouts } = options;
@@ -137,6 +139,7 @@ export class ClusterNode {
     this.coordinator = this.makeCoordinator();
     this.syncing = this.makeSyncing();
     this.exchange = this.makeExchange();
+    this.convergence = this.makeConvergence();
     this.ring = this.makeRing();
     this.handler = this.makeHandler();
     this.gossip.onChange((view, changes) => this.viewChanged(view, changes));
@@ -179,6 +182,10 @@ export class ClusterNode {
     const { replicaTimeoutMs, driftMaxMs } = options;
     return new Coordinator({
       ...options,
+      observer: {
+        changing: (...change) => this.convergence.trees.changing(...change),
+        takenBack: (partition) => this.convergence.trees.takenBack(partition),
+      },
       others: {
         view: () => this.view,
         peers,
@@ -186,8 +193,12 @@ export class ClusterNode {
         handoff,
         replicaTimeoutMs,
         driftMaxMs,
+        mayStore: (partition) => this.ring.handover.mayStore(partition),
         onAmnesia: () => makeActor(options.nodeId, options.renewIncarnation()),
-        onBucketsChange: () => this.tellBuckets(),
+        onBucketsChange: () => {
+          this.tellBuckets();
+          this.convergence.trees.bucketsChanged();
+        },
         spreadBuckets: (entry: BucketEntry) => this.exchange.spread([entry]),
       },
     });
@@ -204,7 +215,7 @@ export class ClusterNode {
       view: () => this.view,
       incarnation: () => this.ownIncarnation,
       setPhase: (phase) => this.gossip.setSelf({ phase }),
-      pull: () => this.pull(),
+      pull: () => this.convergence.catchUp(),
     });
   }
 
@@ -230,12 +241,24 @@ export class ClusterNode {
       tick: () => coordinator.replica.clock.tick(coordinator.nowMs()),
       olderWritesEnded: () => coordinator.olderWritesEnded(),
       copyCounts: () => coordinator.buckets.copyCounts(options.n),
-      push: () => Promise.reject(new HutchError("unavailable", "Cannot push yet")),
+      push: (partition, target) => this.convergence.push(partition, target),
       hasNoHints: () => hints.targets().length === 0,
       isServing: () => !syncing.isSyncing,
-      forget: () => undefined,
-      rest: () => options.clock.sleep(0),
+      forget: (partition) => this.convergence.forget(partition),
+      rest: (workMs, bytes) => this.convergence.pace.rest(workMs, bytes),
       onRefused: (error) => options.onFailure(error),
+    });
+  }
+
+  private makeConvergence(): Convergence {
+    const { options, peers, coordinator } = this;
+    return new Convergence({
+      ...options,
+      peers,
+      coordinator,
+      view: () => this.view,
+      locate: (internalKey) => this.handler.locate(internalKey),
+      mayStore: (partition) => this.ring.handover.mayStore(partition),
     });
   }
 
@@ -255,7 +278,7 @@ export class ClusterNode {
       exchange: (message, from) => this.answerExchange(message, from),
       status: () => options.status(),
       knock: (message) => options.knock(message),
-      repairs: {},
+      repairs: this.convergence.answerers,
     });
   }
 
@@ -269,6 +292,7 @@ export class ClusterNode {
     this.gossip.start();
     this.guard.start();
     this.syncing.enter("started");
+    this.convergence.start();
     this.ring.start();
   }
 
@@ -280,8 +304,10 @@ export class ClusterNode {
     this.gossip.stop();
   }
 
-  close(): void {
+  /** After the last write: the trees are on disk when this settles. */
+  async close(): Promise<void> {
     this.guard.stop();
+    await this.convergence.stop();
     this.peers.close();
   }
 
@@ -358,6 +384,7 @@ export class ClusterNode {
     }
     this.syncing.viewChanged(view);
     this.handoff.viewChanged();
+    this.convergence.viewChanged();
   }
 
   private tellBuckets(): void {
@@ -369,17 +396,6 @@ export class ClusterNode {
     if (topic === "members") return this.gossip.answerExchange(body, from);
     if (topic === "buckets") return this.exchange.answerBuckets(body);
     return this.ring.answer(topic, body, from);
-  }
-
-  private pull(): Promise<boolean> {
-    const { coordinator, peers, handler, view } = this;
-    return pullPartitions({
-      view,
-      peers,
-      replica: coordinator.replica,
-      locate: (internalKey) => handler.locate(internalKey),
-      nowMs: () => coordinator.nowMs(),
-    });
   }
 
   defineMetrics(metrics: Metrics): void {

@@ -101,6 +101,8 @@ export class Coordinator {
   private readonly listing: Listing;
   private readonly parts: CoordinationParts;
   private isStopping = false;
+  /** What clients want of this node, also by way of others; background work makes room for it (R34). */
+  readonly foreground = { inFlight: 0, operations: 0 };
   /** Writes under way, by the view that they began with. */
   private readonly underWay = new OperationEpochs();
 
@@ -263,6 +265,7 @@ export class Coordinator {
     request: ReadRequest,
   ): ReadResult | Promise<ReadResult> {
     this.refuseStopping();
+    this.foreground.operations++;
     const bucket = this.buckets.get(bucketName);
     const address = this.address(bucket, key);
     const view = this.parts.view();
@@ -295,7 +298,8 @@ export class Coordinator {
   /** Is this node one of the key's owners, in any active layout? */
   isOwner({ properties }: Bucket, { partition }: KeyAddress): boolean {
     const view = this.parts.view();
-    return view.holders(partition, properties.n).includes(view.self);
+    if (!view.holders(partition, properties.n).includes(view.self)) return false;
+    return this.options.others?.mayStore(partition) ?? true;
   }
 
   isFresh(freshness: number): boolean {
@@ -344,9 +348,12 @@ export class Coordinator {
   private async counted<T>(work: () => Promise<T>): Promise<T> {
     this.refuseStopping();
     const epoch = this.underWay.enter();
+    this.foreground.operations++;
+    this.foreground.inFlight++;
     try {
       return await work();
     } finally {
+      this.foreground.inFlight--;
       this.underWay.leave(epoch);
     }
   }

@@ -21,6 +21,8 @@ export interface OtherNodes {
   readonly handoff: Pick<HintedHandoff, "noteUnacknowledged">;
   readonly replicaTimeoutMs: number;
   readonly driftMaxMs: number;
+  /** States of this partition may be stored here: nothing that was left over from an earlier time as an owner is being dropped. */
+  mayStore(partition: number): boolean;
   /** This copy has forgotten something: the actor to mint under from now on (R12d). */
   onAmnesia(): Actor;
   /** Properties of some bucket are not what they were. */

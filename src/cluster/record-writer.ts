@@ -120,13 +120,26 @@ export class RecordWriter {
     batch: WriteBatch,
     changed: readonly { readonly bucket: Bucket; readonly address: KeyAddress }[],
   ): Promise<void> {
-    const { store, stamps, clock, ceiling } = this.options;
+    const { stamps, clock, ceiling } = this.options;
     const ceilingBefore = ceiling.stored;
     ceiling.raiseIn(batch, clock.last);
-    const durable = store.apply(batch);
+    const durable = this.applyOrTakeBack(batch, changed, ceilingBefore);
     for (const { address } of changed) stamps.written(address.fingerprint);
     durable.catch(() => this.takenBack(changed, ceilingBefore));
     return durable;
+  }
+
+  private applyOrTakeBack(
+    batch: WriteBatch,
+    changed: readonly { readonly bucket: Bucket; readonly address: KeyAddress }[],
+    ceilingBefore: number,
+  ): Promise<void> {
+    try {
+      return this.options.store.apply(batch);
+    } catch (thrown) {
+      this.takenBack(changed, ceilingBefore);
+      throw thrown;
+    }
   }
 
   private takenBack(

@@ -15,7 +15,8 @@ import type { Explained } from "../../src/cluster/answers.ts";
 import { HintStore } from "../../src/cluster/hint-store.ts";
 import { HintedHandoff } from "../../src/cluster/hinted-handoff.ts";
 import { failedReplyOf } from "../../src/cluster/peer-failure.ts";
-import { NodePeerHandler } from "../../src/cluster/peer-handler.ts";
+import type { MergeGate } from "../../src/cluster/merge-gate.ts";
+import { NodePeerHandler, type PeerHandlerOptions } from "../../src/cluster/peer-handler.ts";
 import {
   PeerError,
   type PeerPriority,
@@ -32,6 +33,7 @@ import {
   writeReplyFrame,
   writeRequestFrame,
 } from "../../src/cluster/peer-protocol.ts";
+import type { RecordObserver } from "../../src/cluster/record-writer.ts";
 import type { ReplicaStore } from "../../src/cluster/replica-store.ts";
 import { StateExchange } from "../../src/cluster/state-exchange.ts";
 import type { Liveness, Member, MemberRecord, NodeId } from "../../src/gossip/member.ts";
@@ -98,6 +100,17 @@ export interface ManyNodesOptions {
   readonly isDurable?: boolean;
   /** Puts something between node `index` and its store. */
   readonly wrap?: (store: Store, index: number) => ReplicaStore;
+  /** What a node has besides; made anew at each of its starts, before its coordinator. */
+  readonly extend?: (node: ManyNode, store: ReplicaStore) => NodeExtension;
+}
+
+export interface NodeExtension {
+  readonly observer?: RecordObserver;
+  readonly gate?: MergeGate;
+  readonly repairs: PeerHandlerOptions["repairs"];
+  /** Everything else is there now. */
+  composed(): void;
+  stop(): Promise<void>;
 }
 
 export class ManyNodes {
@@ -330,6 +343,7 @@ export class ManyNode {
   handler!: NodePeerHandler;
   exchange!: StateExchange;
   opened: OpenStore;
+  extension: NodeExtension | undefined;
   private known: ClusterView | undefined;
 
   constructor(
@@ -353,6 +367,8 @@ export class ManyNode {
   private compose(): void {
     const { cluster, clock, opened } = this;
     const store = cluster.options.wrap?.(opened.store, this.index) ?? opened.store;
+    this.extension = cluster.options.extend?.(this, store);
+    const { observer, gate, repairs = {} } = this.extension ?? {};
     const limits = { hintWindowMs: HOUR_MS, hintTtlMs: 3 * HOUR_MS, hintBytesMax: 2 ** 26 };
     this.hints = new HintStore(store, limits, clock, silentLogger);
     const peers = new FakePeers(this);
@@ -385,6 +401,8 @@ export class ManyNode {
       clusterSecret: new Uint8Array(16).fill(9),
       q: Q,
       isDurable,
+      ...(observer && { observer }),
+      ...(gate && { gate }),
       others: {
         view: () => this.view(),
         peers,
@@ -393,6 +411,7 @@ export class ManyNode {
         replicaTimeoutMs: REPLICA_TIMEOUT_MS,
         driftMaxMs: DRIFT_MAX_MS,
         onAmnesia: () => this.forgetful(),
+        mayStore: () => true,
         onBucketsChange: () => undefined,
         spreadBuckets: (entry) => this.exchange.spread([entry]),
       },
@@ -417,9 +436,10 @@ export class ManyNode {
       markAlive: () => undefined,
       exchange: (message) => this.exchange.answerBuckets(message.body),
       status: () => ({ kind: "status", keys: 0, bytes: 0, dataIncarnation: 1, hints: [] }),
-      repairs: {},
+      repairs,
       knock: () => ({ kind: "knock", body: new Uint8Array(0) }),
     });
+    this.extension?.composed();
   }
 
   private forgetful(): Actor {
@@ -464,6 +484,7 @@ export class ManyNode {
   async stop(): Promise<void> {
     this.isRunning = false;
     this.handoff.stop();
+    await this.extension?.stop();
     await this.coordinator.stop();
     await this.opened.close();
   }
@@ -572,7 +593,7 @@ function textsOf(record: Record): string[] {
 
 export const ALL3 = levelConsistency("ALL", 3, false);
 
-class FakePeers implements Peers {
+export class FakePeers implements Peers {
   private readonly self: ManyNode;
 
   constructor(self: ManyNode) {

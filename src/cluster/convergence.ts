@@ -1,0 +1,168 @@
+/**
+ * Everything that makes replicas equal and keeps them so, put together (R31): Merkle trees and their exchange, the collection of deletions, the healing of
+ * damage, under one pace.
+ */
+import type { NodeId } from "../gossip/member.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { Random } from "../ports/random.ts";
+import { AntiEntropy } from "./anti-entropy.ts";
+import { BucketCopies } from "./bucket-copies.ts";
+import type { ClusterView } from "./cluster-view.ts";
+import type { Coordinator } from "./coordinator.ts";
+import { ExchangeAnswers, type ExchangeParts } from "./exchange-answers.ts";
+import type { TreeId } from "./exchange-codec.ts";
+import type { PushResult } from "./handover.ts";
+import { MerkleIndex } from "./merkle-index.ts";
+import type { KeyPlace } from "./peer-handler.ts";
+import type { Peers, RepairAnswerer, RepairTopic } from "./peer-messages.ts";
+import { RepairPace } from "./repair-pace.ts";
+import type { ReplicaStore } from "./replica-store.ts";
+
+export interface ConvergenceOptions {
+  readonly store: ReplicaStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly peers: Peers;
+  readonly q: number;
+  /** Copies that buckets have unless they say otherwise. */
+  readonly n: number;
+  readonly clusterSecret: Uint8Array;
+  readonly coordinator: Coordinator;
+  readonly repairIntervalMs: number;
+  view(): ClusterView;
+  locate(internalKey: Uint8Array): KeyPlace;
+  /** States of this partition may be stored here now. */
+  mayStore(partition: number): boolean;
+}
+
+export class Convergence {
+  readonly pace: RepairPace;
+  readonly trees: MerkleIndex;
+  readonly antiEntropy: AntiEntropy;
+  private readonly options: ConvergenceOptions;
+  private readonly answers: ExchangeAnswers;
+  private heldIn: ClusterView["state"] | undefined;
+
+  constructor(options: ConvergenceOptions) {
+    const { clock, coordinator } = options;
+    this.options = options;
+    this.pace = new RepairPace({ clock, load: () => coordinator.foreground });
+    this.trees = new MerkleIndex({
+      ...options,
+      copies: new BucketCopies(coordinator.buckets),
+      rest: (workMs, bytes) => this.pace.rest(workMs, bytes),
+    });
+    const parts = this.exchangeParts();
+    this.answers = new ExchangeAnswers(parts);
+    this.antiEntropy = new AntiEntropy({
+      ...options,
+      ...parts,
+      intervalMs: options.repairIntervalMs,
+      others: () => [...this.view.planned.keys()].filter((id) => id !== this.view.self),
+      isUp: (node) => this.view.isUp(node),
+      incarnationOf: (node) => this.view.incarnationOf(node),
+      treesShared: (peer) => this.treesShared(peer),
+    });
+  }
+
+  private exchangeParts(): ExchangeParts {
+    const { coordinator, store, clock } = this.options;
+    return {
+      store,
+      clock,
+      replica: coordinator.replica,
+      buckets: coordinator.buckets,
+      pace: this.pace,
+      trees: this.trees,
+      locate: (internalKey) => this.options.locate(internalKey),
+      isHeld: (tree) => this.isHeld(tree),
+      nowMs: () => coordinator.nowMs(),
+      gcFloor: () => 0,
+      raiseGcFloor: () => undefined,
+      ownedSince: () => 0,
+    };
+  }
+
+  private get view(): ClusterView {
+    return this.options.view();
+  }
+
+  /** For `PeerHandlerOptions.repairs`. */
+  get answerers(): Readonly<Partial<Record<RepairTopic, RepairAnswerer>>> {
+    return this.answers.answerers;
+  }
+
+  private copyCounts(): readonly number[] {
+    return this.options.coordinator.buckets.copyCounts(this.options.n);
+  }
+
+  private isHeld({ partition, n }: TreeId): boolean {
+    const { view } = this;
+    return view.holders(partition, n).includes(view.self) && this.options.mayStore(partition);
+  }
+
+  private treesShared(peer: NodeId): TreeId[] {
+    const { view } = this;
+    const trees: TreeId[] = [];
+    for (const n of this.copyCounts())
+      for (let partition = 0; partition < view.layout.q; partition++) {
+        const holders = view.holders(partition, n);
+        if (holders.includes(view.self) && holders.includes(peer)) trees.push({ partition, n });
+      }
+    return trees;
+  }
+
+  /** Partitions of which this node keeps something, in any active layout. */
+  heldPartitions(): number[] {
+    const { view } = this;
+    const counts = this.copyCounts();
+    return Array.from({ length: view.layout.q }, (_, partition) => partition).filter((partition) =>
+      counts.some((n) => view.holders(partition, n).includes(view.self)),
+    );
+  }
+
+  start(): void {
+    this.heldIn = this.view.state;
+    this.trees.start(this.heldPartitions());
+    this.antiEntropy.start();
+  }
+
+  /** Nothing is asked or merged any more when this settles, and the trees are on disk. */
+  async stop(): Promise<void> {
+    await this.antiEntropy.stop();
+    await this.trees.close();
+  }
+
+  /** The layouts may be others: partitions that are new here get their trees. */
+  viewChanged(): void {
+    const { state } = this.view;
+    if (this.heldIn === undefined || this.heldIn.layouts === state.layouts) return;
+    this.heldIn = state;
+    for (const partition of this.heldPartitions()) this.trees.hold(partition);
+  }
+
+  /** The partition is not this node's any more. */
+  forget(partition: number): void {
+    this.trees.forget(partition);
+  }
+
+  /** Brings `target` to at least what is here of the partition. */
+  async push(partition: number, target: NodeId): Promise<PushResult> {
+    let isComplete = true;
+    let bytesSent = 0;
+    for (const tree of this.treesShared(target)) {
+      if (tree.partition !== partition) continue;
+      const result = await this.antiEntropy.push(target, tree);
+      bytesSent += result.bytesSent;
+      isComplete &&= result.isComplete;
+    }
+    return { isComplete, bytesSent };
+  }
+
+  /** Fetches what this node may lack of its partitions from a quorum of their owners (R59); false where that has to be tried again. */
+  catchUp(): Promise<boolean> {
+    return this.antiEntropy.repairPartitions(this.heldPartitions(), { quorum: true });
+  }
+}
