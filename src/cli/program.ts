@@ -4,11 +4,24 @@
  */
 
 import { Command, CommanderError, Option } from "commander";
+import {
+  CONFIG_OPTION,
+  clientCommand,
+  examples,
+  jsonOption,
+  viewCommand,
+} from "./command-parts.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { CLUSTER_KNOBS, addKnobOptions } from "./knob-options.ts";
+import {
+  addHints,
+  addLayout,
+  addLeave,
+  addRemove,
+  addRepair,
+  addReplace,
+} from "./ring-commands.ts";
 import { complain, styled } from "./terminal.ts";
-
-const CONFIG_OPTION = "configuration file, TOML or JSON (also HUTCH_CONFIG)";
 
 /** Runs the program and sets the exit code; returns when the command is done. */
 export async function run(args: readonly string[]): Promise<void> {
@@ -45,7 +58,8 @@ export function buildProgram(): Command {
     .exitOverride();
   const nodes = [addServe, addCluster, addStatus, addRing, addNodes];
   const keys = [addGet, addPut, addDelete, addList, addExplain, addImport, addExport];
-  for (const addCommand of [...nodes, ...keys, addInspect, addConfig, addRepair, addVersion])
+  const ring = [addLayout, addLeave, addRemove, addReplace, addRepair, addHints];
+  for (const addCommand of [...nodes, ...keys, ...ring, addInspect, addConfig, addVersion])
     addCommand(program);
   program.addHelpText(
     "after",
@@ -57,10 +71,6 @@ export function buildProgram(): Command {
     ),
   );
   return program;
-}
-
-function examples(...lines: readonly string[]): string {
-  return ["", "Examples:", ...lines.map((line) => `  ${line}`)].join("\n");
 }
 
 function addServe(program: Command): void {
@@ -108,22 +118,6 @@ function addCluster(program: Command): void {
   addKnobOptions(cluster, CLUSTER_KNOBS);
 }
 
-/** What every command that talks to a node takes. */
-function clientCommand(program: Command, usage: string, summary: string): Command {
-  return program
-    .command(usage)
-    .summary(summary)
-    .option("--url <URLS>", "node to ask; several, with commas, are tried in turn (also HUTCH_URL)")
-    .option("--config <FILE>", `${CONFIG_OPTION}; its listen is the default for --url`);
-}
-
-/** What the commands take that show a picture of the cluster. */
-function viewCommand(program: Command, usage: string, summary: string): Command {
-  return clientCommand(program, usage, summary)
-    .addOption(jsonOption())
-    .option("--watch", "again every second, until Ctrl-C");
-}
-
 function addStatus(program: Command): void {
   viewCommand(program, "status", "show the cluster at a glance")
     .description("Shows the cluster at a glance: its layout, its nodes, what they hold.")
@@ -160,7 +154,6 @@ const consistencyOption = () =>
   new Option("--consistency <LEVEL>", "ONE, QUORUM, ALL, or counts such as r=2 or w=2");
 const contextOption = () =>
   new Option("--context <TOKEN>", "causal context of the read that this follows");
-const jsonOption = () => new Option("--json", "print JSON");
 
 function addGet(program: Command): void {
   clientCommand(program, "get <BUCKET/KEY>", "print the value of a key")
@@ -311,18 +304,6 @@ function addConfig(program: Command): void {
     )
     .action(async (options) => (await import("./config-print.ts")).printConfig(options));
   addKnobOptions(print);
-}
-
-function addRepair(program: Command): void {
-  program
-    .command("repair")
-    .summary("repair a damaged data directory")
-    .description("Repairs the data directory of a stopped node as far as its files allow.")
-    .requiredOption("--data-dir <DIR>", "the data directory")
-    .option("--accept-loss", "go on where acknowledged writes may be lost by it")
-    .option("--json", "print JSON")
-    .addHelpText("after", examples("hutch repair --data-dir .hutch/n1"))
-    .action(async (options) => (await import("./repair.ts")).repair(options));
 }
 
 function addVersion(program: Command): void {

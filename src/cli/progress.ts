@@ -1,6 +1,7 @@
 /** A bar with rate and remaining time on a terminal; one line at the end elsewhere. */
 
 import { Presets, SingleBar } from "cli-progress";
+import { cutTo, sizeText } from "./table.ts";
 import { note } from "./terminal.ts";
 
 export interface Progress {
@@ -38,4 +39,52 @@ export function startProgress(total: number, unit: string): Progress {
       note(summary);
     },
   };
+}
+
+export interface JobProgress {
+  /** @param share 0..1; `bytes` in all, where the work moves some */
+  update(share: number, detail: string, bytes?: number): void;
+  /** @param summary "" says nothing */
+  stop(summary: string): void;
+}
+
+/** The bar counts in parts of the whole, as a share has no unit. */
+const PARTS = 1000;
+const DETAIL_PLACES = 60;
+
+/** For work that a node does and reports. */
+export function startJobProgress(): JobProgress {
+  const tell = (summary: string): void => (summary === "" ? undefined : note(summary));
+  if (process.stderr.isTTY !== true) return { update: () => undefined, stop: tell };
+  const startedAtMs = performance.now();
+  let first: { readonly share: number; readonly bytes: number } | undefined;
+  const bar = new SingleBar(
+    {
+      format: `{bar} {percentage}% | {detail} | {rate} | {eta_formatted} left`,
+      stream: process.stderr,
+      hideCursor: true,
+      clearOnComplete: true,
+      etaBuffer: 50,
+    },
+    Presets.shades_classic,
+  );
+  bar.start(PARTS, 0, { detail: "", rate: "" });
+  return {
+    update: (share, detail, bytes = 0) => {
+      first ??= { share, bytes };
+      const seconds = Math.max(1, performance.now() - startedAtMs) / 1000;
+      const rate = rateText((share - first.share) / seconds, (bytes - first.bytes) / seconds);
+      bar.update(Math.round(share * PARTS), { detail: cutTo(detail, DETAIL_PLACES), rate });
+    },
+    stop: (summary) => {
+      bar.stop();
+      tell(summary);
+    },
+  };
+}
+
+/** Bytes where some move, else shares of the whole. */
+export function rateText(sharePerSecond: number, bytesPerSecond: number): string {
+  if (bytesPerSecond > 0) return `${sizeText(Math.round(bytesPerSecond))}/s`;
+  return `${(sharePerSecond * 60 * 100).toFixed(1)} %/min`;
 }

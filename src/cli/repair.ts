@@ -1,54 +1,38 @@
-/**
- * `hutch repair`: makes the data directory of a stopped node openable again.
- *
- * The directory is opened as by a node and let go as after a crash: what was repaired may have forgotten writes, so the next
- * start takes a new incarnation and never mints a dot under the old name (R12).
- */
+/** `hutch repair`: a running node compares its copies with those of the other owners; `--all`: one node after the other. */
 
-import { statSync } from "node:fs";
-import { HutchError, messageOf } from "../base/errors.ts";
-import { createBunLogger } from "../bun/logger.ts";
-import { DataDirectory, readIdentity } from "../storage/data-directory.ts";
-import { repairStore } from "../storage/repair.ts";
-import { DEFAULT_STORE_OPTIONS } from "../storage/store.ts";
-import { createBunPorts } from "./bun-ports.ts";
-import { print } from "./terminal.ts";
+import { HutchError } from "../base/errors.ts";
+import type { Client } from "../client/client.ts";
+import { connect } from "./connect.ts";
+import { askJob, followJob } from "./follow-job.ts";
+import { askNodes } from "./nodes.ts";
+import { note } from "./terminal.ts";
 
-export async function repair(options: Readonly<Record<string, unknown>>): Promise<void> {
-  const dataDir = String(options["dataDir"]);
-  const ports = createBunPorts({
-    dataDir: existingDirectory(dataDir),
-    logger: createBunLogger(),
+type Options = Readonly<Record<string, unknown>>;
+
+const ANSWER_TIMEOUT_MS = 30_000;
+
+/** With `--data-dir`, the directory of a node that does not run. */
+export async function repair(options: Options): Promise<void> {
+  if (options["dataDir"] !== undefined)
+    return (await import("./repair-directory.ts")).repairDirectory(options);
+  if (options["acceptLoss"] === true)
+    throw new HutchError("usage", "Cannot accept loss on a running node: want --data-dir too");
+  const client = connect(options, ANSWER_TIMEOUT_MS);
+  if (options["all"] !== true) return repairNode(client, options);
+  const { nodes } = await askNodes(client);
+  for (const { id, address } of nodes.filter(({ state }) => state === "up")) {
+    note(`node ${id}`);
+    const url = `http://${address}`;
+    await repairNode(connect({ ...options, url }, ANSWER_TIMEOUT_MS), options);
+  }
+}
+
+async function repairNode(client: Client, options: Options): Promise<void> {
+  const { id } = (await client.post("/v1/admin/repair")) as { id: string };
+  await followJob(id, options, {
+    ask: () => askJob(client, id),
+    // The running one is joined, not started again.
+    how: "`hutch repair`",
+    failure: "unavailable",
   });
-  const { disk, clock, random, workers } = ports;
-  const before = readIdentity(disk);
-  if (before === undefined)
-    throw new HutchError("data-refused", `Cannot repair "${dataDir}": no node's data are there`);
-  const directory = DataDirectory.open(disk, clock, random, "hutch repair", before.q);
-  try {
-    const acceptLoss = options["acceptLoss"] === true;
-    const report = await repairStore(ports, DEFAULT_STORE_OPTIONS, directory.identity, acceptLoss);
-    if (options["json"] === true) print(JSON.stringify(report, null, 2));
-    else showReport(report);
-  } finally {
-    await workers.close();
-    directory.release();
-  }
-}
-
-/** Opening the disk would make a directory that is not there. */
-function existingDirectory(dataDir: string): string {
-  try {
-    statSync(dataDir);
-    return dataDir;
-  } catch (error) {
-    throw new HutchError("data-dir-unusable", `Cannot repair "${dataDir}": ${messageOf(error)}`);
-  }
-}
-
-function showReport(report: Awaited<ReturnType<typeof repairStore>>): void {
-  print(`kept ${report.tablesKept} tables, replayed ${report.entriesReplayed} entries of the log`);
-  for (const file of report.setAside) print(`set aside ${file}`);
-  for (const loss of report.losses) print(`lost: ${loss}`);
-  if (report.losses.length === 0) print("nothing that was acknowledged is missing");
 }

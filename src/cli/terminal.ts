@@ -56,6 +56,12 @@ function adviceFor(thrown: unknown): string {
       return "stop the other program, or choose another address with --listen";
     case "data-dir-in-use":
       return "stop the other process, or choose another directory with --data-dir";
+    case "node-alive":
+      return "`hutch leave NODE` lets it hand over what it holds; --force declares it lost all the same";
+    case "would-underreplicate":
+      return "start another node first (`hutch serve --seeds ...`), or say --force";
+    case "layout-conflict":
+      return "`hutch layout` shows what is staged and under way";
     case "bad-config":
       return "`hutch config print --origin` shows every knob and where its value comes from";
     default:

@@ -41,7 +41,7 @@ export async function showView<Answer>(options: Options, view: View<Answer>): Pr
 }
 
 /** Whoever reads a pipe has all the room there is. */
-function terminalWidth(): number {
+export function terminalWidth(): number {
   if (process.stdout.isTTY !== true) return Number.POSITIVE_INFINITY;
   return process.stdout.columns || WIDTH_DEFAULT;
 }

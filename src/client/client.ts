@@ -130,6 +130,19 @@ export class Client {
     return (await this.#succeed({ method: "GET", path })).json();
   }
 
+  /** Asks the administration to do something, such as `/v1/admin/repair`; its JSON answer. */
+  async post(path: string, body?: unknown): Promise<unknown> {
+    const json = body === undefined ? {} : { body: JSON.stringify(body) };
+    const headers = { "Content-Type": body === undefined ? undefined : "application/json" };
+    return (await this.#succeed({ method: "POST", path, headers, ...json })).json();
+  }
+
+  /** The name of the node that answers. */
+  async nodeName(): Promise<string> {
+    const response = await this.#succeed({ method: "GET", path: "/healthz" });
+    return response.headers.get("X-Node") ?? "";
+  }
+
   async #write(
     method: "PUT" | "DELETE",
     bucket: string,

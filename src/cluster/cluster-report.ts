@@ -257,13 +257,13 @@ function describe({ id, member, planned }: KnownNode) {
   };
 }
 
-function stateOf({ id, member }: KnownNode, view: ClusterView): NodeState {
+function stateOf({ id, member, planned }: KnownNode, view: ClusterView): NodeState {
   if (isGone(id, view)) return "left";
   if (member === undefined) return "down";
   if (member.liveness !== "alive") return member.liveness;
   const { phase } = member.record;
   if (phase !== "serving") return phase;
-  return isOnItsWayOut(id, view) ? "leaving" : "up";
+  return planned !== undefined && isOnItsWayOut(id, view) ? "leaving" : "up";
 }
 
 /** It said so itself, or the others have declared it lost. */
@@ -271,9 +271,9 @@ function isGone(node: NodeId, { members, state }: ClusterView): boolean {
   return members.get(node)?.record.phase === "left" || state.removed.has(node);
 }
 
-/** It still hands over what the newest layout gives to others. */
-function isOnItsWayOut(node: NodeId, { layout, planned }: ClusterView): boolean {
-  return planned.has(node) && !layout.members.some(({ id }) => id === node);
+/** A member that still hands over what the newest layout gives to others. */
+function isOnItsWayOut(node: NodeId, { layout, isChanging }: ClusterView): boolean {
+  return isChanging && !layout.members.some(({ id }) => id === node);
 }
 
 function shownPhi(phi: number): number {

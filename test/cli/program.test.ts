@@ -14,7 +14,7 @@ describe("the program", () => {
   test("has the commands of the contract, each with a description", () => {
     const commands = commandsOf(buildProgram());
     const promised =
-      "serve cluster status ring nodes explain get put delete list import export inspect wal sstable manifest config print repair version";
+      "serve cluster status ring nodes explain get put delete list import export inspect wal sstable manifest config print repair version layout show stage apply revert leave remove replace hints";
     expect(commands.map((command) => command.name())).toEqual(
       expect.arrayContaining(promised.split(" ")),
     );
@@ -23,7 +23,9 @@ describe("the program", () => {
 
   test("every command that talks to a node takes --url and --config", () => {
     const byName = new Map(commandsOf(buildProgram()).map((command) => [command.name(), command]));
-    for (const name of "get put delete list import export status ring nodes explain".split(" "))
+    for (const name of "get put delete list import export status ring nodes explain stage apply revert leave remove replace repair hints".split(
+      " ",
+    ))
       expect(byName.get(name)!.options.map((option) => option.long)).toEqual(
         expect.arrayContaining(["--url", "--config"]),
       );

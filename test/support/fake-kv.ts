@@ -487,6 +487,8 @@ export class FakeAdmin implements AdminApi {
   isReady = true;
   held: readonly HeldForNode[] = [];
   suspected: readonly { readonly id: string }[] = [];
+  /** What becomes of every job that is looked at. */
+  outcome: Partial<Job> = {};
   readonly #jobs: Job[] = [];
   readonly layout = new FakeLayout((kind) => this.#startJob(kind));
 
@@ -554,7 +556,8 @@ export class FakeAdmin implements AdminApi {
   }
 
   job(id: string): Job | undefined {
-    return this.#jobs.find((job) => job.id === id);
+    const job = this.#jobs.find((each) => each.id === id);
+    return job && { ...job, ...this.outcome };
   }
 
   repair(): Readonly<Record<string, unknown>> {
