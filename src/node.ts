@@ -11,7 +11,7 @@
 import { hex } from "./base/bytes.ts";
 import { CorruptionError, HutchError, messageOf } from "./base/errors.ts";
 import { Metrics } from "./base/metrics.ts";
-import { Admin } from "./cluster/admin.ts";
+import { Admin, type AdminParts } from "./cluster/admin.ts";
 import type { ClusterNode } from "./cluster/cluster-node.ts";
 import type { ReportParts } from "./cluster/cluster-report.ts";
 import { Coordinator, type CoordinatorOptions } from "./cluster/coordinator.ts";
@@ -46,6 +46,8 @@ export interface Node {
   /** The REST face; `app.fetch(request)` needs no server. */
   readonly app: App;
   readonly id: string;
+  /** What it is made of, for whoever looks at it from within its process: tests, the simulator. */
+  readonly inside: { readonly store: Store; readonly cluster: ClusterNode | undefined };
   /** Not ready, no new operations; settles when those under way have ended. */
   drain(): Promise<void>;
   /** After `drain`: everything on disk, files closed, lock released. */
@@ -211,7 +213,7 @@ function assemble(
     metrics,
     logger: ports.logger,
     partitionOf: (bucket, key) => coordinator.partitionOf(bucket, key),
-    ...(cluster && { cluster: reportPartsOf(cluster), phase: () => phaseOf(cluster) }),
+    ...(cluster && adminPartsOf(cluster, ports)),
   });
   cluster?.defineMetrics(metrics);
   door?.defineMetrics(metrics);
@@ -223,6 +225,7 @@ function assemble(
   return {
     app,
     id: coordinator.nodeId,
+    inside: { store, cluster },
     drain: async () => {
       admin.drain();
       cluster?.leave();
@@ -289,6 +292,16 @@ function reportPartsOf(cluster: ClusterNode): ReportParts {
     phiOf: (node) => gossip.phiOf(node),
     hints: () => hints.targets().map((target) => ({ target, ...hints.heldFor(target) })),
     copiesOf: (bucket) => coordinator.bucket(bucket).n,
+  };
+}
+
+/** What administration can see and do where there are others. */
+function adminPartsOf(cluster: ClusterNode, { clock }: NodePorts): Partial<AdminParts> {
+  return {
+    cluster: reportPartsOf(cluster),
+    phase: () => phaseOf(cluster),
+    layout: { control: cluster.layouts, clock },
+    repair: cluster.convergence.repair,
   };
 }
 

@@ -18,6 +18,7 @@ import type { PeerAddress, PeerPorts } from "../ports/transport.ts";
 import type { JobTable } from "../ports/workers.ts";
 import { SimClock, type SimClockOptions } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
+import { DiskImage } from "./disk-image.ts";
 import { type SimMachine, SimNetwork } from "./network.ts";
 import { SimRandom } from "./random.ts";
 import { SimProcess, SimScheduler } from "./scheduler.ts";
@@ -161,6 +162,13 @@ export class SimNode implements SimMachine {
   powerLoss(profile: PowerLossProfile = "strict"): void {
     this.hasPower = false;
     this.nextDisk = this.disk.powerLoss(profile);
+  }
+
+  /** Another disk is put into a machine on which no process runs: an empty one, or a copy of some earlier state. */
+  replaceDisk(image: DiskImage = new DiskImage()): void {
+    assert(!this.isUp && this.nextDisk !== undefined, "a disk is replaced while no process runs");
+    const { faults } = this.nextDisk;
+    this.nextDisk = new SimDisk({ prng: this.prng.fork(`disk/${this.epoch}`), image, faults });
   }
 
   /** Starts a new process on what the disk holds. */
