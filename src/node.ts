@@ -82,7 +82,7 @@ async function openNode(config: Config, ports: NodePorts): Promise<Node> {
   try {
     if (ports.peers !== undefined) door = new PeerDoor(config, ports, ports.peers, directory);
     const formed = await door?.findCluster();
-    const retention = new Retention(config.gcDelayMs);
+    const retention = new Retention();
     const owner = { ...directory.identity, wasClean: directory.wasClean };
     store = await Store.open(ports, storeOptionsOf(config, retention), owner);
     if (store.stats().lostRanges > 0) directory.renewIncarnation();
@@ -124,23 +124,12 @@ function refuseGone(layouts: LayoutState | undefined, self: string): void {
   );
 }
 
-/**
- * The instants that a compaction starts with. A deletion may be forgotten once no older write can be under way (R41); a
- * compaction that begins before the coordinator knows the time forgets nothing.
- */
+/** The instant that a compaction starts with; one that begins before the coordinator knows the time forgets nothing. */
 class Retention {
   nowMs: (() => number) | undefined;
-  mayCollect: () => boolean = () => false;
-  readonly #gcDelayMs: number;
-
-  constructor(gcDelayMs: number) {
-    this.#gcDelayMs = gcDelayMs;
-  }
 
   instants(): Readonly<Record<string, number>> {
-    if (this.nowMs === undefined) return {};
-    const nowMs = this.nowMs();
-    return { nowMs, collectBeforeMs: this.mayCollect() ? nowMs - this.#gcDelayMs : 0 };
+    return this.nowMs === undefined ? {} : { nowMs: this.nowMs() };
   }
 }
 
@@ -218,8 +207,6 @@ function assemble(
   cluster?.defineMetrics(metrics);
   door?.defineMetrics(metrics);
   retention.nowMs = () => coordinator.nowMs();
-  // Of several owners nobody knows alone that a deletion has reached all (R39).
-  retention.mayCollect = () => cluster === undefined || cluster.view.nodeCount === 1;
   const app = createApp(appOptionsOf(config, ports, coordinator, admin, metrics));
   cluster?.start();
   return {
@@ -301,7 +288,10 @@ function adminPartsOf(cluster: ClusterNode, { clock }: NodePorts): Partial<Admin
     cluster: reportPartsOf(cluster),
     phase: () => phaseOf(cluster),
     layout: { control: cluster.layouts, clock },
-    repair: cluster.convergence.repair,
+    repair: {
+      run: (onProgress) => cluster.convergence.repairAll(onProgress),
+      report: () => cluster.convergence.antiEntropy.report(),
+    },
   };
 }
 

@@ -2,10 +2,12 @@
  * Everything that makes replicas equal and keeps them so, put together (R31): Merkle trees and their exchange, the collection of deletions, the healing of
  * damage, under one pace.
  */
+import { HutchError } from "../base/errors.ts";
 import type { NodeId } from "../gossip/member.ts";
-import type { Clock } from "../ports/clock.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
+import type { OnProgress } from "./admin-jobs.ts";
 import { AntiEntropy } from "./anti-entropy.ts";
 import { BucketCopies } from "./bucket-copies.ts";
 import type { ClusterView } from "./cluster-view.ts";
@@ -16,8 +18,11 @@ import type { PushResult } from "./handover.ts";
 import { MerkleIndex } from "./merkle-index.ts";
 import type { KeyPlace } from "./peer-handler.ts";
 import type { Peers, RepairAnswerer, RepairTopic } from "./peer-messages.ts";
+import type { RepairRound } from "./repair-log.ts";
 import { RepairPace } from "./repair-pace.ts";
 import type { ReplicaStore } from "./replica-store.ts";
+
+const PROGRESS_EVERY_MS = 200;
 
 export interface ConvergenceOptions {
   readonly store: ReplicaStore;
@@ -161,8 +166,39 @@ export class Convergence {
     return { isComplete, bytesSent };
   }
 
+  /** One round with everybody now, for administration. */
+  async repairAll(onProgress: OnProgress): Promise<string> {
+    const { round, finished } = this.antiEntropy.runNow();
+    const tell = (): void => onProgress(round.done / Math.max(1, round.total), wordsOf(round));
+    const ticking = this.every(PROGRESS_EVERY_MS, tell);
+    await finished;
+    ticking.stop();
+    if (round.failed === 0) return wordsOf(round);
+    throw new HutchError("unavailable", `${wordsOf(round)}; want all owners up, and again`, {
+      retry: "safe",
+    });
+  }
+
+  private every(intervalMs: number, run: () => void): { stop(): void } {
+    const { clock } = this.options;
+    let timer: Timer;
+    const again = (): void => {
+      timer = clock.after(intervalMs, () => {
+        run();
+        again();
+      });
+    };
+    again();
+    return { stop: () => timer.cancel() };
+  }
+
   /** Fetches what this node may lack of its partitions from a quorum of their owners (R59); false where that has to be tried again. */
   catchUp(): Promise<boolean> {
     return this.antiEntropy.repairPartitions(this.heldPartitions(), { quorum: true });
   }
+}
+
+function wordsOf({ done, total, differing, failed }: RepairRound): string {
+  const compared = `${done} of ${total} pairs of copies are compared, ${differing} differed`;
+  return failed === 0 ? compared : `${compared}, ${failed} could not be finished`;
 }
