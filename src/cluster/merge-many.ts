@@ -3,7 +3,7 @@
  * a slice without an `await` in between, then one `apply`. Nothing is overwritten unread.
  *
  *   a record that cannot be merged     does not stop the others; told as unsettled
- *   a suspect (R42)                    handed to `onSuspect`, one by one, after the others; unsettled unless that says otherwise
+ *   a suspect (R42)                    merged by itself after the others, which asks the other owners about it
  *
  * Between slices the store is asked for admission and the pace for time.
  */
@@ -27,15 +27,6 @@ const SLICE_BYTES_MAX = 256 * 1024;
 /** A slice that was told to wait asks again this often before it goes on. */
 const ADMISSION_WAITS_MAX = 3;
 
-/** A state that may be one of a key whose deletion was collected (R42). */
-export interface Suspect {
-  readonly internalKey: Uint8Array;
-  readonly record: Uint8Array;
-  readonly from: NodeId;
-  /** Since when `from` has held the partition without a gap, an HLC. */
-  readonly ownedSince: number;
-}
-
 export interface MergeManyParts {
   readonly store: ReplicaStore;
   readonly replica: Replica;
@@ -46,12 +37,11 @@ export interface MergeManyParts {
   /** Does this node own the tree in an active layout? */
   isHeld(tree: TreeId): boolean;
   nowMs(): number;
-  /** True when it is decided: stored after all, or known to be dead. */
-  onSuspect(suspect: Suspect): Promise<boolean>;
 }
 
 export interface MergeManyOptions {
   readonly from: NodeId;
+  /** Since when `from` has held the partition without a gap, an HLC (R42). */
   readonly ownedSince: number;
   /** On the clock's `monoMs`; what is not merged by then is unsettled. */
   readonly deadlineMs: number;
@@ -184,11 +174,21 @@ class ManyMerge {
     (isSuspect ? this.suspects : this.unsettled).push(position);
   }
 
+  /** With the other owners' help, so this one waits for each. */
   private async judge(position: number): Promise<void> {
+    if (this.isLate) return void this.unsettled.push(position);
+    const { replica, locate, nowMs } = this.parts;
     const { key, record } = this.entries[position]!;
     const { from, ownedSince } = this.options;
-    const isSettled =
-      !this.isLate && (await this.parts.onSuspect({ internalKey: key, record, from, ownedSince }));
-    if (!isSettled) this.unsettled.push(position);
+    const source = { node: from, purpose: "exchange", ownedSince } as const;
+    try {
+      const { bucket, address } = locate(key);
+      const options = { encoded: record, isFromPeer: true, source };
+      await replica.merge(bucket, address, decodeRecord(record), nowMs(), options);
+      this.changed++;
+    } catch (thrown) {
+      if (!(thrown instanceof HutchError)) throw thrown;
+      this.unsettled.push(position);
+    }
   }
 }

@@ -97,7 +97,8 @@ export class RepairPace {
     const { share } = this;
     this.savedMs += (workMs * (1 - share)) / share;
     if (this.savedMs >= REST_MS_MIN) {
-      const fromMs = Math.max(this.openAtMs, nowMs);
+      // Others may have closed it before this slice began.
+      const fromMs = Math.max(this.openAtMs, nowMs - workMs) + workMs;
       this.openAtMs = Math.min(fromMs + this.savedMs, nowMs + REST_MS_MAX);
       this.savedMs = 0;
     }
