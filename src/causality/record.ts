@@ -218,6 +218,11 @@ function expectCanonical(entries: Record): void {
   if (entries.length === 0) throw new DecodeError("Cannot read record: no entries");
 }
 
+/** Is this a record of version 2 with one value that nothing is said about, so that it never expires? Reads nothing but the flags. */
+export function isPlainValue(bytes: Uint8Array): boolean {
+  return bytes[0] === ONE_VALUE && bytes[FLAGS_AT] === 0;
+}
+
 /** Is the only thing in this record of version 2 a tombstone? Reads nothing but the flags. */
 export function isSingleTombstone(bytes: Uint8Array): boolean {
   return bytes[0] === ONE_VALUE && (bytes[FLAGS_AT]! & 0b11) === TOMBSTONE_KIND;

@@ -1,19 +1,18 @@
 /**
- * Which stored entries compaction may forget (C26, R23, R40): the meaning that storage itself does not know. Runs in workers.
+ * Which stored entries may go, and when: the meaning that storage itself does not know.
  *
- *   record        goes when nothing in it is live and the last of it died before `collectBeforeMs`: every value is a tombstone
- *                 written, or expired, before that instant. Whoever sets the instant vouches that all owners have the
- *                 deletion (R39); 0 forgets nothing.
- *   idempotency   goes when its window is over
+ *   record        compaction never drops one (R40). When nothing in it is live it may be collected: by all its owners together, some time after
+ *                 the last of it has died (R23, R39, `cluster/tombstone-collector.ts`)
+ *   idempotency   compaction drops it when its window is over
  *   system        stays
  *   hint          stays: the hint store deletes it itself, when it is delivered or too old (R24, R27)
  *
- * What cannot be decoded stays: a damaged record must be found by a reader, not vanish.
+ * What cannot be decoded stays: a damaged record must be found by a reader, not vanish. `retainEntries` runs in workers.
  */
 import { DecodeError, readU32 } from "../base/byte-reader.ts";
 import { wallMsOfHlc } from "./hlc.ts";
 import type { Payload } from "./payload.ts";
-import { type Record, decodeRecord } from "./record.ts";
+import { type Record, decodeRecord, isPlainValue } from "./record.ts";
 
 /** The byte behind the partition of an internal key; bucket names start with a letter or digit. Frozen. */
 export const SYSTEM_KEY_MARK = 0x01;
@@ -24,13 +23,6 @@ const MARK_AT = 2;
 /** An idempotency entry starts with a version byte and, as u64, the Unix ms at which it may go. */
 export const IDEMPOTENCY_EXPIRY_AT = 1;
 
-/** Plain numbers, because they travel to a worker. */
-export type CollectionInstants = Readonly<globalThis.Record<string, number>> & {
-  /** Unix ms now, for idempotency entries. */
-  readonly nowMs: number;
-  readonly collectBeforeMs: number;
-};
-
 type RetainEntry = (
   keyBytes: Uint8Array,
   keyStart: number,
@@ -40,18 +32,15 @@ type RetainEntry = (
   valueEnd: number,
 ) => boolean;
 
-/** The retention of one compaction. Absent parameters retain everything. */
+/** The retention of one compaction; of `parameters` it reads `nowMs`, Unix ms. Without that everything stays. */
 export function retainEntries(
   parameters: Readonly<globalThis.Record<string, number>>,
 ): RetainEntry {
   const nowMs = parameters["nowMs"] ?? 0;
-  const collectBeforeMs = parameters["collectBeforeMs"] ?? 0;
   return (keyBytes, keyStart, keyEnd, valueBytes, valueStart, valueEnd) => {
     const mark = keyEnd - keyStart > MARK_AT ? keyBytes[keyStart + MARK_AT]! : SYSTEM_KEY_MARK;
-    if (mark === SYSTEM_KEY_MARK || mark === HINT_KEY_MARK) return true;
-    const value = valueBytes.subarray(valueStart, valueEnd);
-    if (mark === IDEMPOTENCY_KEY_MARK) return !isIdempotencyOver(value, nowMs);
-    return !mayCollect(value, collectBeforeMs);
+    if (mark !== IDEMPOTENCY_KEY_MARK) return true;
+    return !isIdempotencyOver(valueBytes.subarray(valueStart, valueEnd), nowMs);
   };
 }
 
@@ -63,19 +52,28 @@ function isIdempotencyOver(value: Uint8Array, nowMs: number): boolean {
 
 /** Nothing in the record is live, and the last of it died before `collectBeforeMs`. */
 export function mayCollect(bytes: Uint8Array, collectBeforeMs: number): boolean {
-  if (collectBeforeMs <= 0) return false;
+  return deathOf(bytes) < collectBeforeMs;
+}
+
+/** Unix ms at which the last value of a stored record died or will have expired; Infinity for one that lives, and for what is none. */
+export function deathOf(bytes: Uint8Array): number {
+  if (isPlainValue(bytes)) return Infinity;
   try {
-    return diedBefore(decodeRecord(bytes), collectBeforeMs);
+    return deathOfRecord(decodeRecord(bytes));
   } catch (thrown) {
-    if (thrown instanceof DecodeError) return false;
+    if (thrown instanceof DecodeError) return Infinity;
     throw thrown;
   }
 }
 
-function diedBefore(record: Record, instantMs: number): boolean {
-  return record.every((entry) =>
-    entry.values.every(({ payload }) => diedAtMs(payload) < instantMs),
-  );
+/** What is superseded in it died with the write that superseded it, of which the counters tell. */
+function deathOfRecord(record: Record): number {
+  let deathMs = 0;
+  for (const { counterMax, values } of record) {
+    deathMs = Math.max(deathMs, wallMsOfHlc(counterMax));
+    for (const { payload } of values) deathMs = Math.max(deathMs, diedAtMs(payload));
+  }
+  return deathMs;
 }
 
 /** A tombstone died when it was written; a value when it expired, or was written already expired. */

@@ -72,7 +72,7 @@ test("after ten minutes the key is a new one, and compaction may forget it", asy
 /** Idempotency entries that a compaction now would keep. */
 function kept(node: OneNode): number {
   const snapshot = node.opened.store.snapshot();
-  const retain = retainEntries({ nowMs: node.clock.wallMs(), collectBeforeMs: 0 });
+  const retain = retainEntries({ nowMs: node.clock.wallMs() });
   const iterator = snapshot.iterator();
   let count = 0;
   for (iterator.seekToFirst(); iterator.isValid; iterator.next()) {
