@@ -83,7 +83,7 @@ export class NodePeerHandler implements PeerHandler {
       case "read":
         return this.read(request);
       case "merge":
-        return this.merge(request);
+        return this.merge(request, from);
       case "hint":
         return this.hint(request);
       case "coordinate":
@@ -125,16 +125,18 @@ export class NodePeerHandler implements PeerHandler {
     return recordReply(value, NOTHING, true);
   }
 
-  async merge(message: MergeMessage): Promise<PeerReply> {
+  /** @param from who sends it, this node itself where it is not said */
+  async merge(message: MergeMessage, from = this.options.view().self): Promise<PeerReply> {
     const { coordinator, isDurable } = this.options;
-    const { internalKey, record, isConditional, side } = message;
+    const { internalKey, record, purpose, isConditional, side } = message;
     const before = this.locate(internalKey);
     if (!coordinator.isOwner(before.bucket, before.address)) throw this.notOwner(before.address);
     await this.admitted();
     // From here on there is no await before the merge: properties are those of this moment.
     const { bucket, address } = this.locate(internalKey);
     const incoming = decoded(record);
-    const options = { encoded: record, isConditional, side, isFromPeer: true };
+    const source = { node: from, purpose, ownedSince: 0 };
+    const options = { encoded: record, isConditional, side, isFromPeer: true, source };
     await coordinator.replica.merge(bucket, address, incoming, coordinator.nowMs(), options);
     return { kind: "stored", isDurable };
   }

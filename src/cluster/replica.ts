@@ -29,6 +29,7 @@ import type { Bucket, Buckets } from "./bucket-properties.ts";
 import { holds, preconditionFailed } from "./conditions.ts";
 import { IDEMPOTENCY_WINDOW_MS, encodeRemembered, idempotencyKeyOf } from "./idempotency.ts";
 import { type KeyAnswer, answerRecord } from "./key-state.ts";
+import type { MergeGate, MergeOptions } from "./merge-gate.ts";
 import type { SideEntry } from "./peer-messages.ts";
 import type { WriteStamps } from "./write-stamps.ts";
 import { ClockCeiling } from "./clock-ceiling.ts";
@@ -58,26 +59,14 @@ export interface MintPlan {
   readonly addTo?: (batch: WriteBatch, encoded: Uint8Array, side: SideEntry | undefined) => void;
 }
 
-export interface MergeOptions {
-  /** Another node sent it, so dots of ours in it tell of ourselves (R12d, row 64). */
-  readonly isFromPeer?: boolean;
-  /** The bytes of the incoming record, where they are at hand. */
-  readonly encoded?: Uint8Array;
-  /** Refuse, with nothing written, unless what is here is covered by what comes in (R18). */
-  readonly isConditional?: boolean;
-  readonly side?: SideEntry | undefined;
-  /** The other owners have been asked about it (R42). */
-  readonly isVerified?: boolean;
-  /** What is damaged here counts as absent: this is what mends it. */
-  readonly isHealing?: boolean;
-}
-
 /** What a merge comes to. */
 export interface JoinedState {
   readonly stored: StoreRead | undefined;
   /** `undefined` where the stored state knows everything. A view that the next call overwrites, unless it is `MergeOptions.encoded`. */
   readonly after: Uint8Array | undefined;
 }
+
+export type { MergeGate, MergeOptions, StateSource } from "./merge-gate.ts";
 
 const ALONE: MintPlan = {};
 const PLAIN_MERGE: MergeOptions = {};
@@ -126,11 +115,6 @@ export interface ReplicaOptions {
   readonly observer?: RecordObserver;
   /** Knows which absences are those of collected tombstones. */
   readonly gate?: MergeGate;
-}
-
-/** Would this state, whose key is absent here, undo a deletion that has been collected (R42)? */
-export interface MergeGate {
-  isSuspect(partition: number, incoming: Record): boolean;
 }
 
 export class Replica {
@@ -309,12 +293,22 @@ export class Replica {
     nowMs: number,
     options: MergeOptions = PLAIN_MERGE,
   ): Promise<void> | undefined {
-    const { stored, after } = this.join(bucket, address, incoming, nowMs, options);
+    let joined: JoinedState;
+    try {
+      joined = this.join(bucket, address, incoming, nowMs, options);
+    } catch (thrown) {
+      if (this.gate === undefined || !isSuspectState(thrown)) throw thrown;
+      return this.gate.consider(bucket, address, incoming, options);
+    }
+    const { stored, after } = joined;
     if (after === undefined) return this.store.whenDurable(stored!.sequence); // something is stored that is equal
     return this.writer.write(bucket, address, stored?.value, after, { side: options.side });
   }
 
-  /** What `merge` would store, for who stores many at once (`merge-many.ts`): without an `await` before that. Throws as `merge` does. */
+  /**
+   * What `merge` would store, for who stores many at once (`merge-many.ts`): without an `await` before that. Throws as `merge` does, and
+   * `suspect-state` where that would ask the other owners.
+   */
   join(
     bucket: Bucket,
     address: KeyAddress,
@@ -325,9 +319,8 @@ export class Replica {
     this.witness(incoming, nowMs, options.isFromPeer === true);
     const stored = this.storedFor(address, options);
     const before = stored === undefined ? [] : decodeStored(stored.value);
-    if (options.isFromPeer === true) this.checkOwnDots(before, incoming);
-    if (stored === undefined && options.isVerified !== true)
-      this.checkNotSuspect(address, incoming);
+    if (options.isFromPeer === true) this.checkOwnDots(address, before, incoming);
+    if (options.isVerified !== true) this.checkNotSuspect(address, before, incoming);
     const joined = merge(before, incoming);
     const after = bucket.properties.conflicts === "lww" ? collapse(joined) : joined;
     const isKnown = stored === undefined && after === joined ? options.encoded : undefined;
@@ -367,8 +360,8 @@ export class Replica {
     if (isFromPeer) this.checkNotFromFuture(incoming, before);
   }
 
-  private checkNotSuspect({ partition }: KeyAddress, incoming: Record): void {
-    if (this.gate?.isSuspect(partition, incoming) !== true) return;
+  private checkNotSuspect({ partition }: KeyAddress, before: Record, incoming: Record): void {
+    if (this.gate?.isSuspect(partition, before, incoming) !== true) return;
     throw new HutchError(
       "suspect-state",
       "Cannot merge the state: it is older than deletions that were collected, and the other owners have not been asked about it",
@@ -388,11 +381,15 @@ export class Replica {
     );
   }
 
-  /** A dot that we gave out for this key and do not have: this copy has forgotten, and must not mint under this name again (R12d). */
-  private checkOwnDots(before: Record, incoming: Record): void {
+  /**
+   * A dot that we gave out for this key and do not have: this copy has forgotten, and must not mint under this name again (R12d). What was collected was
+   * not forgotten: all owners have let go of it together.
+   */
+  private checkOwnDots({ partition }: KeyAddress, before: Record, incoming: Record): void {
     const theirs = entryOf(incoming, this.actor)?.counterMax ?? 0;
     if (this.onAmnesia === undefined || theirs <= (entryOf(before, this.actor)?.counterMax ?? 0))
       return;
+    if (before.length === 0 && this.gate?.mayBeCollected(partition, theirs) === true) return;
     this.logger.error("amnesia_found", { actor: this.actor, counter: theirs });
     this.renewActor();
   }
@@ -409,4 +406,8 @@ export class Replica {
     encodeRecord(this.scratch, record);
     return this.scratch.view();
   }
+}
+
+function isSuspectState(thrown: unknown): boolean {
+  return thrown instanceof HutchError && thrown.code === "suspect-state";
 }
