@@ -235,8 +235,8 @@ function nodesOf(view: ClusterView): KnownNode[] {
     .sort((a, b) => byName(view.nameOf(a.id), view.nameOf(b.id)) || (a.id < b.id ? -1 : 1));
 }
 
-/** By what stands before the last number, then by that number. */
-function byName(one: string, other: string): number {
+/** n2 before n10: by what stands before the last number, then by that number. */
+export function byName(one: string, other: string): number {
   const [, oneStem = "", oneNumber] = NAME_PARTS.exec(one) ?? [];
   const [, otherStem = "", otherNumber] = NAME_PARTS.exec(other) ?? [];
   if (oneStem !== otherStem) return oneStem < otherStem ? -1 : 1;

@@ -3,6 +3,7 @@ import type { Layout } from "../ring/layout.ts";
 import { layoutHash } from "../ring/layout.ts";
 import type { LayoutState } from "../ring/layout-state.ts";
 import { ownedCounts } from "../ring/transfer-plan.ts";
+import { byName } from "./cluster-report.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import type { ChangeProgress, LayoutChange } from "./layout-control.ts";
 import type { LayoutPreview } from "./layout-plan.ts";
@@ -19,12 +20,14 @@ export interface LayoutFacts {
 export function describeLayout({ view, state, progress, preview }: LayoutFacts) {
   const layout = state.newest;
   const copies = ownedCounts(layout);
-  const nodes = layout.members.map(({ id, zone, weight }) => ({
-    id: view.nameOf(id),
-    zone,
-    weight,
-    partitions: copies.get(id)!,
-  }));
+  const nodes = layout.members
+    .map(({ id, zone, weight }) => ({
+      id: view.nameOf(id),
+      zone,
+      weight,
+      partitions: copies.get(id)!,
+    }))
+    .sort((a, b) => byName(a.id, b.id));
   return {
     version: layout.version,
     q: layout.q,
@@ -38,7 +41,9 @@ export function describeLayout({ view, state, progress, preview }: LayoutFacts) 
     change: progress === undefined ? null : describeProgress(progress, view),
     // Where a node is today counts, not where it was when the layout was made.
     spread: spreadOf(layout, ({ id, zone }) => view.members.get(id)?.record.zone ?? zone),
-    ...(preview && { preview }),
+    ...(preview && {
+      preview: { ...preview, nodes: preview.nodes.toSorted((a, b) => byName(a.id, b.id)) },
+    }),
   };
 }
 
