@@ -219,6 +219,7 @@ function assemble(
       await coordinator.stop();
     },
     close: async () => {
+      admin.close();
       await cluster?.close();
       door?.close();
       await closeNode(ports, directory, store);
