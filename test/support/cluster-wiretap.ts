@@ -1,18 +1,26 @@
 /**
  * Listens on the links between simulated nodes: every message is decoded once more on its arrival, and what it says of records is passed on. So a dot that
- * stands for two values is found wherever it travels, also where no client ever reads it (S5).
+ * stands for two values is found wherever it travels, also where no client ever reads it (S5). The names of messages are passed on too, for faults that
+ * strike at one of them.
  */
 import { DecodeError } from "../../src/base/byte-reader.ts";
 import { type Record, decodeRecord } from "../../src/causality/record.ts";
+import type { PeerReply, PeerRequest } from "../../src/cluster/peer-messages.ts";
 import { FrameReader, VERSIONS } from "../../src/cluster/peer-protocol.ts";
 import type { Link, LinkEvents, PeerPorts } from "../../src/ports/transport.ts";
 
 /** Hears each record that arrives somewhere. */
 export type Tap = (record: Record, kind: string) => void;
 
-export function tapped(ports: PeerPorts, tap: Tap): PeerPorts {
+/** @param onMessage hears the name of each message that arrives here, before it is handled */
+export function tapped(
+  ports: PeerPorts,
+  tap: Tap,
+  onMessage: (name: string) => void = () => {},
+): PeerPorts {
   const { transport, datagrams } = ports;
-  const listening = (open: (link: Link) => LinkEvents) => (link: Link) => heard(open(link), tap);
+  const listening = (open: (link: Link) => LinkEvents) => (link: Link) =>
+    heard(open(link), tap, onMessage);
   return {
     datagrams,
     transport: {
@@ -28,24 +36,31 @@ export function tapped(ports: PeerPorts, tap: Tap): PeerPorts {
   };
 }
 
-function heard(events: LinkEvents, tap: Tap): LinkEvents {
+function heard(events: LinkEvents, tap: Tap, onMessage: (name: string) => void): LinkEvents {
   return {
     message: (bytes) => {
-      tellRecords(bytes, tap);
+      tell(bytes, tap, onMessage);
       events.message(bytes);
     },
     ended: (reason) => events.ended(reason),
   };
 }
 
-function tellRecords(message: Uint8Array, tap: Tap): void {
+function tell(message: Uint8Array, tap: Tap, onMessage: (name: string) => void): void {
   const frames = new FrameReader(message, VERSIONS.max);
   while (frames.next()) {
     const body = frames.isReply ? frames.readReply() : frames.readRequest();
-    if (body === undefined || !("record" in body) || body.record.length === 0) continue;
+    if (body === undefined) continue;
+    onMessage(nameOf(body, frames.isReply));
+    if (!("record" in body) || body.record.length === 0) continue;
     const record = body.kind === "record" ? recordOrSide(body.record) : decodeRecord(body.record);
     if (record !== undefined) tap(record, body.kind);
   }
+}
+
+function nameOf(body: PeerRequest | PeerReply, isReply: boolean): string {
+  const name = "topic" in body ? `${body.kind} ${body.topic}` : body.kind;
+  return isReply ? `answer ${name}` : name;
 }
 
 /** A read may also have asked for the memory of an `Idempotency-Key`, whose bytes are something else. */

@@ -6,41 +6,29 @@
  *   cluster.crash(0);
  *   cluster.request(1, "/v1/kv/b/key", { method: "PUT", body: "x" });
  *   cluster.restart(0);
- *   cluster.quiesce();                                 // everybody serving again, no hint left
+ *   cluster.quiesce();                                 // everybody serving again, one layout, no hint left
+ *   const late = cluster.add();                        // one more, which joins; `sim-operator.ts` changes the ring otherwise
  *
- * Nodes are n1..nk on machines of the same names; indexes count from 0. A request goes through the node's real Hono application, in an event of the
+ * Nodes are n1..nk on machines of the same names; indexes count from 0 and are never used again. A request goes through the node's real Hono application, in an event of the
  * node's process: a paused node answers later, a dead one refuses, one that dies meanwhile does not answer.
  */
 import { zstdCompression } from "../../src/bun/compression.ts";
 import { messageOf } from "../../src/base/errors.ts";
 import { retainEntries } from "../../src/causality/retention.ts";
-import type { Config, KnobKey } from "../../src/config.ts";
-import { loadConfig } from "../../src/config/load-config.ts";
+import type { Config } from "../../src/config.ts";
+import type { ClusterNode } from "../../src/cluster/cluster-node.ts";
 import { type Node, startNode } from "../../src/node.ts";
 import type { PeerPorts } from "../../src/ports/transport.ts";
-import type { SimClockOptions } from "../../src/sim/clock.ts";
+import type { DiskImage } from "../../src/sim/disk-image.ts";
 import type { PowerLossProfile } from "../../src/sim/disk-power-loss.ts";
 import { SimProcess } from "../../src/sim/scheduler.ts";
 import { type SimNode, SimWorld } from "../../src/sim/world.ts";
 import { createStorageJobs } from "../../src/storage/jobs.ts";
-import { type Tap, tapped } from "./cluster-wiretap.ts";
+import { tapped } from "./cluster-wiretap.ts";
+import { type Flags, type SimClusterOptions, configOf } from "./sim-config.ts";
+import { type Happening, tellingLogger } from "./sim-happenings.ts";
 
-export interface SimClusterOptions {
-  readonly nodes?: number;
-  /** Nodes are dealt to so many racks in turn. */
-  readonly racks?: number;
-  readonly flags?: Partial<Record<KnobKey, string>>;
-  /** Offset and drift of each machine's clock; drawn from the seed where left out. */
-  readonly clocks?: readonly SimClockOptions[];
-  /** To have two clusters in one world: the names of its nodes and where their ports begin. */
-  readonly world?: SimWorld;
-  readonly prefix?: string;
-  readonly basePort?: number;
-  /** Peer addresses that are given as seeds instead of the nodes' own. */
-  readonly seeds?: readonly string[];
-  /** Hears every message between nodes as it arrives. */
-  readonly tap?: Tap;
-}
+export type { SimClusterOptions } from "./sim-config.ts";
 
 export interface Answer {
   readonly status: number;
@@ -64,39 +52,65 @@ const QUIESCE_MS_MAX = 180_000;
 /** Within this time gossip hears of every death and every return, and links to dead processes are given up. */
 const NOTICE_MS = 2000;
 const LOOK_EVERY_MS = 250;
-/** Small storage, so that flushes and compactions happen within seconds. */
-const FLAGS: Partial<Record<KnobKey, string>> = {
-  preset: "local",
-  partitions: "16",
-  diskReserveBytes: "4KiB",
-  memtableBytes: "16KiB",
-  walSegmentBytes: "64KiB",
-  memtableAgeMs: "5s",
-};
-
 export class SimCluster {
   readonly seed: number | string;
   readonly world: SimWorld;
-  readonly names: readonly string[];
-  readonly machines: readonly SimNode[];
+  readonly names: string[] = [];
+  readonly machines: SimNode[] = [];
   /** Nodes that could not start or gave up, which no fault of these runs explains. */
   readonly failures: string[] = [];
   /** Clients and whoever breaks things: no fault touches them. */
   readonly outside = new SimProcess("outside");
-  private readonly lives: (Life | undefined)[];
-  private readonly configs: readonly Config[];
-  private readonly tap: Tap | undefined;
+  /** Indexes of those that are of the cluster no more, for ever: they left, were removed, or are destroyed. */
+  readonly gone = new Set<number>();
+  /** Why nodes ended by themselves, other than by leaving; only of those in `mayEnd`, others are failures. */
+  readonly endings = new Map<number, unknown>();
+  /** Indexes of nodes that are expected to end. */
+  readonly mayEnd = new Set<number>();
+  /** Hears what happens at nodes: lines of logs, messages that arrive. */
+  onHappening: (happening: Happening) => void = () => {};
+  private readonly lives: (Life | undefined)[] = [];
+  private readonly configs: Config[] = [];
+  private readonly options: SimClusterOptions;
 
   constructor(seed: number | string, options: SimClusterOptions = {}) {
     const { nodes = 5, prefix = "n", world } = options;
     this.seed = seed;
     this.world =
       world ?? new SimWorld(seed, { jobs: createStorageJobs(zstdCompression, retainEntries) });
-    this.names = Array.from({ length: nodes }, (_, i) => `${prefix}${i + 1}`);
-    this.machines = this.names.map((name, i) => this.world.node(name, options.clocks?.[i]));
-    this.lives = this.names.map(() => undefined);
-    this.configs = this.names.map((name, i) => configOf(name, i, nodes, options));
-    this.tap = options.tap;
+    this.options = options;
+    for (let i = 0; i < nodes; i++) this.equip(`${prefix}${i + 1}`, options.seeds ?? this.founders);
+  }
+
+  /** Addresses of the nodes that the cluster begins with. */
+  private get founders(): readonly string[] {
+    const { nodes = 5, basePort = 7101 } = this.options;
+    return Array.from({ length: nodes }, (_, i) => `127.0.0.1:${basePort + i}`);
+  }
+
+  private equip(name: string, seeds: readonly string[], flags: Flags = {}): number {
+    const index = this.names.push(name) - 1;
+    this.machines.push(this.world.node(name, this.options.clocks?.[index]));
+    this.lives.push(undefined);
+    this.configs.push(configOf(name, index, seeds, this.options, flags));
+    return index;
+  }
+
+  /** One more node, on an empty disk; it asks those that are there to be let in. Returns its index. */
+  add(flags: Flags = {}, name = `n${this.names.length + 1}`): number {
+    const index = this.equip(name, this.addresses(), flags);
+    this.start(index);
+    return index;
+  }
+
+  /** Where somebody of the cluster may be met. */
+  private addresses(): readonly string[] {
+    return this.present.map((i) => this.peerAddress(i));
+  }
+
+  /** Indexes of the nodes that the cluster counts on, up or not. */
+  get present(): readonly number[] {
+    return this.names.map((_, i) => i).filter((i) => !this.gone.has(i));
   }
 
   // Life and death.
@@ -111,6 +125,7 @@ export class SimCluster {
       (node) => {
         life.node = node;
         node.onFailure((error) => this.failed(index, life, error));
+        node.onGone(() => void this.leaves(index, life, node));
       },
       (thrown: unknown) => this.failed(index, life, thrown),
     );
@@ -118,7 +133,8 @@ export class SimCluster {
 
   private portsOf(index: number) {
     const machine = this.machines[index]!;
-    const { disk, clock, random, workers, logger } = machine;
+    const { disk, clock, random, workers } = machine;
+    const logger = tellingLogger(machine.logger, (event) => this.onHappening({ index, event }));
     return {
       disk,
       clock,
@@ -126,18 +142,29 @@ export class SimCluster {
       workers,
       logger,
       compression: zstdCompression,
-      peers: this.peersOf(machine, this.peerAddress(index)),
+      peers: this.peersOf(index),
     };
   }
 
-  private peersOf(machine: SimNode, address: string): PeerPorts {
-    const ports = machine.peerPorts(address);
-    return this.tap === undefined ? ports : tapped(ports, this.tap);
+  private peersOf(index: number): PeerPorts {
+    const ports = this.machines[index]!.peerPorts(this.peerAddress(index));
+    const onMessage = (event: string): void => this.onHappening({ index, event });
+    return tapped(ports, this.options.tap ?? (() => {}), onMessage);
   }
 
   private failed(index: number, life: Life, thrown: unknown): void {
     if (this.lives[index] !== life || !this.machines[index]!.isUp) return;
-    this.failures.push(`${this.names[index]}: ${messageOf(thrown)}`);
+    if (!this.mayEnd.has(index)) this.failures.push(`${this.names[index]}: ${messageOf(thrown)}`);
+    this.endings.set(index, thrown);
+    this.crash(index);
+  }
+
+  /** As `cli/serve.ts` does: in order, and with exit code 0. */
+  private async leaves(index: number, life: Life, node: Node): Promise<void> {
+    this.gone.add(index);
+    await node.drain();
+    await node.close();
+    if (this.lives[index] === life) this.crash(index);
   }
 
   peerAddress(index: number): string {
@@ -147,7 +174,7 @@ export class SimCluster {
 
   /** Starts all and waits until they are one cluster that serves. */
   form(): this {
-    for (let i = 0; i < this.names.length; i++) if (this.lives[i] === undefined) this.start(i);
+    for (const i of this.present) if (this.lives[i] === undefined) this.start(i);
     this.waitFor("the cluster forms", () => this.isSettled(), FORM_MS_MAX);
     return this;
   }
@@ -187,10 +214,32 @@ export class SimCluster {
     life?.ended.resolve("lost");
   }
 
-  /** A new process after `crash`, `powerLoss` or `stop`. */
-  restart(index: number): void {
+  /** A new process after `crash`, `powerLoss` or `stop`, with `flags` instead of those it had where they are given. */
+  restart(index: number, flags?: Flags): void {
+    if (flags !== undefined) this.reconfigure(index, flags);
     this.machines[index]!.restart();
     this.start(index);
+  }
+
+  private reconfigure(index: number, flags: Flags): void {
+    const others = this.present.filter((i) => i !== index).map((i) => this.peerAddress(i));
+    this.configs[index] = configOf(this.names[index]!, index, others, this.options, flags);
+  }
+
+  /** The machine burns: nobody comes back from it. */
+  destroy(index: number): void {
+    if (this.isUp(index)) this.powerLoss(index);
+    this.gone.add(index);
+  }
+
+  /** A dead node's disk is replaced: by an empty one, or by an image of an earlier state. */
+  replaceDisk(index: number, image?: DiskImage): void {
+    this.machines[index]!.replaceDisk(image);
+  }
+
+  /** The disk as it is, for later. */
+  imageOf(index: number): DiskImage {
+    return this.machines[index]!.disk.image.copy();
   }
 
   pause(index: number, forMs: number): void {
@@ -278,17 +327,33 @@ export class SimCluster {
 
   /** Every node has been found, by itself and by all others, to be up and serving. */
   isSettled(): boolean {
-    return this.names.every((_, i) => this.isStarted(i) && this.seesAllServing(i));
+    return (
+      this.present.every((i) => this.isStarted(i) && this.seesAllServing(i)) && this.isOneLayout()
+    );
+  }
+
+  /** The same layouts everywhere, and one of them active: no change is under way. */
+  isOneLayout(): boolean {
+    const states = this.present.map((i) => this.clusterOf(i).layouts.state());
+    const { hash } = states[0]!;
+    return states.every((state) => state.layouts.length === 1 && state.hash === hash);
+  }
+
+  /** A node's part in the cluster, from inside. */
+  clusterOf(index: number): ClusterNode {
+    const { cluster } = this.node(index).inside;
+    if (cluster === undefined) throw this.broken(`${this.names[index]} is alone`);
+    return cluster;
   }
 
   private seesAllServing(index: number): boolean {
     const { nodes, partitions } = this.json<ClusterSummary>(index, "/v1/cluster");
-    return nodes.up === this.names.length && partitions.syncing === 0;
+    return nodes.up === this.present.length && partitions.syncing === 0;
   }
 
   /** Hints that all nodes together keep. */
   hintCount(): number {
-    return this.hintsAt(0).reduce((sum, { count }) => sum + count, 0);
+    return this.hintsAt(this.present[0]!).reduce((sum, { count }) => sum + count, 0);
   }
 
   /** What all nodes keep, as this one has heard of it. */
@@ -309,7 +374,7 @@ export class SimCluster {
   }
 
   /** Indexes of the owners of a key, in ring order. */
-  ownersOf(bucket: string, key: string, asked = 0): readonly number[] {
+  ownersOf(bucket: string, key: string, asked = this.present[0]!): readonly number[] {
     const path = `/v1/cluster/ring?key=${bucket}/${key}`;
     const { owners } = this.json<{ owners: string[] }>(asked, path);
     return owners.map((name) => this.names.indexOf(name));
@@ -357,27 +422,6 @@ interface ExplainedReplica {
 interface ClusterSummary {
   readonly nodes: { readonly up: number };
   readonly partitions: { readonly syncing: number };
-}
-
-function configOf(
-  name: string,
-  index: number,
-  count: number,
-  { flags, racks = 1, basePort = 7101, seeds }: SimClusterOptions,
-): Config {
-  const addressOf = (i: number): string => `127.0.0.1:${basePort + i}`;
-  const own = Array.from({ length: count }, (_, i) => addressOf(i));
-  const all = {
-    ...FLAGS,
-    nodeId: name,
-    peer: addressOf(index),
-    listen: `127.0.0.1:${basePort - 100 + index}`,
-    seeds: (seeds ?? own).join(),
-    rack: `rack${(index % racks) + 1}`,
-    host: name,
-    ...flags,
-  };
-  return loadConfig({ environment: {}, flags: all }).config;
 }
 
 async function readAnswer(response: Response): Promise<Answer> {
