@@ -39,7 +39,7 @@ export interface LayoutControl {
    * is staged, or where a majority of the members does not agree (unless `isForced`), and with `would-underreplicate`.
    */
   apply(version: number, options?: { readonly isForced?: boolean }): Promise<Layout>;
-  /** Drops what is staged; with nothing staged and a change under way, goes back to the layout before it, as a new version. */
+  /** Settles a version with several contents by going on with the one before; else drops what is staged; with nothing staged and a change under way, goes back to the layout before it, as a new version. */
   revert(): Promise<void>;
   /** `undefined` where all is settled. */
   progress(): ChangeProgress | undefined;

@@ -122,6 +122,9 @@ export class LayoutManager implements LayoutControl {
 
   async revert(): Promise<void> {
     const { current } = this;
+    // Two contents of one version come only of force, and only force settles them: neither counts, the layout before goes on.
+    if (current.conflicts.size > 0)
+      return void (await this.adopt({ layout: current.nextAs(current.newest), lost: [] }, true));
     if (current.staged.size > 0) {
       const none = [...current.staged.keys()].map((node) => ({ kind: "none", node }) as const);
       return this.stage(none);
