@@ -14,7 +14,7 @@ import type { NodeId } from "../gossip/member.ts";
 import type { Timer } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
-import { ExchangeCalls } from "./exchange-calls.ts";
+import { ExchangeCalls, isExpected } from "./exchange-calls.ts";
 import { ROOTS_MAX, type TreeId, decodeRootVerdicts, encodeRoots } from "./exchange-codec.ts";
 import { ExchangeCursors } from "./exchange-cursors.ts";
 import type { KeyRange } from "./key-scan.ts";
@@ -26,7 +26,6 @@ import {
   type ExchangeResult,
   type TreeExchangeParts,
   exchangeTree,
-  isExpected,
   noResult,
   rootEntry,
   takeGcFloor,

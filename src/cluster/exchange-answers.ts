@@ -23,7 +23,7 @@ import {
   encodeCompareReply,
   encodeHashes,
   encodeRootVerdicts,
-  encodeUnsettled,
+  encodeStoreReply,
 } from "./exchange-codec.ts";
 import type { MerkleIndex } from "./merkle-index.ts";
 import { type MergeManyParts, mergeMany } from "./merge-many.ts";
@@ -55,6 +55,8 @@ export interface ExchangeParts extends MergeManyParts {
   raiseGcFloor(partition: number, floor: number): void;
   /** Since when this node has held the partition without a gap, an HLC (R42). */
   ownedSince(partition: number): number;
+  /** Another owner would not take our record of this key: it may have been deleted, and nobody vouches for it (R42, R43). */
+  onRefused?(internalKey: Uint8Array): Promise<unknown>;
 }
 
 export class ExchangeAnswers {
@@ -177,8 +179,7 @@ export class ExchangeAnswers {
     const { ownedSince, records } = decodeStore(body);
     const deadlineMs = this.parts.clock.monoMs() + budgetMs * BUDGET_SHARE;
     const options = { from, ownedSince, deadlineMs };
-    const { unsettled } = await mergeMany(this.parts, records, options);
-    return encodeUnsettled(unsettled);
+    return encodeStoreReply(await mergeMany(this.parts, records, options));
   }
 }
 

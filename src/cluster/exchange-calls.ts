@@ -2,6 +2,7 @@
  * What the driving side of an exchange asks its peer: one request at a time, each tried again where trying again can help. All four topics may be
  * asked twice, so a reply that was lost costs only the time.
  */
+import { DecodeError } from "../base/byte-reader.ts";
 import { HutchError } from "../base/errors.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -79,4 +80,11 @@ export class ExchangeCalls {
 function isWorthAnother(thrown: unknown): boolean {
   if (thrown instanceof PeerError) return thrown.reason !== "closed";
   return thrown instanceof HutchError && thrown.retry === "safe";
+}
+
+/** Trouble of the peer, the network, the store or a message; anything else is a mistake of ours. */
+export function isExpected(thrown: unknown): boolean {
+  return (
+    thrown instanceof PeerError || thrown instanceof HutchError || thrown instanceof DecodeError
+  );
 }

@@ -12,7 +12,7 @@
  *   hashes      tree | branches gaps                                            -> hash ...       none asked for: the 64 branches themselves
  *   compare     tree | wantsRecords u8 | hasLeaves u8, leaves gaps | lower key | upper key | hash ...
  *                                                              -> isIncomplete u8 | reached key | ownedSince varint | lacking gaps | records
- *   store       partition u16 | ownedSince varint | records                     -> unsettled gaps
+ *   store       partition u16 | ownedSince varint | records                     -> unsettled gaps | suspects gaps
  *
  * An empty `upper` is the end of the partition, an empty `reached` that of the range that was asked about. What is read is checked: order, bounds and partition.
  */
@@ -245,18 +245,27 @@ export function decodeStore(body: Uint8Array): StoreMessage {
   return { partition, ownedSince, records };
 }
 
-/** Positions of records that are not stored, as far as the receiver knows. */
-export function encodeUnsettled(positions: readonly number[]): Uint8Array {
-  const writer = new ByteWriter(16 + positions.length);
-  writeGaps(writer, positions);
+/** What became of the records of a `store`, by their positions. */
+export interface StoreReply {
+  /** Not stored, as far as the receiver knows. */
+  readonly unsettled: readonly number[];
+  /** Those of them that no owner vouches for, and that may have been deleted (R42). */
+  readonly suspects: readonly number[];
+}
+
+export function encodeStoreReply({ unsettled, suspects }: StoreReply): Uint8Array {
+  const writer = new ByteWriter(16 + unsettled.length);
+  writeGaps(writer, unsettled);
+  writeGaps(writer, suspects);
   return writer.finish();
 }
 
-export function decodeUnsettled(body: Uint8Array, recordCount: number): readonly number[] {
+export function decodeStoreReply(body: Uint8Array, recordCount: number): StoreReply {
   const reader = new ByteReader(body);
-  const positions = readGaps(reader, recordCount, recordCount);
+  const unsettled = readGaps(reader, recordCount, recordCount);
+  const suspects = readGaps(reader, recordCount, recordCount);
   reader.expectEnd();
-  return positions;
+  return { unsettled, suspects };
 }
 
 function writeTree(writer: ByteWriter, { partition, n }: TreeId): void {

@@ -3,7 +3,7 @@
  * a slice without an `await` in between, then one `apply`. Nothing is overwritten unread.
  *
  *   a record that cannot be merged     does not stop the others; told as unsettled
- *   a suspect (R42)                    merged by itself after the others, which asks the other owners about it
+ *   a suspect (R42)                    merged by itself after the others, which asks the other owners about it; told where it is refused
  *
  * Between slices the store is asked for admission and the pace for time.
  */
@@ -17,6 +17,7 @@ import { WriteBatch } from "../storage/store.ts";
 import type { Bucket } from "./bucket-properties.ts";
 import type { TreeId } from "./exchange-codec.ts";
 import type { ScannedEntry } from "./peer-messages.ts";
+import { pooled } from "./pooled.ts";
 import type { Rests } from "./repair-pace.ts";
 import type { Replica } from "./replica.ts";
 import type { ReplicaStore } from "./replica-store.ts";
@@ -26,6 +27,8 @@ const SLICE_RECORDS_MAX = 128;
 const SLICE_BYTES_MAX = 256 * 1024;
 /** A slice that was told to wait asks again this often before it goes on. */
 const ADMISSION_WAITS_MAX = 3;
+/** About which the other owners are asked at the same time. */
+const SUSPECTS_MAX = 16;
 
 export interface MergeManyParts {
   readonly store: ReplicaStore;
@@ -54,6 +57,8 @@ export interface ManyMerged {
   readonly changed: number;
   /** Positions of those that are not here now, ascending. */
   readonly unsettled: readonly number[];
+  /** Those of them that may undo a deletion, as far as the other owners know (R42). */
+  readonly suspects: readonly number[];
 }
 
 /** Settles when all that was merged is durable. Throws where the store takes nothing at all. */
@@ -72,6 +77,7 @@ class ManyMerge {
   private readonly durables: Promise<void>[] = [];
   private readonly unsettled: number[] = [];
   private readonly suspects: number[] = [];
+  private readonly refused: number[] = [];
   private changed = 0;
 
   constructor(parts: MergeManyParts, entries: readonly ScannedEntry[], options: MergeManyOptions) {
@@ -93,8 +99,9 @@ class ManyMerge {
     }
     for (; next < this.entries.length; next++) this.unsettled.push(next);
     await Promise.all(this.durables);
-    for (const position of this.suspects) await this.judge(position);
-    return { changed: this.changed, unsettled: this.unsettled.sort((a, b) => a - b) };
+    await pooled(SUSPECTS_MAX, this.suspects, (position) => this.judge(position));
+    const { changed, unsettled, refused } = this;
+    return { changed, unsettled: ascending(unsettled), suspects: ascending(refused) };
   }
 
   private get isLate(): boolean {
@@ -170,8 +177,7 @@ class ManyMerge {
   private failed(position: number, thrown: unknown): void {
     if (!(thrown instanceof HutchError || thrown instanceof DecodeError)) throw thrown;
     if (thrown instanceof CorruptionError) this.parts.store.reportDamage(thrown);
-    const isSuspect = thrown instanceof HutchError && thrown.code === "suspect-state";
-    (isSuspect ? this.suspects : this.unsettled).push(position);
+    (isSuspect(thrown) ? this.suspects : this.unsettled).push(position);
   }
 
   /** With the other owners' help, so this one waits for each. */
@@ -189,6 +195,15 @@ class ManyMerge {
     } catch (thrown) {
       if (!(thrown instanceof HutchError)) throw thrown;
       this.unsettled.push(position);
+      if (isSuspect(thrown)) this.refused.push(position);
     }
   }
+}
+
+function isSuspect(thrown: unknown): boolean {
+  return thrown instanceof HutchError && thrown.code === "suspect-state";
+}
+
+function ascending(positions: readonly number[]): number[] {
+  return [...positions].sort((a, b) => a - b);
 }

@@ -14,14 +14,14 @@ import { EMPTY_BYTES, compareBytes } from "../base/bytes.ts";
 import { CorruptionError } from "../base/errors.ts";
 import type { Leaves } from "../merkle/merkle-exchange.ts";
 import { type ExchangeParts, VISITS_MAX } from "./exchange-answers.ts";
-import type { ExchangeCalls } from "./exchange-calls.ts";
+import { type ExchangeCalls, isExpected } from "./exchange-calls.ts";
 import {
   type CompareMessage,
   type CompareReply,
   HASHES_MAX,
   type TreeId,
   decodeCompareReply,
-  decodeUnsettled,
+  decodeStoreReply,
   encodeCompare,
   encodeStore,
 } from "./exchange-codec.ts";
@@ -178,9 +178,20 @@ export class RangeCompare {
     const { partition } = this.job.tree;
     const ownedSince = this.parts.ownedSince(partition);
     const body = encodeStore({ partition, ownedSince, records });
-    const unsettled = decodeUnsettled(await this.calls.ask("store", body), records.length);
-    this.tally.keysSent += records.length - unsettled.length;
-    this.tally.unsettled += unsettled.length;
+    const reply = decodeStoreReply(await this.calls.ask("store", body), records.length);
+    this.tally.keysSent += records.length - reply.unsettled.length;
+    this.tally.unsettled += reply.unsettled.length;
+    for (const position of reply.suspects) await this.refused(records[position]!.key); // below their count
+  }
+
+  /** Perhaps it is not to be here either. */
+  private async refused(internalKey: Uint8Array): Promise<void> {
+    try {
+      await this.parts.onRefused?.(internalKey);
+    } catch (thrown) {
+      // Not decided now; the next exchange meets it again.
+      if (!isExpected(thrown)) throw thrown;
+    }
   }
 
   private async mergeReceived({ records, ownedSince }: CompareReply): Promise<void> {

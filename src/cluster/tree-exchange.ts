@@ -6,7 +6,6 @@
  * what is left by the tree itself. Restarting costs what the tree costs, never the data that is equal (R59).
  */
 import { EMPTY_BYTES } from "../base/bytes.ts";
-import { DecodeError } from "../base/byte-reader.ts";
 import { HutchError, messageOf } from "../base/errors.ts";
 import type { NodeId } from "../gossip/member.ts";
 import {
@@ -17,7 +16,7 @@ import {
 } from "../merkle/merkle-exchange.ts";
 import { BRANCH_COUNT } from "../merkle/merkle-tree.ts";
 import type { ExchangeParts } from "./exchange-answers.ts";
-import { ExchangeCalls, type ExchangeCallsParts } from "./exchange-calls.ts";
+import { ExchangeCalls, type ExchangeCallsParts, isExpected } from "./exchange-calls.ts";
 import {
   type RootEntry,
   type TreeId,
@@ -28,7 +27,6 @@ import {
 } from "./exchange-codec.ts";
 import type { ExchangeCursors } from "./exchange-cursors.ts";
 import type { KeyRange } from "./key-scan.ts";
-import { PeerError } from "./peer-messages.ts";
 import { RangeCompare, type RangeJob, type RangeTally } from "./range-compare.ts";
 
 /** Between two looks at the same leaves: longer than a write takes to reach all owners (R35). */
@@ -248,11 +246,4 @@ export function rootEntry(parts: ExchangeParts, tree: TreeId): RootEntry {
 /** Owners agree on the highest floor (R42). */
 export function takeGcFloor(parts: ExchangeParts, partition: number, floor: number): void {
   if (floor > parts.gcFloor(partition)) parts.raiseGcFloor(partition, floor);
-}
-
-/** Trouble of the peer, the network, the store or a message; anything else is a mistake of ours. */
-export function isExpected(thrown: unknown): boolean {
-  return (
-    thrown instanceof PeerError || thrown instanceof HutchError || thrown instanceof DecodeError
-  );
 }

@@ -1,10 +1,12 @@
 /** Nodes that hold different things, and what it takes until they hold the same. */
 import { describe, expect, test } from "bun:test";
 import { hex, utf8 } from "../../src/base/bytes.ts";
+import { HutchError } from "../../src/base/errors.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { HASHES_MAX, RECORD_BYTES_MAX } from "../../src/cluster/exchange-codec.ts";
 import { MESSAGE_BYTES_MAX } from "../../src/ports/transport.ts";
 import type { ExchangeOptions, ExchangeResult } from "../../src/cluster/tree-exchange.ts";
+import type { MergeGate } from "../../src/cluster/merge-gate.ts";
 import { PartitionScan } from "../../src/cluster/partition-scan.ts";
 import { addressOf, bucketPrefix, partitionBitsOf } from "../../src/ring/partition.ts";
 import { type ManyNode, type ManyNodes, HOUR_MS, Q } from "../support/many-nodes.ts";
@@ -370,6 +372,60 @@ describe("anti-entropy: faults", () => {
     partOf(b).gcFloors.set(4, 888);
     await exchange(cluster, a, b, { direction: "both" }, [3, 4]);
     expect([partOf(b).gcFloors.get(3), partOf(a).gcFloors.get(4)]).toEqual([777, 888]);
+    await cluster.close();
+  });
+});
+
+describe("anti-entropy: suspects", () => {
+  /** Takes every new key of one node's for one that may have been deleted. */
+  function gateThat(consider: MergeGate["consider"]): MergeGate {
+    return {
+      isSuspect: (_partition, before) => before.length === 0,
+      mayBeCollected: () => false,
+      consider,
+    };
+  }
+
+  test("R42: a suspect is asked about with its source; refused, it stops nothing else", async () => {
+    const sources: unknown[] = [];
+    const gate = gateThat(async (_bucket, _address, _incoming, { source }) => {
+      sources.push(source);
+      throw new HutchError("suspect-state", "nobody can vouch for it");
+    });
+    const cluster = await started(2, { gate });
+    const [a, b] = cluster.nodes as [ManyNode, ManyNode];
+    const { partition } = cluster.address("known");
+    await mint(b, "known", "here");
+    await a.mintAlone("known", "there");
+    await mintMany(a, 100, "old");
+    const olds = Array.from({ length: 100 }, (_, i) => `old${i}`).filter(
+      (key) => cluster.address(key).partition === partition,
+    );
+    const [result] = await exchange(cluster, a, b, { direction: "both" }, [partition]);
+    expect(result!.isComplete).toBe(false);
+    expect(b.stored("known")).toEqual(["here", "there"]);
+    expect(olds.length).toBeGreaterThan(0);
+    for (const key of olds) expect(b.stored(key)).toEqual([]);
+    const source = { node: a.id, purpose: "exchange", ownedSince: 1000 };
+    expect(sources[0]).toEqual(source);
+    const refused = new Set(partOf(a).refused.map(hex));
+    expect(refused).toEqual(new Set(olds.map((key) => hex(cluster.address(key).internalKey))));
+    await cluster.close();
+  });
+
+  test("R42: what the other owners confirm counts as moved; what was compared with several needs no word of theirs", async () => {
+    let asked = 0;
+    const gate = gateThat(async () => void asked++);
+    const cluster = await started(2, { gate });
+    const [a, b] = cluster.nodes as [ManyNode, ManyNode];
+    await mintMany(a, 20, "old");
+    const results = await exchange(cluster, a, b);
+    expect(results.every(({ isComplete }) => isComplete)).toBe(true);
+    expect(asked).toBeGreaterThan(0);
+    asked = 0;
+    const repair = partOf(b).antiEntropy.repairPartitions(PARTITIONS, { quorum: true });
+    expect(await cluster.run(repair, 60_000)).toBe(true);
+    expect([asked, b.stored("old3")]).toEqual([0, ["v3"]]);
     await cluster.close();
   });
 });

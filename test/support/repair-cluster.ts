@@ -39,6 +39,8 @@ export class RepairPart implements NodeExtension {
   readonly pace: RepairPace;
   /** By partition. */
   readonly gcFloors = new Map<number, number>();
+  /** Keys that others would not take from this node. */
+  readonly refused: Uint8Array[] = [];
   trees!: MerkleIndex;
   antiEntropy!: AntiEntropy;
   private readonly store: ReplicaStore;
@@ -112,6 +114,7 @@ export class RepairPart implements NodeExtension {
       gcFloor: (partition) => gcFloors.get(partition) ?? 0,
       raiseGcFloor: (partition, floor) => void gcFloors.set(partition, floor),
       ownedSince: () => 1000 + node.index,
+      onRefused: async (internalKey) => void this.refused.push(internalKey.slice()),
     };
   }
 
