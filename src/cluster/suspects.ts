@@ -13,7 +13,6 @@
  * `review` is the other side: a state of our own that others would not take is put to the same test, and leaves if nobody can vouch for it. That is how a
  * node that was away too long, or restored from a backup, gets rid of what was deleted meanwhile (R43).
  */
-import { DecodeError } from "../base/byte-reader.ts";
 import { HutchError, messageOf } from "../base/errors.ts";
 import { isSuspectEntry, newLiveCounters, splitSuspect } from "../causality/provenance.ts";
 import { type Record, decodeRecord } from "../causality/record.ts";
@@ -124,26 +123,6 @@ export class Suspects implements MergeGate {
         "suspect-state",
         "Cannot merge the state: it may have been deleted, and no owner can vouch for it; it is kept aside for the operator",
       );
-  }
-
-  /** One of many states that an exchange brought. True where it is decided: merged after all, or known to be dead. */
-  async settle(suspect: {
-    readonly internalKey: Uint8Array;
-    readonly record: Uint8Array;
-    readonly from: NodeId;
-    readonly ownedSince: number;
-  }): Promise<boolean> {
-    const { internalKey, record, from, ownedSince } = suspect;
-    const source: StateSource = { node: from, purpose: "exchange", ownedSince };
-    const place = this.options.locate(internalKey);
-    const options = { isFromPeer: true, source };
-    try {
-      const outcome = await this.weigh(place, decodeRecord(record), options);
-      return outcome === "merged" || outcome === "superseded";
-    } catch (thrown) {
-      if (thrown instanceof HutchError || thrown instanceof DecodeError) return false;
-      throw thrown;
-    }
   }
 
   private async weigh(
@@ -298,6 +277,16 @@ export class Suspects implements MergeGate {
     if (leaving.length === 0) return "kept";
     await this.withdraw(place, leaving);
     return "withdrawn";
+  }
+
+  /** Keys that another owner did not take from us, for whatever reason: what cannot be decided now is met again at the next exchange. Never rejects. */
+  async reviewAll(internalKeys: readonly Uint8Array[]): Promise<void> {
+    for (const internalKey of internalKeys)
+      try {
+        await this.review(internalKey);
+      } catch (thrown) {
+        this.options.logger.debug("review_postponed", { reason: messageOf(thrown) });
+      }
   }
 
   /** Call it in the turn in which `leaving` was read. */
