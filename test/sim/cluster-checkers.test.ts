@@ -173,7 +173,7 @@ describe("versions", () => {
     const stale = story();
     stale.get([version(`${A}.1`, "x")], seen({ [A]: 1 }));
     expect(checkVersions(stale.history, [])).toEqual([]);
-    expect(story().blame([version(`${A}.1`, "x")], seen({ [A]: 1 }))).toEqual(["S1"]);
+    expect(story().blame([version(`${A}.1`, "x")], seen({ [A]: 1 }))).toEqual(["I5", "S1"]);
   });
 
   test("S4: a write with a context and what it replaced are no siblings", () => {

@@ -49,6 +49,7 @@ const STRICT_LEVELS = ["", "QUORUM", "ALL", "sloppy=?0"];
 /** From here on a client resolves instead of adding. */
 const SIBLINGS_MANY = 6;
 const GIVE_UP_MS = 2000;
+const TTLS_MS = [0, 0, 0, 0, 1000, 3000];
 
 export interface ClientOptions {
   readonly cluster: SimCluster;
@@ -58,6 +59,8 @@ export interface ClientOptions {
   /** Virtual time at which it stops. */
   readonly untilMs: number;
   readonly waits: Waited[];
+  /** Some values expire. */
+  readonly usesTtls?: boolean;
   /** When `node` stood still or was down since `sinceMs`. */
   wasDisturbed(node: number, sinceMs: number): boolean;
 }
@@ -130,10 +133,12 @@ export class Client {
       memory.token !== "" && (memory.siblings >= SIBLINGS_MANY || prng.chance(0.5));
     const isConditional = !isInformed && kind === "put" && prng.chance(0.15);
     const isIdempotent = kind === "put" && prng.chance(0.3);
+    const ttlMs = kind === "put" && this.options.usesTtls === true ? prng.pick(TTLS_MS) : 0;
     const value = kind === "put" ? this.newValue() : "";
     const operation = this.begin(kind, bucket, key, level, {
       value,
       isConditional,
+      ttlMs,
       given: isInformed ? readToken(memory.token) : undefined,
     });
     const headers = {
@@ -141,6 +146,7 @@ export class Client {
       ...(isInformed && { "X-Causal-Context": memory.token }),
       ...(isConditional && { "If-None-Match": "*" }),
       ...(isIdempotent && { "Idempotency-Key": value.slice(0, 60) }),
+      ...(ttlMs > 0 && { "X-TTL": `${ttlMs / 1000}s` }),
     };
     const init = {
       method: kind === "put" ? "PUT" : "DELETE",
@@ -192,7 +198,7 @@ export class Client {
 
   private async attempt(operation: Operation, init: RequestInit): Promise<void> {
     const { cluster, waits } = this.options;
-    const node = this.prng.below(cluster.names.length);
+    const node = this.prng.pick(cluster.present);
     const timeoutMs = this.prng.pick([2000, 2000, 2000, 500, 100]);
     const headers = {
       ...(init.headers as { [name: string]: string }),
@@ -307,8 +313,9 @@ export async function finalRead(
   for (let tries = 0; tries < FINAL_TRIES && operation.outcome !== "ok"; tries++) {
     if (tries > 0) await cluster.sleep(FINAL_RETRY_MS);
     const sentMs = cluster.nowMs;
-    const heard = await cluster.send(0, `/v1/kv/${bucket.name}/${key}`, init);
-    const attempt = attemptOf(cluster.names[0]!, sentMs, cluster.nowMs, heard);
+    const node = cluster.present[0]!;
+    const heard = await cluster.send(node, `/v1/kv/${bucket.name}/${key}`, init);
+    const attempt = attemptOf(cluster.names[node]!, sentMs, cluster.nowMs, heard);
     operation.attempts.push(attempt);
     operation.outcome = outcomeOf(operation, attempt);
     operation.endMs = cluster.nowMs;

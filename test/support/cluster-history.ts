@@ -63,6 +63,8 @@ export interface Operation {
   /** Of a put, unique in the run. */
   readonly value: string;
   readonly isConditional: boolean;
+  /** 0 for a value that does not expire. */
+  readonly ttlMs: number;
   /** What the request's context covered; `undefined` for none. */
   readonly given: Seen | undefined;
   /** Which session it belongs to, "" for none. */
@@ -103,6 +105,7 @@ export class History {
       level: "",
       value: "",
       isConditional: false,
+      ttlMs: 0,
       given: undefined,
       session: "",
       endMs: Infinity,
@@ -149,14 +152,6 @@ export function covers({ vector, dots }: Seen, dot: string): boolean {
   if (dots.has(dot)) return true;
   const { actor, counter } = parseDot(dot);
   return (vector.get(actor) ?? 0) >= counter;
-}
-
-/** Does `later` cover all that `earlier` does? */
-export function coversAll(later: Seen, earlier: Seen): boolean {
-  for (const [actor, counter] of earlier.vector)
-    if ((later.vector.get(actor) ?? 0) < counter) return false;
-  for (const dot of earlier.dots) if (!covers(later, dot)) return false;
-  return true;
 }
 
 export function parseDot(dot: string): { actor: string; node: string; counter: number } {
@@ -209,7 +204,8 @@ export function ownDot(
 function describeOperation(operation: Operation): string {
   const { id, client, kind, level, value, given, startMs, endMs, outcome, attempts } = operation;
   const tried = attempts.map(({ node, status, code }) => `${node}:${status}${code && `/${code}`}`);
-  const asked = `#${id} ${client} ${kind} ${value} ${level}${operation.isConditional ? " if-none-match" : ""}`;
+  const ttl = operation.ttlMs > 0 ? ` ttl ${operation.ttlMs}` : "";
+  const asked = `#${id} ${client} ${kind} ${value} ${level}${operation.isConditional ? " if-none-match" : ""}${ttl}`;
   const shown = operation.versions.map((own) => `${own.value ?? "deleted"}@${own.dot}`);
   return [
     `  ${startMs.toFixed(1)}-${endMs.toFixed(1)} ${asked} ${outcome} [${tried.join(" ")}]`,

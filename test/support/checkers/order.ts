@@ -3,7 +3,8 @@
  *
  *   session      every read covers what the session has read of the key (monotonic reads) and the dots that it has written (read your writes)
  *                in lww: that, or a later timestamp
- *   quorum       what a quorum of *owners* has answered once, every later quorum of owners covers; what a quorum of owners has acknowledged too
+ *   quorum       what a quorum of *owners* has answered once, every later quorum of owners covers; what a quorum of owners has acknowledged too;
+ *                what a quorum of them has deleted none of them shows again (I5), also when the deletion itself is forgotten
  *
  * "Later" is real time: it starts after the other has ended. The condition of the quorum rule: of every answer at least floor(n/2)+1 replies came
  * from serving owners (`primary` in `X-Replies` and `X-Acks`), and none of the earlier read's from a fallback, because copies of fallbacks overlap with
@@ -15,25 +16,26 @@ import {
   type Seen,
   type Violation,
   covers,
-  coversAll,
   isWrite,
+  placeOf,
 } from "../cluster-history.ts";
-import { name } from "./versions.ts";
+import type { Amnesty } from "./amnesty.ts";
+import { name, replacedBy } from "./versions.ts";
 
 const QUORUM = 2; // of the three copies that all buckets of the runs have
 
-export function checkSessions(history: History): Violation[] {
+export function checkSessions(history: History, amnesty?: Amnesty): Violation[] {
   const sessions = new Map<string, Operation[]>();
   for (const operation of history.operations) {
     if (operation.session === "" || operation.outcome !== "ok") continue;
     if (!sessions.has(operation.session)) sessions.set(operation.session, []);
     sessions.get(operation.session)!.push(operation);
   }
-  return [...sessions.values()].flatMap(checkSession);
+  return [...sessions.values()].flatMap((operations) => checkSession(operations, amnesty));
 }
 
 /** One session has one operation at a time, so the order of its operations is that of the history. */
-function checkSession(operations: readonly Operation[]): Violation[] {
+function checkSession(operations: readonly Operation[], amnesty?: Amnesty): Violation[] {
   const violations: Violation[] = [];
   const written = new Map<string, Operation[]>();
   const read = new Map<string, Operation>();
@@ -44,7 +46,7 @@ function checkSession(operations: readonly Operation[]): Violation[] {
       continue;
     }
     for (const write of written.get(key) ?? [])
-      if (!covers(operation.seen, write.dot) && !hasWon(operation, write))
+      if (!knowsDot(operation, write.dot, amnesty) && !hasWon(operation, write))
         violations.push({
           invariant: "R7",
           message: `${name(operation)} does not cover its own ${name(write)}`,
@@ -53,7 +55,7 @@ function checkSession(operations: readonly Operation[]): Violation[] {
     const before = read.get(key);
     if (
       before !== undefined &&
-      !coversAll(operation.seen, before.seen) &&
+      !knowsAll(operation, before.seen, amnesty) &&
       !hasWon(operation, before)
     )
       violations.push({
@@ -71,11 +73,28 @@ function hasWon(read: Operation, before: Operation): boolean {
   return read.bucket.conflicts === "lww" && read.seen.hlc >= before.seen.hlc && read.seen.hlc > 0;
 }
 
-export function checkQuorumReads(history: History): Violation[] {
-  return [...history.byKey()].flatMap(([key, operations]) => checkKey(key, operations));
+/** Does the answer cover the dot, or is there a reason to have forgotten it? */
+function knowsDot(read: Operation, dot: string, amnesty: Amnesty | undefined): boolean {
+  if (covers(read.seen, dot)) return true;
+  return amnesty?.covers(placeOf(read), dot, read.endMs) ?? false;
 }
 
-function checkKey(key: string, operations: readonly Operation[]): Violation[] {
+function knowsAll(read: Operation, before: Seen, amnesty: Amnesty | undefined): boolean {
+  for (const [actor, counter] of before.vector)
+    if (!knowsDot(read, `${actor}.${counter}`, amnesty)) return false;
+  for (const dot of before.dots) if (!knowsDot(read, dot, amnesty)) return false;
+  return true;
+}
+
+export function checkQuorumReads(history: History, amnesty?: Amnesty): Violation[] {
+  return [...history.byKey()].flatMap(([key, operations]) => checkKey(key, operations, amnesty));
+}
+
+function checkKey(
+  key: string,
+  operations: readonly Operation[],
+  amnesty: Amnesty | undefined,
+): Violation[] {
   const earlier = operations.filter(isSettled).toSorted((a, b) => a.endMs - b.endMs);
   const later = operations.filter(isQuorumRead);
   const violations: Violation[] = [];
@@ -84,13 +103,20 @@ function checkKey(key: string, operations: readonly Operation[]): Violation[] {
   for (const read of later) {
     while (ended < earlier.length && earlier[ended]!.endMs < read.startMs)
       known.push(earlier[ended++]!);
-    for (const before of known)
-      if (!coversClaim(read.seen, before))
+    for (const before of known) {
+      if (!coversClaim(read, before, amnesty))
         violations.push({
           invariant: isWrite(before) ? "R3" : "I6",
           message: `${name(read)} at a quorum does not know what ${name(before)} was told before`,
           key,
         });
+      if (before.kind === "delete" && read.versions.some(({ dot }) => isBack(before, dot)))
+        violations.push({
+          invariant: "I5",
+          message: `${name(read)} at a quorum shows what ${name(before)} has deleted`,
+          key,
+        });
+    }
   }
   return violations;
 }
@@ -106,6 +132,11 @@ function isQuorumRead(operation: Operation): boolean {
   return operation.kind === "get" && operation.outcome === "ok" && operation.primary >= QUORUM;
 }
 
-function coversClaim(seen: Seen, before: Operation): boolean {
-  return isWrite(before) ? covers(seen, before.dot) : coversAll(seen, before.seen);
+function coversClaim(read: Operation, before: Operation, amnesty: Amnesty | undefined): boolean {
+  return isWrite(before)
+    ? knowsDot(read, before.dot, amnesty)
+    : knowsAll(read, before.seen, amnesty);
 }
+
+const isBack = (deletion: Operation, dot: string): boolean =>
+  dot !== deletion.dot && covers(replacedBy(deletion), dot);

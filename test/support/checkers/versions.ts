@@ -7,6 +7,11 @@
  *   S3  a read that knows of a write does not show what that write has replaced: what was deleted stays deleted
  *   S4  of two siblings none has replaced the other
  *
+ *   I11  no value is shown after it has expired
+ *
+ * What a state may forget is the amnesty's to say (`amnesty.ts`): the final read may not know of writes that were collected, if they were dead, and shows
+ * nothing that any acknowledged write has replaced, whether it knows of that write or not: what was collected does not come back (I5).
+ *
  * Who may have replaced version d, written by w:
  *   a write with a context                       what its context covered; of single dots those that the context of its answer covers too, because
  *                                                a minter that does not hold such a version cannot replace it, and says so
@@ -26,6 +31,7 @@ import {
   isWrite,
   placeOf,
 } from "../cluster-history.ts";
+import type { Amnesty } from "./amnesty.ts";
 
 /** A write without an answer takes effect within its own deadline and the replicas' (N1), long before this. */
 const STRAY_MS_MAX = 20_000;
@@ -35,19 +41,30 @@ const SECOND_MINTER_MS = 50;
 /** The longest timeout of a client. */
 const BUDGET_MS_MAX = 2000;
 
+/** An expired key may be seen for so much longer, besides what clocks are off. */
+const EXPIRY_GRACE_MS = 1000;
+const CLOCK_ERROR_MS = 1000;
+
 /** @param finals reads at ALL of every key, after everything has healed */
-export function checkVersions(history: History, finals: readonly Operation[]): Violation[] {
+export function checkVersions(
+  history: History,
+  finals: readonly Operation[],
+  amnesty?: Amnesty,
+): Violation[] {
   const byKey = history.byKey();
   const final = new Map(finals.map((read) => [placeOf(read), read]));
-  return [...byKey].flatMap(([key, operations]) => checkKey(key, operations, final.get(key)));
+  return [...byKey].flatMap(([key, operations]) =>
+    checkKey(key, operations, final.get(key), amnesty),
+  );
 }
 
 function checkKey(
   key: string,
   operations: readonly Operation[],
   final: Operation | undefined,
+  amnesty: Amnesty | undefined,
 ): Violation[] {
-  const judge = new KeyJudge(key, operations);
+  const judge = new KeyJudge(key, operations, amnesty);
   for (const read of operations)
     if (read.kind === "get" && read.outcome === "ok" && read !== final) judge.read(read);
   if (final !== undefined) judge.final(final);
@@ -59,9 +76,11 @@ class KeyJudge {
   private readonly key: string;
   private readonly writes: readonly Operation[];
   private readonly byValue = new Map<string, Operation>();
+  private readonly amnesty: Amnesty | undefined;
 
-  constructor(key: string, operations: readonly Operation[]) {
+  constructor(key: string, operations: readonly Operation[], amnesty: Amnesty | undefined) {
     this.key = key;
+    this.amnesty = amnesty;
     this.writes = operations.filter(isWrite);
     for (const write of this.writes) if (write.kind === "put") this.byValue.set(write.value, write);
   }
@@ -82,9 +101,35 @@ class KeyJudge {
       return;
     }
     this.read(read);
-    for (const write of this.writes)
-      if (write.outcome === "ok" && !covers(read.seen, write.dot) && !isShown(read, write))
+    for (const write of this.writes) {
+      if (write.outcome !== "ok") continue;
+      for (const { dot } of read.versions) this.checkNotBack(read, dot, write);
+      if (covers(read.seen, write.dot) || isShown(read, write)) continue;
+      if (!this.isCollected(read, write))
         this.report("S1", `acknowledged ${name(write)} is lost: the final state does not know it`);
+    }
+  }
+
+  /** Has it died, in any way, and been collected with the whole state? */
+  private isCollected(read: Operation, write: Operation): boolean {
+    if (this.amnesty?.covers(this.key, write.dot, read.endMs) !== true) return false;
+    return hasDied(write, read.endMs) || this.isReplaced(read, write);
+  }
+
+  /** What the deletion of somebody has replaced does not come back when nobody remembers the deletion. */
+  private checkNotBack(read: Operation, dot: string, write: Operation): void {
+    if (write.dot === dot || covers(read.seen, write.dot) || write.kind !== "delete") return;
+    const isBack =
+      write.bucket.conflicts === "lww"
+        ? this.hlcOf(dot) < write.seen.hlc
+        : covers(replacedBy(write), dot);
+    if (isBack) this.report("I5", `${name(read)} shows ${dot}, which ${name(write)} has deleted`);
+  }
+
+  /** The timestamp of an acknowledged write; Infinity where it is not known. */
+  private hlcOf(dot: string): number {
+    const write = this.writes.find((each) => each.dot === dot && each.outcome === "ok");
+    return write?.seen.hlc ?? Infinity;
   }
 
   private checkWritten(read: Operation, { dot, value }: Version): void {
@@ -96,6 +141,8 @@ class KeyJudge {
       this.report("S2", `${name(read)} showed "${value}" before ${name(write)}`);
     else if (write.outcome === "fail")
       this.report("S2", `${name(read)} showed "${value}" at ${dot}, but ${name(write)} had failed`);
+    else if (isLongExpired(write, read))
+      this.report("I11", `${name(read)} showed "${value}", expired since ${write.ttlMs} ms after`);
   }
 
   /** No write that the reader knows of has replaced what it shows. */
@@ -108,17 +155,30 @@ class KeyJudge {
     }
   }
 
-  private checkReplaced(read: Operation, write: Operation): void {
-    const isReplaced = this.writes.some(
+  private isReplaced(read: Operation, write: Operation): boolean {
+    return this.writes.some(
       (other) => other !== write && other.startMs <= read.endMs && mayReplace(other, write),
     );
-    if (isReplaced) return;
+  }
+
+  private checkReplaced(read: Operation, write: Operation): void {
+    if (this.isReplaced(read, write) || this.isCollected(read, write)) return;
+    if (write.ttlMs > 0 && hasDied(write, read.endMs)) return;
     this.report("S1", `${name(read)} does not show ${name(write)}, which nobody has replaced`);
   }
 
   private report(invariant: string, message: string): void {
     this.violations.push({ invariant, message, key: this.key });
   }
+}
+
+function hasDied({ kind, startMs, ttlMs }: Operation, byMs: number): boolean {
+  return kind === "delete" || (ttlMs > 0 && startMs + ttlMs - CLOCK_ERROR_MS <= byMs);
+}
+
+function isLongExpired({ outcome, ttlMs, endMs }: Operation, read: Operation): boolean {
+  if (outcome !== "ok" || ttlMs === 0) return false;
+  return read.startMs > endMs + ttlMs + EXPIRY_GRACE_MS + CLOCK_ERROR_MS;
 }
 
 /** Equal values are shown once (R15): a deletion stands for all deletions, a value for all its dots. */
@@ -136,7 +196,7 @@ function isShown(
 const NO_DOTS: ReadonlySet<string> = new Set();
 
 /** What an answered write has surely replaced. */
-function replacedBy({ bucket, kind, given, seen, dot }: Operation): Seen {
+export function replacedBy({ bucket, kind, given, seen, dot }: Operation): Seen {
   if (bucket.conflicts === "lww") return NOTHING_SEEN;
   if (given !== undefined) return { ...given, dots: common(given.dots, seen) };
   if (kind === "put" && bucket.blindPut === "sibling") return NOTHING_SEEN;

@@ -1,0 +1,126 @@
+/**
+ * What simulated nodes hold, read from inside: every record, every hint, every Merkle tree beside the same tree made of a full read. For judges, who see
+ * more than any client can.
+ */
+import { utf8Text } from "../../src/base/bytes.ts";
+import { decodeHint, HINTS_END, HINTS_START, hintedKeyAt } from "../../src/cluster/hint-format.ts";
+import { PartitionScan } from "../../src/cluster/partition-scan.ts";
+import type { Store } from "../../src/storage/store.ts";
+import { compareBytes } from "../../src/base/bytes.ts";
+import { decodeRecord } from "../../src/causality/record.ts";
+import { MerkleTree } from "../../src/merkle/merkle-tree.ts";
+import { preferenceList } from "../../src/ring/preference-list.ts";
+import { bucketNameOf } from "../../src/ring/partition.ts";
+import type { Seen } from "./cluster-history.ts";
+import type { SimCluster } from "./sim-cluster.ts";
+
+/** One key at one node. */
+export interface HeldRecord {
+  /** `bucket/key` */
+  readonly place: string;
+  readonly partition: number;
+  /** Copies that its bucket wants. */
+  readonly n: number;
+  /** Hexadecimal. */
+  readonly bytes: string;
+}
+
+export interface NodeContents {
+  readonly name: string;
+  readonly id: string;
+  /** By place. */
+  readonly records: ReadonlyMap<string, HeldRecord>;
+  /** Names of trees, `partition/n`, with the root that the index has and that of a full read; only those that are ready. */
+  readonly trees: ReadonlyMap<string, { readonly root: string; readonly read: string }>;
+  readonly treesNotReady: readonly number[];
+}
+
+const EVERYTHING = { lower: new Uint8Array(0), upper: undefined };
+const PARTITION_BYTES = 2;
+
+/** Of a node that is up. */
+export function contentsOf(cluster: SimCluster, index: number): NodeContents {
+  const { coordinator, view, convergence } = cluster.clusterOf(index);
+  const { store } = cluster.node(index).inside;
+  const records = new Map<string, HeldRecord>();
+  const fresh = new Map<string, MerkleTree>();
+  const partitions = Array.from({ length: view.layout.q }, (_, partition) => partition);
+  const scan = new PartitionScan(store, partitions, EVERYTHING, false);
+  for (; scan.isValid; scan.next()) {
+    const key = scan.key.slice();
+    const value = scan.value.slice();
+    const partition = key[0]! * 256 + key[1]!;
+    const { n } = coordinator.bucket(bucketNameOf(key));
+    const place = placeOf(key);
+    records.set(place, { place, partition, n, bytes: value.toHex() });
+    const tree = `${partition}/${n}`;
+    if (!fresh.has(tree)) fresh.set(tree, new MerkleTree(convergence.trees.leafCount));
+    const [low, high] = convergence.trees.entryHash(key, value);
+    fresh.get(tree)!.toggle(convergence.trees.leafOf(key), low, high);
+  }
+  scan.close();
+  const trees = treesOf(cluster, index, fresh);
+  const held = convergence.heldPartitions();
+  const treesNotReady = held.filter((partition) => !convergence.trees.isReady(partition));
+  return { name: cluster.names[index]!, id: view.self, records, trees, treesNotReady };
+}
+
+function treesOf(cluster: SimCluster, index: number, fresh: ReadonlyMap<string, MerkleTree>) {
+  const { trees } = cluster.clusterOf(index).convergence;
+  const names = new Set([
+    ...fresh.keys(),
+    ...trees.trees().map(({ partition, n }) => `${partition}/${n}`),
+  ]);
+  const both = new Map<string, { root: string; read: string }>();
+  for (const name of names) {
+    const [partition = 0, n = 0] = name.split("/").map(Number);
+    if (!trees.isReady(partition)) continue;
+    const read = fresh.get(name) ?? new MerkleTree(trees.leafCount);
+    both.set(name, { root: textOf(trees.root(partition, n)), read: textOf(read.root()) });
+  }
+  return both;
+}
+
+const textOf = (root: Uint32Array): string => [...root].map((word) => word.toString(16)).join(":");
+
+function placeOf(internalKey: Uint8Array): string {
+  const bucket = bucketNameOf(internalKey);
+  const key = internalKey.subarray(PARTITION_BYTES + bucket.length + 1);
+  return `${bucket}/${utf8Text(key) ?? key.toHex()}`;
+}
+
+/** The owners of each partition, ids, by the one layout that is active. */
+export function ownersIn(cluster: SimCluster): (partition: number, n: number) => readonly string[] {
+  const { layout } = cluster.clusterOf(cluster.present[0]!).view;
+  return (partition, n) => preferenceList(layout, partition).slice(0, n);
+}
+
+/** What the disks of all nodes but one know of each key: in records, and in hints for whomever. All have to be up. */
+export function knownWithout(cluster: SimCluster, lost: number): ReadonlyMap<string, Seen> {
+  const known = new Map<string, { vector: Map<string, number>; dots: Set<string>; hlc: number }>();
+  const note = (place: string, record: Uint8Array): void => {
+    if (!known.has(place)) known.set(place, { vector: new Map(), dots: new Set(), hlc: 0 });
+    const { vector } = known.get(place)!;
+    for (const { actor, counterMax } of decodeRecord(record))
+      vector.set(actor, Math.max(vector.get(actor) ?? 0, counterMax));
+  };
+  for (const index of cluster.present) {
+    if (index === lost || !cluster.isStarted(index)) continue;
+    for (const { place, bytes } of contentsOf(cluster, index).records.values())
+      note(place, Uint8Array.fromHex(bytes));
+    forEachHint(cluster.node(index).inside.store, (key, record) => note(placeOf(key), record));
+  }
+  return known;
+}
+
+function forEachHint(store: Store, visit: (key: Uint8Array, record: Uint8Array) => void): void {
+  const snapshot = store.snapshot();
+  const iterator = snapshot.iterator();
+  for (iterator.seek(HINTS_START); iterator.isValid; iterator.next()) {
+    const { keyBytes, keyStart, keyEnd, valueBytes, valueStart, valueEnd } = iterator;
+    if (compareBytes(keyBytes.subarray(keyStart, keyEnd), HINTS_END) >= 0) break;
+    const { record } = decodeHint(valueBytes.slice(valueStart, valueEnd));
+    visit(hintedKeyAt(keyBytes, keyStart, keyEnd), record);
+  }
+  snapshot.close();
+}
