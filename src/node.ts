@@ -11,6 +11,7 @@
 import { hex } from "./base/bytes.ts";
 import { CorruptionError, HutchError, messageOf } from "./base/errors.ts";
 import { Metrics } from "./base/metrics.ts";
+import { mustRebuild } from "./cluster/absence.ts";
 import { Admin, type AdminParts } from "./cluster/admin.ts";
 import type { ClusterNode } from "./cluster/cluster-node.ts";
 import type { ReportParts } from "./cluster/cluster-report.ts";
@@ -27,6 +28,7 @@ import type { MemoryPressure } from "./ports/memory.ts";
 import type { PeerPorts } from "./ports/transport.ts";
 import { PeerDoor, peerAddressOf } from "./peer-door.ts";
 import type { LayoutState } from "./ring/layout-state.ts";
+import { AliveMark, lastAliveMs } from "./storage/alive-mark.ts";
 import type { Identity } from "./storage/data-directory.ts";
 import { DataDirectory } from "./storage/data-directory.ts";
 import type { StoreOptions, StorePorts } from "./storage/store.ts";
@@ -88,7 +90,15 @@ async function openNode(config: Config, ports: NodePorts): Promise<Node> {
     if (store.stats().lostRanges > 0) directory.renewIncarnation();
     const layouts = await layoutsOf(store, ports.logger, door, formed?.layouts);
     refuseGone(layouts, hex(directory.identity.nodeId));
-    const parts = { config, ports, directory, store, retention };
+    const isRebuilding = mustRebuild({
+      ...config,
+      lastAliveMs: lastAliveMs(disk),
+      nowMs: clock.wallMs(),
+      isAlone: (layouts?.members.size ?? 1) <= 1,
+    });
+    if (isRebuilding) directory.renewIncarnation();
+    const alive = new AliveMark(disk, clock, ports.logger);
+    const parts = { config, ports, directory, store, retention, alive, isRebuilding };
     return assemble(parts, door, layouts);
   } catch (error) {
     door?.close();
@@ -156,6 +166,9 @@ interface NodeParts {
   readonly directory: DataDirectory;
   readonly store: Store;
   readonly retention: Retention;
+  readonly alive: AliveMark;
+  /** Was away for too long (R43). */
+  readonly isRebuilding: boolean;
 }
 
 function coordinatorOptionsOf({ config, ports, directory, store }: NodeParts): CoordinatorOptions {
@@ -180,7 +193,7 @@ function assemble(
   door: PeerDoor | undefined,
   layouts: LayoutState | undefined,
 ): Node {
-  const { config, ports, directory, store, retention } = parts;
+  const { config, ports, directory, store, retention, alive, isRebuilding } = parts;
   const failures = new News<HutchError>();
   store.onFailure((error) => failures.report(error));
   const endings = new News<void>();
@@ -208,7 +221,10 @@ function assemble(
   door?.defineMetrics(metrics);
   retention.nowMs = () => coordinator.nowMs();
   const app = createApp(appOptionsOf(config, ports, coordinator, admin, metrics));
-  cluster?.start();
+  cluster?.start(isRebuilding);
+  // Until it has rebuilt, a crash leaves it as long away as it was.
+  if (cluster && isRebuilding) cluster.syncing.onServing = () => alive.start();
+  else alive.start();
   return {
     app,
     id: coordinator.nodeId,
@@ -222,7 +238,7 @@ function assemble(
       admin.close();
       await cluster?.close();
       door?.close();
-      await closeNode(ports, directory, store);
+      await closeNode(ports, directory, store, alive);
     },
     onFailure: (listener) => failures.listen(listener),
     onGone: (listener) => endings.listen(listener),
@@ -319,10 +335,16 @@ function factsOf(config: Config, { clusterId, q, incarnation }: Identity) {
 /** The identity says "clean" only after everything else is on disk; a store that could not end leaves it as after a crash. */
 const WORKERS_WAIT_MS = 2000;
 
-async function closeNode(ports: NodePorts, directory: DataDirectory, store: Store): Promise<void> {
+async function closeNode(
+  ports: NodePorts,
+  directory: DataDirectory,
+  store: Store,
+  alive: AliveMark,
+): Promise<void> {
   const isClean = await store.close();
   // Workers that are in the middle of a compaction end with the process.
   await Promise.race([ports.workers.close(), ports.clock.sleep(WORKERS_WAIT_MS)]);
+  await alive.stop(isClean);
   if (isClean) directory.closeClean();
   else directory.release();
   if (store.failure !== undefined) throw store.failure;

@@ -287,11 +287,11 @@ export class ClusterNode {
   }
 
   /** Begins to speak and to listen; syncing until the others have been asked. */
-  start(): void {
+  start(mustRebuild = false): void {
     this.tellBuckets();
     this.gossip.start();
     this.guard.start();
-    this.syncing.enter("started");
+    this.syncing.enter(mustRebuild ? "rebuilding" : "started", mustRebuild);
     this.convergence.start();
     this.ring.start();
   }

@@ -279,16 +279,6 @@ export class Suspects implements MergeGate {
     return "withdrawn";
   }
 
-  /** Keys that another owner did not take from us, for whatever reason: what cannot be decided now is met again at the next exchange. Never rejects. */
-  async reviewAll(internalKeys: readonly Uint8Array[]): Promise<void> {
-    for (const internalKey of internalKeys)
-      try {
-        await this.review(internalKey);
-      } catch (thrown) {
-        this.options.logger.debug("review_postponed", { reason: messageOf(thrown) });
-      }
-  }
-
   /** Call it in the turn in which `leaving` was read. */
   private withdraw(place: KeyPlace, leaving: Record): Promise<void> {
     const { store, self } = this.options;

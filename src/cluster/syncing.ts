@@ -42,6 +42,10 @@ export class Syncing {
   /** `undefined` while serving. */
   private session: SyncSession | undefined;
   private wasAlone = false;
+  /** It was told to fetch, and has not served since. */
+  private mustPull = false;
+  /** Called when it serves, each time. */
+  onServing: () => void = () => undefined;
   private isStopped = false;
 
   constructor(options: SyncingOptions) {
@@ -52,13 +56,18 @@ export class Syncing {
     return this.session !== undefined;
   }
 
-  /** From now on this node may have missed something. Begins anew where it is syncing already. */
-  enter(reason: string): void {
+  /**
+   * From now on this node may have missed something. Begins anew where it is syncing already.
+   *
+   * @param mustPull whatever the others hold for it, it serves only after it has fetched what it lacks
+   */
+  enter(reason: string, mustPull = false): void {
     if (this.isStopped) return;
+    this.mustPull ||= mustPull;
     this.options.logger.info("syncing", { reason });
     this.session?.stop();
     this.options.setPhase("syncing");
-    const session = new SyncSession(this.options, () => {
+    const session = new SyncSession(this.options, this.mustPull, () => {
       if (this.session === session) this.leave();
     });
     this.session = session;
@@ -67,8 +76,10 @@ export class Syncing {
 
   private leave(): void {
     this.session = undefined;
+    this.mustPull = false;
     this.options.logger.info("serving");
     this.options.setPhase("serving");
+    this.onServing();
   }
 
   /** Who has seen fewer than half of the nodes was on the small side; when the others are back they may have gone on without us. */
@@ -93,13 +104,14 @@ class SyncSession {
   private readonly options: SyncingOptions;
   private readonly onDone: () => void;
   private readonly done = new Set<NodeId>();
-  private mustPull = false;
+  private mustPull: boolean;
   private isStopped = false;
   private timer: Timer | undefined;
   private pauseMs = FIRST_PAUSE_MS;
 
-  constructor(options: SyncingOptions, onDone: () => void) {
+  constructor(options: SyncingOptions, mustPull: boolean, onDone: () => void) {
     this.options = options;
+    this.mustPull = mustPull;
     this.onDone = onDone;
   }
 
