@@ -19,7 +19,9 @@ export class BunClock implements Clock {
     return new BunTimer(this.monoMs() + delayMs, callback);
   }
 
+  /** A turn only to let others in takes 2 us as an immediate, 1.2 ms as a timer. */
   sleep(delayMs: number): Promise<void> {
+    if (delayMs === 0) return new Promise((resolve) => void setImmediate(resolve));
     return new Promise((resolve) => this.after(delayMs, resolve));
   }
 }
