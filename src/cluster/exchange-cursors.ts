@@ -12,9 +12,10 @@ export class ExchangeCursors {
     return this.byName.get(name) ?? EMPTY_BYTES;
   }
 
+  /** @param cursor copied: it may be a view of a whole message */
   set(name: string, cursor: Uint8Array): void {
     this.byName.delete(name);
-    this.byName.set(name, cursor);
+    this.byName.set(name, cursor.slice());
     if (this.byName.size <= CURSORS_MAX) return;
     for (const oldest of this.byName.keys()) {
       this.byName.delete(oldest);

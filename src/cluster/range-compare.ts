@@ -5,8 +5,9 @@
  *   we list the hashes of our entries from the cursor on     at most `HASHES_MAX`, from at most `VISITS_MAX` entries
  *   the peer answers                                       which of them it lacks, what we lack, and how far it got
  *   we send what it lacks, merge what it sent                  whole records, so siblings move together (R35)
- *   the cursor goes to where the peer got                      and is told to whoever may have to go on from there
+ *   the cursor goes to where the peer got                      and, once that is done, is told to whoever may have to go on from there
  *
+ * While one page is moved the next one is looked at, no further.
  * A key whose records differ goes both ways; each side merges, and both come to the same. Where the peer holds nothing, `stream` sends everything unasked.
  * What cannot be read, sent or merged is counted and does not stop the rest.
  */
@@ -71,6 +72,8 @@ export class RangeCompare {
   private readonly job: RangeJob;
   private readonly tally: RangeTally;
   private readonly slices: Slices;
+  /** What is moved of the page before. */
+  private aside: Promise<void> = Promise.resolve();
 
   constructor(parts: ExchangeParts, calls: ExchangeCalls, job: RangeJob, tally: RangeTally) {
     this.parts = parts;
@@ -81,18 +84,47 @@ export class RangeCompare {
   }
 
   /** Throws where the peer cannot be asked; what was moved until then is moved. */
-  async compare(): Promise<void> {
-    let cursor = this.job.range.lower;
-    for (;;) {
-      const page = await this.ownPage(cursor);
-      const reply = await this.comparePage(cursor, page);
-      const reached = reply.reached.length === 0 ? page.upper : reply.reached;
+  compare(): Promise<void> {
+    return this.pageByPage((cursor) => this.compareFrom(cursor));
+  }
+
+  /** Sends everything in the range: the peer holds nothing of it. Throws likewise. */
+  stream(): Promise<void> {
+    return this.pageByPage((cursor) => this.streamFrom(cursor));
+  }
+
+  /** @param pageFrom answers where the next page begins, `undefined` for the end */
+  private async pageByPage(
+    pageFrom: (cursor: Uint8Array) => Promise<Uint8Array | undefined>,
+  ): Promise<void> {
+    let cursor: Uint8Array | undefined = this.job.range.lower;
+    try {
+      while (cursor !== undefined) cursor = await pageFrom(cursor);
+    } finally {
+      await Promise.allSettled([this.aside]);
+    }
+    await this.aside;
+  }
+
+  private async compareFrom(cursor: Uint8Array): Promise<Uint8Array | undefined> {
+    const page = await this.ownPage(cursor);
+    const reply = await this.comparePage(cursor, page);
+    const isLast = reply.reached.length === 0 && page.isLast;
+    const next = reply.reached.length === 0 ? page.upper : reply.reached;
+    await this.goOnBeside(async () => {
       await this.sendLacking(page, reply);
       await this.mergeReceived(reply);
-      if (reply.reached.length === 0 && page.isLast) return;
-      this.job.onPage(reached);
-      cursor = reached;
-    }
+      if (!isLast) this.job.onPage(next);
+    });
+    return isLast ? undefined : next;
+  }
+
+  /** One page may be moved while the next one is looked at: one side's disk, the other's scan. */
+  private async goOnBeside(work: () => Promise<void>): Promise<void> {
+    await this.aside;
+    this.aside = work();
+    // Whoever waits for it next hears of it.
+    this.aside.catch(() => undefined);
   }
 
   /** Our entries from `cursor` on. */
@@ -144,6 +176,7 @@ export class RangeCompare {
 
   /** Only as far as the peer has looked. */
   private async sendLacking({ keys }: OwnPage, { lacking, reached }: CompareReply): Promise<void> {
+    const slices = new Slices(this.parts.clock, this.parts.pace);
     let page = new RecordPage();
     for (const position of lacking) {
       const key = keys[position]!; // the codec holds positions below the count of hashes
@@ -155,7 +188,7 @@ export class RangeCompare {
         page = new RecordPage();
       }
       page.add(key, record);
-      const rest = this.slices.add(record.length);
+      const rest = slices.add(record.length);
       if (rest !== undefined) await rest;
     }
     await this.sendPage(page);
@@ -204,15 +237,14 @@ export class RangeCompare {
     this.tally.unsettled += unsettled.length;
   }
 
-  /** Sends everything in the range: the peer holds nothing of it. */
-  async stream(): Promise<void> {
-    for (let cursor: Uint8Array | undefined = this.job.range.lower; cursor !== undefined;) {
-      const page = new RecordPage();
-      const next: Uint8Array | undefined = await this.fill(page, cursor);
+  private async streamFrom(cursor: Uint8Array): Promise<Uint8Array | undefined> {
+    const page = new RecordPage();
+    const next = await this.fill(page, cursor);
+    await this.goOnBeside(async () => {
       await this.sendPage(page);
       if (next !== undefined) this.job.onPage(next);
-      cursor = next;
-    }
+    });
+    return next;
   }
 
   /** @returns where the next page begins, `undefined` for the end */
