@@ -1,8 +1,8 @@
 /**
  * A layout state in bytes, for peers and for the disk. Equal states have equal bytes.
  *
- *   format u8 = 2 | floor varint | versions u8
- *     per version, from the floor on:  contents u8, the lowest hash first; each: layout (bytes, layout.ts)
+ *   format u8 = 2 | floor varint | fixed varint | versions u8
+ *     per version, the oldest first:  contents u8, the lowest hash first; each: layout (bytes, layout.ts)
  *   nodes varint    each, in order of id:  id 8 | ack varint | sync varint | syncAck varint
  *   removed varint  each, in order of id:  id 8 | version varint
  *   staged varint   each, in order of id:  hlc u64 | who staged it 8 | change (staged-changes.ts)
@@ -16,10 +16,11 @@ import {
   compareContents,
   CONTENTS_MAX,
   contentOf,
+  HISTORY_VERSIONS_MAX,
   type LayoutContent,
   LayoutHistory,
 } from "./layout-history.ts";
-import { ACTIVE_LAYOUTS_MAX, type Progress } from "./layout-trackers.ts";
+import type { Progress } from "./layout-trackers.ts";
 import { decodeLayout, ID_BYTES, LAYOUT_MEMBERS_MAX, within } from "./layout.ts";
 import {
   changedNode,
@@ -42,8 +43,8 @@ export interface LayoutFacts {
 
 /** Ids lost for ever that are kept; of more, those of the newest versions. */
 export const REMOVED_MAX = 4096;
-/** Every member of every content may be another. */
-const PROGRESS_MAX = ACTIVE_LAYOUTS_MAX * CONTENTS_MAX * LAYOUT_MEMBERS_MAX;
+/** Nodes whose progress is kept; of more, the lowest ids. Far more than a cluster has even while all of its nodes are replaced. */
+export const PROGRESS_MAX = 8 * LAYOUT_MEMBERS_MAX;
 
 const FORMAT = 2;
 const BARE_LAYOUT = 1;
@@ -52,6 +53,7 @@ export function encodeFacts({ history, progress, removed, staged }: LayoutFacts)
   const writer = new ByteWriter(4096);
   writer.u8(FORMAT);
   writer.varint(history.floor);
+  writer.varint(history.fixed);
   writer.u8(history.versions.length);
   for (const contents of history.versions) {
     writer.u8(contents.length);
@@ -109,24 +111,34 @@ export function decodeFacts(bytes: Uint8Array): LayoutFacts {
 
 function readHistory(reader: ByteReader): LayoutHistory {
   const floor = within(reader.varint(), 1, VERSION_MAX, "floor");
-  const versionCount = within(reader.u8(), 1, ACTIVE_LAYOUTS_MAX, "count of versions");
+  const fixed = within(reader.varint(), floor, VERSION_MAX, "fixed version");
+  const count = within(reader.u8(), 1, HISTORY_VERSIONS_MAX, "count of versions");
   const versions: LayoutContent[][] = [];
-  for (let at = 0; at < versionCount; at++) versions.push(readContents(reader, floor + at));
+  let last = floor - 1;
+  for (let at = 0; at < count; at++) {
+    const contents = readContents(reader, last + 1);
+    last = contents[0]!.layout.version;
+    versions.push(contents);
+  }
+  within(fixed, floor, last, "fixed version");
   const { q } = versions[0]![0]!.layout;
   if (versions.flat().some(({ layout }) => layout.q !== q))
     throw new DecodeError("Cannot read layout: q differs between versions");
-  return new LayoutHistory(floor, versions);
+  return new LayoutHistory(floor, fixed, versions);
 }
-const VERSION_MAX = Number.MAX_SAFE_INTEGER - ACTIVE_LAYOUTS_MAX;
+const VERSION_MAX = Number.MAX_SAFE_INTEGER - 1;
 
-function readContents(reader: ByteReader, version: number): LayoutContent[] {
-  const contents: LayoutContent[] = [];
+/** All contents of one version, which is at least `least`. */
+function readContents(reader: ByteReader, least: number): LayoutContent[] {
   const count = within(reader.u8(), 1, CONTENTS_MAX, "count of contents");
-  for (let at = 0; at < count; at++) {
-    // Made anew: equal layouts shall have equal bytes, however a peer wrote its integers.
+  // Made anew: equal layouts shall have equal bytes, however a peer wrote its integers.
+  const first = contentOf(decodeLayout(reader.view()));
+  const version = within(first.layout.version, least, VERSION_MAX, "version");
+  const contents = [first];
+  while (contents.length < count) {
     const content = contentOf(decodeLayout(reader.view()));
     within(content.layout.version, version, version, "version");
-    if (at > 0 && compareContents(contents[at - 1]!, content) >= 0)
+    if (compareContents(contents.at(-1)!, content) >= 0)
       throw new DecodeError(`Cannot read layout: contents of version ${version} are out of order`);
     contents.push(content);
   }

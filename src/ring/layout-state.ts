@@ -3,16 +3,16 @@
  * node is with them, who is lost for ever, and what changes are staged.
  *
  *   stage    changes are registers by node id, on top of the newest version
- *   apply    `next` makes the version after the newest of them, `withLayout` makes it active; a majority must have agreed before
+ *   apply    `next` makes a version from the newest and the changes, `withLayout` makes it active; a majority must have agreed before
  *   work     each node reports ack, sync, syncAck (`layout-trackers.ts`) by `report`
- *   retire   `retired` lets go of versions that nobody needs; whoever was a member of these only has left for ever
+ *   retire   `retired` lets go of versions that nobody needs; whoever was a member of these only is gone for ever
  *
  * A join semilattice: `merge` is commutative, associative and idempotent, so that states which nodes exchange in any order become
- * equal, down to their bytes. What makes it one: versions are a run without gaps from a floor that only rises (`layout-history.ts`); progress
- * and removals only grow; staged changes count on one version only, so those of a side that knows a newer one win as a whole.
+ * equal, down to their bytes. What makes it one: versions above a floor that only rises (`layout-history.ts`); progress and removals only
+ * grow; staged changes count on one version only, so those of a side that knows a newer one win as a whole.
  *
  * A state travels as a whole: whoever knows what a node reported knows every version that the node knew when it did. That is why nobody can
- * retire a version under a node that still reads from it, and why a node must not merge what one that it knows to be removed says.
+ * retire a version under a node that still reads from it.
  *
  * A value never changes; a change that changes nothing returns the same value.
  */
@@ -21,8 +21,14 @@ import { readU32 } from "../base/byte-reader.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { HutchError } from "../base/errors.ts";
 import { stateDigest } from "../kernels/kernels.ts";
-import { LayoutHistory } from "./layout-history.ts";
-import { decodeFacts, encodeFacts, type LayoutFacts, REMOVED_MAX } from "./layout-state-codec.ts";
+import { ACTIVE_LAYOUTS_MAX, HISTORY_VERSIONS_MAX, LayoutHistory } from "./layout-history.ts";
+import {
+  decodeFacts,
+  encodeFacts,
+  type LayoutFacts,
+  PROGRESS_MAX,
+  REMOVED_MAX,
+} from "./layout-state-codec.ts";
 import {
   furthest,
   isSameProgress,
@@ -97,7 +103,7 @@ export class LayoutState {
     return this.trackers.readVersion();
   }
 
-  /** The version that `next` makes. Numbers of versions in conflict are taken. */
+  /** The version that `next` and `nextAs` make. Numbers of versions in conflict are taken. */
   get nextVersion(): number {
     return this.facts.history.newestVersion + 1;
   }
@@ -203,12 +209,15 @@ export class LayoutState {
   }
 
   /**
-   * With `layout`, made by `next` or `nextAs`, active too, nothing staged, and `lost` gone for ever. Unchanged where it is here already. Throws
-   * `layout-conflict` where it does not follow on the newest, `ACTIVE_LAYOUTS_MAX` versions have not retired, or it brings a node back too late.
+   * With `layout`, made by `next` or `nextAs` (a vote may have raised its version), active too, nothing staged, and `lost` gone for ever. Unchanged
+   * where it is here already. Throws `layout-conflict` where it is not newer than all, too many versions have not retired, or it brings a node
+   * back too late.
    */
   withLayout(layout: Layout, lost: readonly string[] = []): LayoutState {
-    const history = this.facts.history.with(layout);
-    if (history === this.facts.history) return this;
+    if (this.facts.history.has(layout)) return this;
+    const isUrgent = lost.length > 0 || this.conflicts.size > 0;
+    const versionsMax = isUrgent ? HISTORY_VERSIONS_MAX : ACTIVE_LAYOUTS_MAX;
+    const history = this.facts.history.with(layout, versionsMax);
     this.expectNobodyBack(layout);
     const gone = new Map(lost.map((id) => [id, layout.version]));
     const removed = union(Math.max, this.removed, gone);
@@ -220,12 +229,14 @@ export class LayoutState {
    * they hear that it was to stay.
    */
   private expectNobodyBack(layout: Layout): void {
-    const staying = new Set(this.newest.members.map(({ id }) => id));
-    const reading = new Set(this.readLayout.members.map(({ id }) => id));
+    const lastVersions = new Map<string, number>();
+    for (const { version, members } of this.layouts)
+      for (const { id } of members) lastVersions.set(id, version);
     for (const { id } of layout.members) {
-      if (staying.has(id)) continue;
+      const last = lastVersions.get(id);
+      if (last === this.newest.version) continue;
       this.expectNotGone(id, "bring back");
-      if (this.trackers.nodes.has(id) && !reading.has(id))
+      if (last !== undefined && last < this.readLayout.version)
         throw new HutchError(
           "layout-conflict",
           `Cannot bring back node "${id}": it is leaving, and all nodes have synced without it`,
@@ -233,7 +244,10 @@ export class LayoutState {
     }
   }
 
-  /** With what `node` has reached; what it had reached stays. Reports of those who are no members, or gone, change nothing. */
+  /**
+   * With what `node` has reached; what it had reached stays. Reports of those who are no members, or gone, change nothing. Once anybody knows that
+   * all have synced a version, the history up to it is fixed.
+   */
   report(node: string, reached: Partial<Progress>): LayoutState {
     const { history, progress, removed } = this.facts;
     if (!history.ids.has(node) || removed.has(node)) return this;
@@ -244,14 +258,14 @@ export class LayoutState {
       "a node reports versions that there are",
     );
     if (isSameProgress(known, now)) return this;
-    return this.with({ progress: new Map(progress).set(node, now) });
+    const fixed = history.fixedTo(this.trackers.newestAmong(now.syncAck).version);
+    return this.with({ history: fixed, progress: new Map(progress).set(node, now) });
   }
 
   /** Without the versions that nobody needs any more. Whoever was a member of these only is gone for ever: it has handed over all it had. */
   retired(): LayoutState {
-    const retirable = this.trackers.retirable().length;
-    if (retirable === 0) return this;
-    const floor = this.layouts[retirable]!.version;
+    const floor = this.trackers.oldestNeeded().version;
+    if (floor === this.layouts[0]!.version) return this;
     const history = this.facts.history.from(floor);
     const left = [...this.facts.history.ids].filter((id) => !history.ids.has(id));
     const removed = union(Math.max, new Map(left.map((id) => [id, floor])), this.removed);
@@ -263,11 +277,16 @@ export class LayoutState {
   }
 }
 
-/** Within its bounds, and without the progress of nodes that nobody waits for any more. */
+/** Within its bounds, and without the progress of nodes that are gone. */
 function normal({ history, progress, removed, staged }: LayoutFacts): LayoutFacts {
   const kept = newestRemovals(removed);
-  const waitedFor = [...progress].filter(([id]) => history.ids.has(id) && !kept.has(id));
-  return { history, progress: new Map(waitedFor), removed: kept, staged };
+  const waitedFor = [...progress].filter(([id]) => !kept.has(id));
+  return { history, progress: lowestIds(waitedFor), removed: kept, staged };
+}
+
+function lowestIds(progress: [string, Progress][]): ReadonlyMap<string, Progress> {
+  if (progress.length <= PROGRESS_MAX) return new Map(progress);
+  return new Map(progress.sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, PROGRESS_MAX));
 }
 
 function newestRemovals(removed: ReadonlyMap<string, number>): ReadonlyMap<string, number> {

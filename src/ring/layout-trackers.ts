@@ -10,8 +10,9 @@
  * Versions older than the newest of which all know that all have synced it retire: nobody reads from them any more, and nobody holds anything
  * that only they would find.
  *
- * A node is waited for from the first active version that names it; of those before, it owned nothing and coordinated nothing. So a node
- * that joins does not take reads back to a version that others have left. A node that is lost for good (`removed`) is not waited for.
+ * A node has acknowledged and synced what is older than the first active version that names it: it coordinated nothing and holds nothing from
+ * then. So a node that joins does not take reads back to a version that others have left. It has to say syncAck itself: until it knows
+ * better, it reads from the oldest version it has heard of. A node that is lost for good (`removed`) is not waited for.
  *
  * A value never changes; every change makes a new one.
  */
@@ -27,8 +28,6 @@ export interface Progress {
 export type Tracker = keyof Progress;
 
 export const NO_PROGRESS: Progress = { ack: 0, sync: 0, syncAck: 0 };
-/** A change of the ring waits while so many versions have not retired. */
-export const ACTIVE_LAYOUTS_MAX = 8;
 
 export class LayoutTrackers {
   /** The active layouts, the oldest first; never empty. Versions may be left out. */
@@ -45,7 +44,7 @@ export class LayoutTrackers {
     progress: ReadonlyMap<string, Progress> = new Map(),
     removed: { has(node: string): boolean } = new Set(),
   ) {
-    assert(layouts.length >= 1 && layouts.length <= ACTIVE_LAYOUTS_MAX, "1..8 layouts are active");
+    assert(layouts.length >= 1, "a layout is active");
     this.layouts = layouts;
     this.progress = progress;
     this.firstVersions = firstVersionsOf(layouts, removed);
@@ -57,11 +56,11 @@ export class LayoutTrackers {
     return this.layouts.at(-1)!; // never empty
   }
 
-  /** How far `node` is: what it reported, and at least the version before the first active one that names it. */
+  /** How far `node` is: what it reported, or what goes without saying. */
   of(node: string): Progress {
     const reported = this.progress.get(node) ?? NO_PROGRESS;
     const before = (this.firstVersions.get(node) ?? 1) - 1;
-    return furthest(reported, { ack: before, sync: before, syncAck: before });
+    return furthest(reported, { ack: before, sync: before, syncAck: 0 });
   }
 
   /** The nodes that have not come as far as `version`: those that hold it back. */
@@ -84,10 +83,9 @@ export class LayoutTrackers {
     return this.read;
   }
 
-  /** Active layouts that nobody needs any more; never the newest. */
-  retirable(): readonly Layout[] {
-    const kept = this.newestAmong(this.least("syncAck"));
-    return this.layouts.filter(({ version }) => version < kept.version);
+  /** The oldest layout that anybody needs: what is older may retire. */
+  oldestNeeded(): Layout {
+    return this.newestAmong(this.least("syncAck"));
   }
 
   private least(tracker: Tracker): number {
@@ -97,7 +95,7 @@ export class LayoutTrackers {
   }
 
   /** The newest up to `version`, else the oldest there is. */
-  private newestAmong(version: number): Layout {
+  newestAmong(version: number): Layout {
     return this.layouts.findLast((layout) => layout.version <= version) ?? this.layouts[0]!;
   }
 }

@@ -2,12 +2,8 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { assignLayout } from "../../src/ring/assignment.ts";
 import type { Layout } from "../../src/ring/layout.ts";
-import {
-  ACTIVE_LAYOUTS_MAX,
-  LayoutTrackers,
-  type Progress,
-} from "../../src/ring/layout-trackers.ts";
-import { memberOf, ownersAt } from "./ring-fixtures.ts";
+import { furthest, LayoutTrackers, type Progress } from "../../src/ring/layout-trackers.ts";
+import { memberOf } from "./ring-fixtures.ts";
 
 const members = Array.from({ length: 6 }, (_, at) => memberOf(at));
 const idOf = (node: number): string => members[node]!.id;
@@ -23,135 +19,122 @@ function layoutsOf(...sizes: readonly number[]): Layout[] {
   return layouts;
 }
 
-/** "active 1,2; read 1; retirable 1" */
+/** Trackers over `layouts` where these nodes have reached the version with these trackers. */
+function reached(
+  layouts: readonly Layout[],
+  progress: Readonly<Record<number, Partial<Progress>>>,
+  removed: readonly number[] = [],
+): LayoutTrackers {
+  const entries = Object.entries(progress).map(
+    ([node, partial]) => [idOf(Number(node)), { ack: 0, sync: 0, syncAck: 0, ...partial }] as const,
+  );
+  return new LayoutTrackers(layouts, new Map(entries), new Set(removed.map(idOf)));
+}
+
+/** "active 1,2; read 1; needed from 1" */
 function stateOf(trackers: LayoutTrackers): string {
-  const versions = (layouts: readonly Layout[]): string =>
-    layouts.map(({ version }) => version).join(",");
-  const { version } = trackers.readVersion();
-  return `write ${versions(trackers.writeVersions())}; read ${version}; retirable ${versions(trackers.retirable())}`;
+  const active = trackers.layouts.map(({ version }) => version).join(",");
+  const read = trackers.readVersion().version;
+  return `active ${active}; read ${read}; needed from ${trackers.oldestNeeded().version}`;
 }
 
 describe("R58: a node joins", () => {
-  const joining = (): LayoutTrackers => {
-    const [first, second] = layoutsOf(3, 4) as [Layout, Layout];
-    return new LayoutTrackers([first]).withLayout(second);
-  };
-  const everyone = (trackers: LayoutTrackers, reached: Partial<Progress>): LayoutTrackers =>
-    [...trackers.nodes].reduce((now, node) => now.report(node, reached), trackers);
+  const joining = layoutsOf(3, 4);
 
-  test("writes go to both versions and reads stay with the old one until a majority of its owners has synced", () => {
-    let trackers = joining();
-    expect(stateOf(trackers)).toBe("write 1,2; read 1; retirable ");
-    trackers = trackers.report(idOf(0), { sync: 2 });
-    // The node that joins owns nothing in version 1: its word does not count.
-    trackers = trackers.report(idOf(3), { sync: 2 });
-    expect(stateOf(trackers)).toBe("write 1,2; read 1; retirable ");
-    expect(stateOf(trackers.report(idOf(1), { sync: 2 }))).toBe("write 1,2; read 2; retirable ");
+  test("reads stay with the old version until all nodes have synced the new one, the one that joins too", () => {
+    expect(stateOf(reached(joining, {}))).toBe("active 1,2; read 1; needed from 1");
+    const some = { 0: { sync: 2 }, 1: { sync: 2 }, 3: { sync: 2 } };
+    expect(stateOf(reached(joining, some))).toBe("active 1,2; read 1; needed from 1");
+    expect(reached(joining, some).behind("sync", 2)).toEqual([idOf(2)]);
+    const all = { ...some, 2: { sync: 2 } };
+    expect(stateOf(reached(joining, all))).toBe("active 1,2; read 2; needed from 1");
+    expect(reached(joining, all).syncedByAll()).toBe(2);
   });
 
   test("pushing starts when all have acknowledged, the node that joins too", () => {
-    let trackers = joining();
-    for (const node of [0, 1, 2]) trackers = trackers.report(idOf(node), { ack: 2 });
-    expect(trackers.ackedByAll()).toBe(0);
-    expect(trackers.report(idOf(3), { ack: 2 }).ackedByAll()).toBe(2);
+    const some = { 0: { ack: 2 }, 1: { ack: 2 }, 2: { ack: 2 } };
+    expect(reached(joining, some).ackedByAll()).toBe(1);
+    expect(reached(joining, { ...some, 3: { ack: 2 } }).ackedByAll()).toBe(2);
   });
 
-  test("the old version retires when all know that all have synced", () => {
-    let trackers = everyone(joining(), { ack: 2, sync: 2 });
-    expect(trackers.syncedByAll()).toBe(2);
-    for (const node of [0, 1, 2]) trackers = trackers.report(idOf(node), { syncAck: 2 });
-    expect(trackers.retire()).toBe(trackers);
-    trackers = trackers.report(idOf(3), { syncAck: 2 });
-    expect(stateOf(trackers)).toBe("write 1,2; read 2; retirable 1");
-    expect(stateOf(trackers.retire())).toBe("write 2; read 2; retirable ");
+  test("the old version is needed until all know that all have synced", () => {
+    const done = { ack: 2, sync: 2, syncAck: 2 };
+    const all = { 0: done, 1: done, 2: done, 3: { sync: 2 } };
+    expect(stateOf(reached(joining, all))).toBe("active 1,2; read 2; needed from 1");
+    expect(stateOf(reached(joining, { ...all, 3: done }))).toBe(
+      "active 1,2; read 2; needed from 2",
+    );
   });
 
-  test("a join that failed is undone by the old assignment as version 3", () => {
-    const undone = { ...layoutsOf(3)[0]!, version: 3 };
-    const done = { ack: 3, sync: 3, syncAck: 3 };
-    let trackers = joining().withLayout(undone);
-    expect(stateOf(trackers)).toBe("write 1,2,3; read 1; retirable ");
-    for (const node of [0, 1, 2]) trackers = trackers.report(idOf(node), done);
-    expect(stateOf(trackers)).toBe("write 1,2,3; read 3; retirable ");
-    // The node that failed to join is lost: somebody answers for it.
-    expect(stateOf(trackers.report(idOf(3), done).retire())).toBe("write 3; read 3; retirable ");
+  test("reads do not fall back because of a node that joins later", () => {
+    const done = { ack: 2, sync: 2, syncAck: 2 };
+    const trackers = reached(layoutsOf(3, 3, 4), { 0: done, 1: done, 2: done });
+    expect(trackers.of(idOf(3))).toEqual({ ack: 2, sync: 2, syncAck: 0 });
+    // It may still read from version 1, if that is what it has heard of.
+    expect(stateOf(trackers)).toBe("active 1,2,3; read 2; needed from 1");
   });
 });
 
-test("a node that leaves is waited for, and forgotten with its last version", () => {
-  const [first, second] = layoutsOf(4, 3) as [Layout, Layout];
-  let trackers = new LayoutTrackers([first]).withLayout(second);
+test("a node that leaves is waited for; one that is lost for good is not", () => {
+  const leaving = layoutsOf(4, 3);
   const done = { ack: 2, sync: 2, syncAck: 2 };
-  for (const node of [0, 1, 2]) trackers = trackers.report(idOf(node), done);
-  expect(trackers.retirable()).toEqual([]);
-  trackers = trackers.report(idOf(3), done).retire();
-  expect([...trackers.nodes]).toEqual(second.members.map(({ id }) => id));
-  expect(trackers.progress.has(idOf(3))).toBe(false);
+  const staying = { 0: done, 1: done, 2: done };
+  expect(stateOf(reached(leaving, staying))).toBe("active 1,2; read 1; needed from 1");
+  expect(stateOf(reached(leaving, staying, [3]))).toBe("active 1,2; read 2; needed from 2");
+  expect(reached(leaving, staying, [3]).nodes.has(idOf(3))).toBe(false);
 });
 
-test("a version retires only when a newer one has been synced: the synced one stays until the next has", () => {
-  let trackers = new LayoutTrackers(layoutsOf(3, 3, 3));
-  for (const node of [0, 1, 2]) trackers = trackers.report(idOf(node), { sync: 2, syncAck: 2 });
-  expect(stateOf(trackers)).toBe("write 1,2,3; read 2; retirable 1");
-  expect(stateOf(trackers.retire())).toBe("write 2,3; read 2; retirable ");
+test("a version number that was left out is nobody's goal: what is older than the next one stays", () => {
+  const [first, , third] = layoutsOf(3, 3, 3) as [Layout, Layout, Layout];
+  const two = { ack: 2, sync: 2, syncAck: 2 };
+  const trackers = reached([first, third], { 0: two, 1: two, 2: two });
+  expect(trackers.syncedByAll()).toBe(2);
+  expect(stateOf(trackers)).toBe("active 1,3; read 1; needed from 1");
 });
 
-test("the newest version never retires, an older or known one changes nothing, and active ones are bounded", () => {
-  const sizes = new Array<number>(ACTIVE_LAYOUTS_MAX + 1).fill(3);
-  const layouts = layoutsOf(...sizes);
-  let trackers = new LayoutTrackers(layouts.slice(0, 1));
-  for (const layout of layouts.slice(1, -1)) trackers = trackers.withLayout(layout);
-  expect(trackers.withLayout(layouts[2]!)).toBe(trackers);
-  expect(() => trackers.withLayout(layouts.at(-1)!)).toThrow(/8 versions are active/);
-  for (const node of [0, 1, 2]) trackers = trackers.report(idOf(node), { sync: 99, syncAck: 99 });
-  expect(stateOf(trackers.retire())).toBe(
-    `write ${ACTIVE_LAYOUTS_MAX}; read ${ACTIVE_LAYOUTS_MAX}; retirable `,
-  );
+test("the newest version stays, whatever is reported", () => {
+  const far = { ack: 99, sync: 99, syncAck: 99 };
+  const trackers = reached(layoutsOf(3, 3), { 0: far, 1: far, 2: far });
+  expect(trackers.syncedByAll()).toBe(2);
+  expect(stateOf(trackers)).toBe("active 1,2; read 2; needed from 2");
 });
 
 const arbitraryProgress = fc.record({ ack: fc.nat(4), sync: fc.nat(4), syncAck: fc.nat(4) });
-const arbitraryReport = fc
-  .array(fc.tuple(fc.nat(5), arbitraryProgress))
-  .map((entries) => new Map(entries.map(([node, progress]) => [idOf(node), progress])));
+const arbitraryReports = fc.dictionary(
+  fc.nat(5).map((node) => idOf(node)),
+  arbitraryProgress,
+);
 const fourLayouts = layoutsOf(4, 5, 3, 6);
+const after = (reports: Readonly<Record<string, Progress>>): LayoutTrackers =>
+  new LayoutTrackers(fourLayouts, new Map(Object.entries(reports)));
 
-test("trackers merge by maximum: order and repetition do not matter, and nobody falls back", () => {
-  const start = new LayoutTrackers(fourLayouts);
-  const entries = (trackers: LayoutTrackers): unknown => [...trackers.progress].sort();
+test("R58: readVersion() is the newest that every node has synced or was not there before", () => {
   fc.assert(
-    fc.property(arbitraryReport, arbitraryReport, (a, b) => {
-      const both = start.merge(a).merge(b);
-      expect(entries(start.merge(b).merge(a))).toEqual(entries(both));
-      expect(both.merge(a).merge(b)).toBe(both);
-      expect(both.readVersion().version).toBeGreaterThanOrEqual(
-        start.merge(a).readVersion().version,
-      );
-    }),
-  );
-});
-
-test("R58: readVersion() is the newest that a majority of each older owner set has synced", () => {
-  fc.assert(
-    fc.property(arbitraryReport, (report) => {
-      const trackers = new LayoutTrackers(fourLayouts).merge(report);
+    fc.property(arbitraryReports, (reports) => {
+      const trackers = after(reports);
       const isReadable = (version: number): boolean =>
         fourLayouts
-          .slice(0, version - 1)
-          .every((older) =>
-            Array.from({ length: older.q }, (_, partition) => ownersAt(older, partition)).every(
-              (owners) =>
-                2 * owners.filter(({ id }) => trackers.of(id).sync >= version).length >
-                owners.length,
-            ),
-          );
-      const newest = [4, 3, 2, 1].find(isReadable);
-      expect(trackers.readVersion().version).toBe(newest!);
+          .slice(0, version)
+          .every((layout) => layout.members.every(({ id }) => trackers.of(id).sync >= version));
+      const newest = [4, 3, 2].find(isReadable) ?? 1;
+      expect(trackers.readVersion().version).toBe(newest);
     }),
     { numRuns: 300 },
   );
 });
 
-test("reports of strangers are left out", () => {
-  const trackers = new LayoutTrackers(layoutsOf(3));
-  expect(trackers.report(idOf(5), { ack: 1 })).toBe(trackers);
+test("further reports never take anything back", () => {
+  fc.assert(
+    fc.property(arbitraryReports, arbitraryReports, (earlier, more) => {
+      const nodes = new Set([...Object.keys(earlier), ...Object.keys(more)]);
+      const none = { ack: 0, sync: 0, syncAck: 0 };
+      const both = [...nodes].map(
+        (node) => [node, furthest(earlier[node] ?? none, more[node] ?? none)] as const,
+      );
+      const [before, now] = [after(earlier), after(Object.fromEntries(both))];
+      expect(now.readVersion().version).toBeGreaterThanOrEqual(before.readVersion().version);
+      expect(now.oldestNeeded().version).toBeGreaterThanOrEqual(before.oldestNeeded().version);
+      expect(now.ackedByAll()).toBeGreaterThanOrEqual(before.ackedByAll());
+    }),
+  );
 });
