@@ -12,10 +12,9 @@ import { crc32 } from "../kernels/kernels.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Disk, DiskFile } from "../ports/disk.ts";
 import type { Logger } from "../ports/logger.ts";
-import { temporaryName } from "./file-names.ts";
+import { ALIVE_FILE, temporaryName } from "./file-names.ts";
 import { readWholeFile } from "./log/log-scan.ts";
 
-export const ALIVE_FILE = "ALIVE";
 export const ALIVE_EVERY_MS = 10_000;
 /** About 100 KiB, nearly twelve hours. */
 const LINES_MAX = 4096;

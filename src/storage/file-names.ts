@@ -1,7 +1,7 @@
 /**
  * Names of the files of a data directory: numbers and fixed suffixes only, never anything a client chose (Q13, Q14).
  *
- *   LOCK IDENTITY CURRENT          one each
+ *   LOCK IDENTITY CURRENT ALIVE    one each
  *   000000000042.wal               log segment 42
  *   000000000043.sst               table 43
  *   000000000044.manifest          manifest 44
@@ -11,6 +11,7 @@
 export const LOCK_FILE = "LOCK";
 export const IDENTITY_FILE = "IDENTITY";
 export const CURRENT_FILE = "CURRENT";
+export const ALIVE_FILE = "ALIVE";
 
 const SUFFIXES = { wal: ".wal", table: ".sst", manifest: ".manifest" } as const;
 const DIGITS = 12;
