@@ -1,12 +1,8 @@
 import { expect, test } from "bun:test";
 import { silentLogger } from "../../src/ports/logger.ts";
 import { SimDisk } from "../../src/sim/disk.ts";
-import {
-  ALIVE_EVERY_MS,
-  ALIVE_FILE,
-  AliveMark,
-  lastAliveMs,
-} from "../../src/storage/alive-mark.ts";
+import { ALIVE_EVERY_MS, AliveMark, lastAliveMs } from "../../src/storage/alive-mark.ts";
+import { ALIVE_FILE } from "../../src/storage/file-names.ts";
 import { settle } from "../support/many-nodes.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
