@@ -24,7 +24,7 @@ interface WorldNode {
 type Step = readonly [kind: number, node: number, other: number, die: number];
 export const arbitrarySteps = (count: number): fc.Arbitrary<Step[]> =>
   fc.array(fc.tuple(fc.nat(99), fc.nat(99), fc.nat(99), fc.nat(99)), {
-    minLength: count / 4,
+    minLength: Math.floor(count / 4),
     maxLength: count,
     size: "max",
   });
