@@ -61,6 +61,8 @@ export interface ClientOptions {
   readonly waits: Waited[];
   /** Some values expire. */
   readonly usesTtls?: boolean;
+  /** Nodes that requests go to; all that are of the cluster where it is left out, or names none. */
+  targets?(): readonly number[];
   /** When `node` stood still or was down since `sinceMs`. */
   wasDisturbed(node: number, sinceMs: number): boolean;
 }
@@ -198,7 +200,8 @@ export class Client {
 
   private async attempt(operation: Operation, init: RequestInit): Promise<void> {
     const { cluster, waits } = this.options;
-    const node = this.prng.pick(cluster.present);
+    const targets = this.options.targets?.() ?? [];
+    const node = this.prng.pick(targets.length > 0 ? targets : cluster.present);
     const timeoutMs = this.prng.pick([2000, 2000, 2000, 500, 100]);
     const headers = {
       ...(init.headers as { [name: string]: string }),

@@ -17,9 +17,10 @@ import {
 import { DotBook, checkClocks, checkDots, nameDots } from "./checkers/dots.ts";
 import { checkQuorumReads, checkSessions } from "./checkers/order.ts";
 import { checkVersions } from "./checkers/versions.ts";
-import { BUCKETS, Client, finalRead, propertiesOf } from "./cluster-clients.ts";
+import { Client, finalRead } from "./cluster-clients.ts";
 import { type Fault, type FaultKind, Nemesis, drawPlan } from "./cluster-faults.ts";
 import { History, type Operation, type Violation } from "./cluster-history.ts";
+import { makeBuckets, ringsOf, tellViolations } from "./run-parts.ts";
 import { type HeldHints, SimCluster } from "./sim-cluster.ts";
 
 export interface ClusterRunOptions {
@@ -49,8 +50,6 @@ const HINT_BYTES_MAX = 64 * 1024;
 const LOOK_EVERY_MS = 500;
 /** Longer than any timeout of a client: what they have sent has ended. */
 const CLIENTS_END_MS = 10_000;
-/** Keys whose whole story a report tells. */
-const STORIES_MAX = 3;
 /** For the repairs that the final reads have begun. */
 const REPAIR_MS = 3000;
 /** Of one run; fewer acknowledged operations prove nothing (FAULTS.md 2.10). Of many together it is well above 0.3, and that is asserted too. */
@@ -90,7 +89,7 @@ class ClusterRun {
   run(): ClusterRunResult {
     const { cluster } = this;
     cluster.form();
-    this.setBuckets();
+    makeBuckets(cluster);
     this.startMs = cluster.nowMs;
     this.nemesis.schedule(this.plan);
     const clients = this.startClients();
@@ -100,24 +99,6 @@ class ClusterRun {
     this.comeToRest();
     this.judge(this.readAll());
     return this.result();
-  }
-
-  private setBuckets(): void {
-    const { cluster } = this;
-    for (const kind of BUCKETS) {
-      const init = { method: "PUT", body: propertiesOf(kind), headers: JSON_BODY };
-      const { status, text } = cluster.request(0, `/v1/buckets/${kind.name}`, init);
-      if (status !== 200 && status !== 204) throw cluster.broken(`bucket ${kind.name}: ${text}`);
-    }
-    cluster.waitFor("all know the buckets", () => this.haveAllBuckets(), 10_000);
-  }
-
-  private haveAllBuckets(): boolean {
-    const { cluster } = this;
-    const all = BUCKETS.map(({ name }) => `/v1/buckets/${name}`);
-    const textOf = (i: number): string => all.map((path) => cluster.request(i, path).text).join();
-    const first = textOf(0);
-    return cluster.names.every((_, i) => textOf(i) === first);
   }
 
   private startClients(): Promise<unknown> {
@@ -195,7 +176,7 @@ class ClusterRun {
       ...finals.flatMap(({ bucket, key }) =>
         checkEqualOwners(`${bucket.name}/${key}`, cluster.explain(0, bucket.name, key)),
       ),
-      ...checkOneRing(this.rings()),
+      ...checkOneRing(ringsOf(cluster)),
       ...checkNoHints(cluster.hintsAt(0)),
     );
     if (cluster.isFailed) throw cluster.broken(cluster.failures.join("; "));
@@ -205,35 +186,13 @@ class ClusterRun {
       throw cluster.broken(`only ${ok} of ${operations} operations were answered`);
   }
 
-  private rings(): Map<string, string> {
-    const { cluster } = this;
-    return new Map(
-      cluster.names.map((name, i) => {
-        const ring = cluster.json<Ring>(i, "/v1/cluster/ring");
-        const owners = ring.partitions.map((own) => own.owners.join());
-        return [name, `${ring.layoutVersion} ${owners.join(";")}`];
-      }),
-    );
-  }
-
   private report(): Error {
     const { violations, history, plan, startMs } = this;
-    const lines = violations
-      .slice(0, 20)
-      .map(({ invariant, message, key }) => `${invariant} ${key}: ${message}`);
     const faults = plan.map(({ atMs, forMs, ...rest }) => {
       const from = (startMs + atMs).toFixed(0);
       return `  ${from}-${(startMs + atMs + forMs).toFixed(0)} ${JSON.stringify(rest)}`;
     });
-    const keys = new Set(
-      violations.map(({ key }) => key).filter((key) => history.byKey().has(key)),
-    );
-    const stories = [...keys]
-      .slice(0, STORIES_MAX)
-      .map((key) => `${key}:\n${history.describe(key)}`);
-    return this.cluster.broken(
-      [`${violations.length} violations`, ...lines, "faults:", ...faults, ...stories].join("\n"),
-    );
+    return this.cluster.broken(tellViolations(violations, history, faults));
   }
 
   private result(): ClusterRunResult {
@@ -252,11 +211,4 @@ class ClusterRun {
       trace: cluster.world.scheduler.trace.digest(),
     };
   }
-}
-
-const JSON_BODY = { "Content-Type": "application/json" };
-
-interface Ring {
-  readonly layoutVersion: number;
-  readonly partitions: readonly { readonly owners: readonly string[] }[];
 }

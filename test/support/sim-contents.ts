@@ -7,6 +7,7 @@ import { decodeHint, HINTS_END, HINTS_START, hintedKeyAt } from "../../src/clust
 import { PartitionScan } from "../../src/cluster/partition-scan.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { compareBytes } from "../../src/base/bytes.ts";
+import { deathOf } from "../../src/causality/retention.ts";
 import { decodeRecord } from "../../src/causality/record.ts";
 import { MerkleTree } from "../../src/merkle/merkle-tree.ts";
 import { preferenceList } from "../../src/ring/preference-list.ts";
@@ -37,6 +38,8 @@ export interface NodeContents {
 
 const EVERYTHING = { lower: new Uint8Array(0), upper: undefined };
 const PARTITION_BYTES = 2;
+/** A sweep comes round within this time. */
+const COLLECTION_MS = 2000;
 
 /** Of a node that is up. */
 export function contentsOf(cluster: SimCluster, index: number): NodeContents {
@@ -93,6 +96,17 @@ function placeOf(internalKey: Uint8Array): string {
 export function ownersIn(cluster: SimCluster): (partition: number, n: number) => readonly string[] {
   const { layout } = cluster.clusterOf(cluster.present[0]!).view;
   return (partition, n) => preferenceList(layout, partition).slice(0, n);
+}
+
+/** Does anybody hold a state of which everything was dead long enough, by its own clock and some, to be collected? */
+export function hasAnythingDead(cluster: SimCluster, gcDelayMs: number): boolean {
+  return cluster.present.some((index) => {
+    const diedBeforeMs = cluster.machines[index]!.clock.wallMs() - gcDelayMs - COLLECTION_MS;
+    const { records } = contentsOf(cluster, index);
+    return [...records.values()].some(
+      ({ bytes }) => deathOf(Uint8Array.fromHex(bytes)) < diedBeforeMs,
+    );
+  });
 }
 
 /** What the disks of all nodes but one know of each key: in records, and in hints for whomever. All have to be up. */

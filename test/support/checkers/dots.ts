@@ -22,6 +22,8 @@ const DELETED = "(deleted)";
 export class DotBook {
   readonly violations: Violation[] = [];
   private readonly meanings = new Map<string, string>();
+  /** Values with a time to live. */
+  private readonly expiring = new Set<string>();
 
   get count(): number {
     return this.meanings.size;
@@ -52,9 +54,16 @@ export class DotBook {
       }
   }
 
+  /** A value that expires is a deletion to those who read it later. */
+  private mayHaveExpired(dot: string): boolean {
+    return this.expiring.has(this.meanings.get(dot) ?? "");
+  }
+
   noteOperation(operation: Operation): void {
     const key = placeOf(operation);
-    for (const { dot, value } of operation.versions) this.note(dot, value ?? DELETED, key);
+    for (const { dot, value } of operation.versions)
+      if (value !== undefined || !this.mayHaveExpired(dot)) this.note(dot, value ?? DELETED, key);
+    if (operation.ttlMs > 0) this.expiring.add(operation.value);
     if (operation.dot === "") return;
     this.note(operation.dot, operation.kind === "put" ? operation.value : DELETED, key);
   }

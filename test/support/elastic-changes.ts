@@ -1,0 +1,247 @@
+/**
+ * Carries out the changes of a plan: what people do to a cluster that serves. Each waits until it may: as long as disks were lost and are not replaced yet,
+ * no other disk is lost on purpose, because nothing promises anything beyond that (the fault budget of FAULTS.md 2.4).
+ */
+import { Prng } from "../../src/base/prng.ts";
+import type { DiskLoss } from "./checkers/amnesty.ts";
+import { type Change, type ChangeKind, LOSSES } from "./elastic-plan.ts";
+import type { Strikes } from "./elastic-strikes.ts";
+import { knownWithout } from "./sim-contents.ts";
+import type { SimCluster } from "./sim-cluster.ts";
+import { SimOperator } from "./sim-operator.ts";
+
+/** Copies that buckets want; with fewer nodes nobody leaves. */
+const N = 3;
+const NODES_MAX = 6;
+const LOOK_EVERY_MS = 100;
+/** A change that may not begin within this time is left out; one that has begun is waited for so long by the next. */
+const BEGIN_MS_MAX = 20_000;
+const FOLLOW_MS_MAX = 30_000;
+
+export class Changes {
+  readonly counts = new Map<ChangeKind, number>();
+  readonly losses: DiskLoss[] = [];
+  /** What nobody ever agreed to. */
+  readonly refused: string[] = [];
+  /** Nodes that leave: clients turn to others. */
+  readonly leaving = new Set<number>();
+  private readonly cluster: SimCluster;
+  private readonly strikes: Strikes;
+  private readonly operator: SimOperator;
+  private isOver = false;
+
+  constructor(cluster: SimCluster, strikes: Strikes) {
+    this.cluster = cluster;
+    this.strikes = strikes;
+    this.operator = new SimOperator(cluster);
+  }
+
+  /** Settles when all have ended. */
+  async run(changes: readonly Change[]): Promise<void> {
+    const begun: Promise<void>[] = [];
+    for (const change of changes) {
+      if (!change.isAlongside) await Promise.all(begun);
+      await this.cluster.sleep(change.pauseMs);
+      if (this.isOver) break;
+      begun.push(this.carryOut(change));
+    }
+    await Promise.all(begun);
+  }
+
+  /** Nothing new is begun. */
+  end(): void {
+    this.isOver = true;
+  }
+
+  private async carryOut({ kind, seed }: Change): Promise<void> {
+    const prng = new Prng(`change/${seed}`);
+    if (kind === "join") return this.join();
+    const index = await this.choose(kind, prng);
+    if (index === undefined) return;
+    this.count(kind);
+    switch (kind) {
+      case "leave":
+        return this.leave(index);
+      case "reweigh":
+        return this.asked(kind, index, await this.operator.reweigh(index, prng.between(1, 3)));
+      case "damage":
+        return this.damage(index, prng);
+      default:
+        return this.lose(kind, index, prng);
+    }
+  }
+
+  private count(kind: ChangeKind): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+  }
+
+  private asked(what: string, index: number, isTaken: boolean): void {
+    if (!isTaken) this.refused.push(`${what} of ${this.cluster.names[index]}`);
+  }
+
+  /** The node that it happens to, when it may; `undefined` where it never may. */
+  private async choose(kind: ChangeKind, prng: Prng): Promise<number | undefined> {
+    const { cluster, strikes } = this;
+    const endMs = cluster.nowMs + BEGIN_MS_MAX;
+    while (cluster.nowMs < endMs && !this.isOver) {
+      const free = cluster.present.filter(
+        (i) => cluster.isStarted(i) && !strikes.held.has(i) && !this.leaving.has(i),
+      );
+      if (free.length > 0 && this.mayBegin(kind)) return prng.pick(free);
+      await cluster.sleep(LOOK_EVERY_MS);
+    }
+    return undefined;
+  }
+
+  private mayBegin(kind: ChangeKind): boolean {
+    const { cluster, strikes } = this;
+    const staying = cluster.present.length - this.leaving.size;
+    if (["leave", "remove", "fence"].includes(kind) && staying <= N) return false;
+    if (!LOSSES.includes(kind)) return true;
+    return strikes.held.size === 0 && this.leaving.size === 0 && this.isCalm();
+  }
+
+  private isCalm(): boolean {
+    const { cluster } = this;
+    return (
+      cluster.present.every((i) => cluster.isStarted(i)) &&
+      cluster.isOneLayout() &&
+      cluster.present.every((i) =>
+        cluster.clusterOf(i).view.isServing(cluster.clusterOf(i).view.self),
+      )
+    );
+  }
+
+  private async join(): Promise<void> {
+    const { cluster } = this;
+    if (cluster.present.length >= NODES_MAX) return;
+    this.count("join");
+    const index = this.operator.join();
+    await this.until(() => this.isMember(index));
+  }
+
+  private isMember(index: number): boolean {
+    const { cluster } = this;
+    if (!cluster.isStarted(index)) return false;
+    const { view } = cluster.clusterOf(index);
+    return view.readLayout.members.some(({ id }) => id === view.self);
+  }
+
+  private async leave(index: number): Promise<void> {
+    this.leaving.add(index);
+    this.asked("leave", index, await this.operator.leave(index));
+    await this.until(() => this.cluster.gone.has(index));
+    this.leaving.delete(index);
+  }
+
+  private async damage(index: number, prng: Prng): Promise<void> {
+    const { disk } = this.cluster.machines[index]!;
+    const tables = disk.image.visible.keys().filter((path) => path.endsWith(".sst"));
+    const hit = [...tables].filter(() => prng.chance(0.7));
+    if (hit.length === 0) return;
+    this.noteLoss(index);
+    for (const path of hit) disk.damage.flipBits(path, prng.between(1, 4));
+    await this.cluster.sleep(prng.between(0, 4000));
+  }
+
+  private noteLoss(index: number): void {
+    const { cluster } = this;
+    this.losses.push({ atMs: cluster.nowMs, known: knownWithout(cluster, index) });
+  }
+
+  /** A disk goes, or what is on it; the node is held until it, or somebody in its place, has what it should. */
+  private async lose(kind: ChangeKind, index: number, prng: Prng): Promise<void> {
+    const { strikes } = this;
+    strikes.held.add(index);
+    strikes.disturbed(index, Infinity);
+    const disturbance = strikes.disturbances.at(-1)!;
+    await this.loseOne(kind, index, prng);
+    disturbance.untilMs = this.cluster.nowMs;
+    strikes.held.delete(index);
+  }
+
+  private async loseOne(kind: ChangeKind, index: number, prng: Prng): Promise<void> {
+    const { cluster, operator } = this;
+    const name = cluster.names[index]!;
+    const pauseMs = prng.between(0, 3000);
+    switch (kind) {
+      case "remove":
+        this.noteLoss(index);
+        cluster.destroy(index);
+        await cluster.sleep(pauseMs);
+        this.asked(kind, index, await operator.remove(index));
+        return this.until(() => this.isOut(index));
+      case "fence":
+        return this.fence(index, prng);
+      case "replace": {
+        this.noteLoss(index);
+        cluster.destroy(index);
+        await cluster.sleep(pauseMs);
+        const heir = operator.join({ replace: name });
+        return this.until(() => this.isMember(heir));
+      }
+      case "wipe":
+        this.noteLoss(index);
+        cluster.powerLoss(index);
+        cluster.replaceDisk(index);
+        await cluster.sleep(pauseMs);
+        cluster.restart(index, { replace: name });
+        return this.until(() => this.isMember(index));
+      default:
+        return this.restore(index, prng);
+    }
+  }
+
+  /** It is declared dead and is not: it was away, or is even there. It must not come back. */
+  private async fence(index: number, prng: Prng): Promise<void> {
+    const { cluster, operator } = this;
+    this.noteLoss(index);
+    const isAway = prng.chance(0.5);
+    if (isAway) cluster.crash(index);
+    cluster.mayEnd.add(index);
+    await cluster.sleep(prng.between(0, 2000));
+    this.asked("fence", index, await operator.remove(index, { force: !isAway }));
+    await this.until(() => this.isOut(index));
+    if (!isAway) return this.until(() => cluster.gone.has(index));
+    cluster.gone.add(index);
+    cluster.restart(index);
+    await this.until(() => !cluster.isUp(index));
+  }
+
+  /** The disk is put back to what it was some time ago; the process may have been another one then. */
+  private async restore(index: number, prng: Prng): Promise<void> {
+    const { cluster } = this;
+    const image = cluster.imageOf(index);
+    await cluster.sleep(prng.between(100, 1500));
+    if (prng.chance(0.5)) {
+      cluster.crash(index);
+      cluster.restart(index);
+      await cluster.sleep(prng.between(100, 2500));
+    }
+    if (!cluster.isUp(index)) return;
+    this.noteLoss(index);
+    cluster.powerLoss(index);
+    cluster.replaceDisk(index, image);
+    await cluster.sleep(prng.between(0, 500));
+    cluster.restart(index);
+    await this.until(() => this.isMember(index));
+  }
+
+  /** Nobody waits for it any more: no active layout names it. */
+  private isOut(index: number): boolean {
+    const { cluster } = this;
+    const name = cluster.names[index]!;
+    return cluster.present
+      .filter((i) => i !== index && cluster.isStarted(i))
+      .every((i) =>
+        cluster
+          .clusterOf(i)
+          .view.layouts.every(({ members }) => members.every((member) => member.name !== name)),
+      );
+  }
+
+  private async until(isSo: () => boolean): Promise<void> {
+    const endMs = this.cluster.nowMs + FOLLOW_MS_MAX;
+    while (!isSo() && this.cluster.nowMs < endMs) await this.cluster.sleep(LOOK_EVERY_MS);
+  }
+}
