@@ -29,6 +29,7 @@ import type { PeerPorts } from "./ports/transport.ts";
 import { PeerDoor, peerAddressOf } from "./peer-door.ts";
 import type { LayoutState } from "./ring/layout-state.ts";
 import { AliveMark, lastAliveMs } from "./storage/alive-mark.ts";
+import { bucketNameOf } from "./ring/partition.ts";
 import type { Identity } from "./storage/data-directory.ts";
 import { DataDirectory } from "./storage/data-directory.ts";
 import type { StoreOptions, StorePorts } from "./storage/store.ts";
@@ -309,10 +310,37 @@ function adminPartsOf(cluster: ClusterNode, { clock }: NodePorts): Partial<Admin
       run: (onProgress) => cluster.convergence.repairAll(onProgress),
       report: () => cluster.convergence.antiEntropy.report(),
     },
+    collect: () => cluster.convergence.deletions.collector.run(),
+    suspects: suspectsOf(cluster),
+  };
+}
+
+const SUSPECTS_SHOWN_MAX = 1000;
+
+/** By the hexadecimal digits of their internal keys. */
+function suspectsOf({ convergence, view }: ClusterNode): NonNullable<AdminParts["suspects"]> {
+  const { suspects } = convergence.deletions;
+  return {
+    list: () =>
+      suspects.quarantine
+        .list(undefined, SUSPECTS_SHOWN_MAX)
+        .map(({ internalKey, sinceMs, broughtBy, record }) => ({
+          id: hex(internalKey),
+          bucket: bucketNameOf(internalKey),
+          sinceMs,
+          broughtBy: view.nameOf(broughtBy),
+          values: record.flatMap(({ values }) => values).length,
+        })),
+    accept: async (id) => {
+      const isHex = /^([0-9a-f]{2})+$/.test(id);
+      if (isHex && (await suspects.accept(Uint8Array.fromHex(id)))) return;
+      throw new HutchError("key-not-found", `Cannot accept "${id}": nothing is held back under it`);
+    },
   };
 }
 
 function phaseOf({ view }: ClusterNode): string {
+  if (!view.isMember) return "joining";
   return view.members.get(view.self)?.record.phase ?? "serving";
 }
 

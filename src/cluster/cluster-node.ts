@@ -76,6 +76,7 @@ export interface ClusterNodeOptions extends Omit<CoordinatorOptions, "others"> {
   readonly hintBytesMax: number;
   readonly hintReplayDelayMs: number;
   readonly repairIntervalMs: number;
+  readonly gcDelayMs: number;
   identity(): PeerIdentity;
   readonly scheduleFlush?: (run: () => void) => void;
   /** This copy has forgotten something: a new incarnation, on disk (R12d). */
@@ -136,10 +137,11 @@ export class ClusterNode {
       },
     });
     this.handoff = this.makeHandoff();
+    this.convergence = this.makeConvergence();
     this.coordinator = this.makeCoordinator();
+    this.convergence.open(this.coordinator);
     this.syncing = this.makeSyncing();
     this.exchange = this.makeExchange();
-    this.convergence = this.makeConvergence();
     this.ring = this.makeRing();
     this.handler = this.makeHandler();
     this.gossip.onChange((view, changes) => this.viewChanged(view, changes));
@@ -182,10 +184,8 @@ export class ClusterNode {
     const { replicaTimeoutMs, driftMaxMs } = options;
     return new Coordinator({
       ...options,
-      observer: {
-        changing: (...change) => this.convergence.trees.changing(...change),
-        takenBack: (partition) => this.convergence.trees.takenBack(partition),
-      },
+      observer: this.convergence.observer,
+      gate: this.convergence.deletions.suspects,
       others: {
         view: () => this.view,
         peers,
@@ -194,10 +194,13 @@ export class ClusterNode {
         replicaTimeoutMs,
         driftMaxMs,
         mayStore: (partition) => this.ring.handover.mayStore(partition),
-        onAmnesia: () => makeActor(options.nodeId, options.renewIncarnation()),
+        onAmnesia: () => {
+          this.convergence.forgotten();
+          return makeActor(options.nodeId, options.renewIncarnation());
+        },
         onBucketsChange: () => {
           this.tellBuckets();
-          this.convergence.trees.bucketsChanged();
+          this.convergence.bucketsChanged();
         },
         spreadBuckets: (entry: BucketEntry) => this.exchange.spread([entry]),
       },
@@ -251,11 +254,12 @@ export class ClusterNode {
   }
 
   private makeConvergence(): Convergence {
-    const { options, peers, coordinator } = this;
+    const { options, peers } = this;
     return new Convergence({
       ...options,
+      self: options.self.id,
       peers,
-      coordinator,
+      hints: () => this.hints,
       view: () => this.view,
       locate: (internalKey) => this.handler.locate(internalKey),
       mayStore: (partition) => this.ring.handover.mayStore(partition),
@@ -291,6 +295,7 @@ export class ClusterNode {
     this.tellBuckets();
     this.gossip.start();
     this.guard.start();
+    if (mustRebuild) this.convergence.forgotten();
     this.syncing.enter(mustRebuild ? "rebuilding" : "started", mustRebuild);
     this.convergence.start();
     this.ring.start();

@@ -22,6 +22,8 @@ export class ClusterView {
   readonly self: NodeId;
   /** By node id; the node itself included, its own phase as it tells the others. */
   readonly members: ReadonlyMap<NodeId, Member>;
+  /** Members of any active layout, without those that are gone for ever. */
+  readonly planned: ReadonlyMap<NodeId, LayoutMember>;
 
   constructor(state: LayoutState, self: NodeId, members: ReadonlyMap<NodeId, Member>) {
     this.state = state;
@@ -30,6 +32,7 @@ export class ClusterView {
     this.layouts = state.layouts;
     this.self = self;
     this.members = members;
+    this.planned = plannedBy(state);
   }
 
   /** Nodes that counts of replicas are limited by (R6). */
@@ -42,9 +45,9 @@ export class ClusterView {
     return this.layouts.length > 1;
   }
 
-  /** Members of any active layout, without those that are gone for ever. */
-  get planned(): ReadonlyMap<NodeId, LayoutMember> {
-    return this.state.members;
+  /** Some layout names this node; while it joins none does, and nobody waits for what it does. */
+  get isMember(): boolean {
+    return this.planned.has(this.self);
   }
 
   effectiveN(n: number): number {
@@ -99,6 +102,15 @@ export class ClusterView {
     return this.members.get(node)?.record.name ?? this.planned.get(node)?.name ?? node;
   }
 }
+
+/** Views come and go with every word of gossip, layouts do not. */
+function plannedBy(state: LayoutState): ReadonlyMap<NodeId, LayoutMember> {
+  let planned = plannedOfStates.get(state);
+  if (planned === undefined) plannedOfStates.set(state, (planned = state.members));
+  return planned;
+}
+
+const plannedOfStates = new WeakMap<LayoutState, ReadonlyMap<NodeId, LayoutMember>>();
 
 function firstOf(list: readonly NodeId[], n: number): readonly NodeId[] {
   return n >= list.length ? list : list.slice(0, n);

@@ -2,7 +2,7 @@
  * Everything that makes replicas equal and keeps them so, put together (R31): Merkle trees and their exchange, the collection of deletions, the healing of
  * damage, under one pace.
  */
-import { HutchError } from "../base/errors.ts";
+import { HutchError, messageOf } from "../base/errors.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -12,17 +12,21 @@ import { AntiEntropy } from "./anti-entropy.ts";
 import { BucketCopies } from "./bucket-copies.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import type { Coordinator } from "./coordinator.ts";
+import { Deletions } from "./deletions.ts";
 import { ExchangeAnswers, type ExchangeParts } from "./exchange-answers.ts";
 import type { TreeId } from "./exchange-codec.ts";
 import type { PushResult } from "./handover.ts";
+import type { HintStore } from "./hint-store.ts";
 import { MerkleIndex } from "./merkle-index.ts";
 import type { KeyPlace } from "./peer-handler.ts";
 import type { Peers, RepairAnswerer, RepairTopic } from "./peer-messages.ts";
+import type { RecordObserver } from "./record-writer.ts";
 import type { RepairRound } from "./repair-log.ts";
-import { RepairPace } from "./repair-pace.ts";
+import { type ForegroundLoad, RepairPace } from "./repair-pace.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 
 const PROGRESS_EVERY_MS = 200;
+const IDLE: ForegroundLoad = { inFlight: 0, operations: 0 };
 
 export interface ConvergenceOptions {
   readonly store: ReplicaStore;
@@ -34,29 +38,62 @@ export interface ConvergenceOptions {
   /** Copies that buckets have unless they say otherwise. */
   readonly n: number;
   readonly clusterSecret: Uint8Array;
-  readonly coordinator: Coordinator;
   readonly repairIntervalMs: number;
+  readonly gcDelayMs: number;
+  readonly driftMaxMs: number;
+  readonly self: NodeId;
   view(): ClusterView;
   locate(internalKey: Uint8Array): KeyPlace;
   /** States of this partition may be stored here now. */
   mayStore(partition: number): boolean;
+  hints(): Pick<HintStore, "read">;
 }
 
 export class Convergence {
   readonly pace: RepairPace;
-  readonly trees: MerkleIndex;
-  readonly antiEntropy: AntiEntropy;
+  readonly deletions: Deletions;
+  /** Made with `open`. */
+  trees!: MerkleIndex;
+  antiEntropy!: AntiEntropy;
   private readonly options: ConvergenceOptions;
-  private readonly answers: ExchangeAnswers;
+  private coordinator!: Coordinator;
+  private answers!: ExchangeAnswers;
+  private copies!: BucketCopies;
+  private copiesVersion = 0;
   private heldIn: ClusterView["state"] | undefined;
 
   constructor(options: ConvergenceOptions) {
-    const { clock, coordinator } = options;
     this.options = options;
-    this.pace = new RepairPace({ clock, load: () => coordinator.foreground });
+    const { clock } = options;
+    this.pace = new RepairPace({ clock, load: () => this.coordinator?.foreground ?? IDLE });
+    this.deletions = new Deletions({
+      ...options,
+      pace: this.pace,
+      coordinator: () => this.coordinator,
+    });
+  }
+
+  /** What the coordinator's replica tells of every change, and whom it asks about old states; nothing is written before `open`. */
+  get observer(): RecordObserver {
+    const { due } = this.deletions;
+    return {
+      changing: (...change) => {
+        this.trees.changing(...change);
+        due.changing(...change);
+      },
+      takenBack: (partition) => this.trees.takenBack(partition),
+    };
+  }
+
+  /** The second half of the making: the coordinator is there. */
+  open(coordinator: Coordinator): void {
+    const { options } = this;
+    this.coordinator = coordinator;
+    this.copies = new BucketCopies(coordinator.buckets);
+    this.copiesVersion = this.copies.version();
     this.trees = new MerkleIndex({
       ...options,
-      copies: new BucketCopies(coordinator.buckets),
+      copies: this.copies,
       rest: (workMs, bytes) => this.pace.rest(workMs, bytes),
     });
     const parts = this.exchangeParts();
@@ -73,7 +110,9 @@ export class Convergence {
   }
 
   private exchangeParts(): ExchangeParts {
-    const { coordinator, store, clock } = this.options;
+    const { store, clock } = this.options;
+    const { coordinator } = this;
+    const { facts } = this.deletions;
     return {
       store,
       clock,
@@ -84,9 +123,10 @@ export class Convergence {
       locate: (internalKey) => this.options.locate(internalKey),
       isHeld: (tree) => this.isHeld(tree),
       nowMs: () => coordinator.nowMs(),
-      gcFloor: () => 0,
-      raiseGcFloor: () => undefined,
-      ownedSince: () => 0,
+      gcFloor: (partition) => facts.gcFloorOf(partition),
+      raiseGcFloor: (partition, floor) => facts.learnFloor(partition, floor),
+      ownedSince: (partition) => facts.ownedSinceOf(partition),
+      onRefused: (internalKey) => this.deletions.suspects.review(internalKey),
     };
   }
 
@@ -96,11 +136,11 @@ export class Convergence {
 
   /** For `PeerHandlerOptions.repairs`. */
   get answerers(): Readonly<Partial<Record<RepairTopic, RepairAnswerer>>> {
-    return this.answers.answerers;
+    return { ...this.answers.answerers, ...this.deletions.answerers };
   }
 
   private copyCounts(): readonly number[] {
-    return this.options.coordinator.buckets.copyCounts(this.options.n);
+    return this.coordinator.buckets.copyCounts(this.options.n);
   }
 
   private isHeld({ partition, n }: TreeId): boolean {
@@ -132,10 +172,27 @@ export class Convergence {
     this.heldIn = this.view.state;
     this.trees.start(this.heldPartitions());
     this.antiEntropy.start();
+    this.tellFacts();
+    this.deletions.start();
+  }
+
+  private tellFacts(): void {
+    this.deletions.ownershipChanged().catch((thrown: unknown) => {
+      // What is not on disk is told again with the next change, and is conservative until then.
+      this.options.logger.warn("partition_facts_not_saved", { reason: messageOf(thrown) });
+    });
+  }
+
+  /** This node may have forgotten something (R12): it vouches for nothing that is older. */
+  forgotten(): void {
+    this.deletions.facts.resetOwnedSince().catch((thrown: unknown) => {
+      this.options.logger.warn("partition_facts_not_saved", { reason: messageOf(thrown) });
+    });
   }
 
   /** Nothing is asked or merged any more when this settles, and the trees are on disk. */
   async stop(): Promise<void> {
+    this.deletions.stop();
     await this.antiEntropy.stop();
     await this.trees.close();
   }
@@ -146,6 +203,17 @@ export class Convergence {
     if (this.heldIn === undefined || this.heldIn.layouts === state.layouts) return;
     this.heldIn = state;
     for (const partition of this.heldPartitions()) this.trees.hold(partition);
+    this.tellFacts();
+  }
+
+  /** Properties of some bucket are not what they were. */
+  bucketsChanged(): void {
+    this.trees.bucketsChanged();
+    const version = this.copies.version();
+    if (version === this.copiesVersion) return;
+    this.copiesVersion = version;
+    // It may own keys now that others have held all the time.
+    this.forgotten();
   }
 
   /** The partition is not this node's any more. */

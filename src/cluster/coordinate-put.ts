@@ -24,7 +24,8 @@ import {
 import { type Record, decodeRecord } from "../causality/record.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { AckCounts, WriteRequest } from "../quorum/operation.ts";
-import { consistencyAmong, quorumOf } from "../quorum/parse-consistency.ts";
+import { quorumOf } from "../quorum/parse-consistency.ts";
+import { neededOf } from "../quorum/write-quorums.ts";
 import type { KeyAddress } from "../ring/partition.ts";
 import { WriteBatch } from "../storage/store.ts";
 import { overloaded, unavailable } from "./answers.ts";
@@ -121,9 +122,9 @@ export class WriteCoordination {
   }
 
   private refuseHopeless(set: ReplicaSet, { consistency }: WriteRequest): void {
-    for (const owners of set.ownerSets) {
+    for (const [at, owners] of set.ownerSets.entries()) {
       const { all, primary } = set.countPossible(consistency.isSloppy, owners);
-      const { w, pw } = consistencyAmong(consistency, owners.length);
+      const { w, pw } = neededOf(consistency, owners.length, at === 0);
       if (all < w || primary < pw) throw unavailable("write", all, w);
     }
   }

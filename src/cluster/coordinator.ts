@@ -444,6 +444,11 @@ export class Coordinator {
       throw new HutchError("shutting-down", "Cannot take the request: the node is shutting down", {
         retry: "safe",
       });
+    // Nobody who changes the ring waits for what it has under way (R58).
+    if (!this.parts.view().isMember)
+      throw new HutchError("unavailable", "Cannot take the request: the node is not a member yet", {
+        retry: "safe",
+      });
   }
 
   private address(bucket: Bucket, key: Uint8Array): KeyAddress {

@@ -9,6 +9,15 @@ import type { Consistency } from "./consistency.ts";
 import type { QuorumState, ReplicaRole } from "./read-quorum.ts";
 import { WriteQuorum } from "./write-quorum.ts";
 
+/**
+ * What is needed among so many owners.
+ *
+ * @param isRead they are the owners that reads ask: what was promised of them is never made less
+ */
+export function neededOf(consistency: Consistency, count: number, isRead: boolean): Consistency {
+  return isRead && count < consistency.n ? consistency : consistencyAmong(consistency, count);
+}
+
 interface OwnerQuorum {
   readonly owners: readonly string[];
   readonly needed: Consistency;
@@ -20,8 +29,8 @@ export class WriteQuorums {
 
   /** @param ownerSets ids, of each active layout, those that reads ask first */
   constructor(consistency: Consistency, ownerSets: readonly (readonly string[])[]) {
-    this.sets = ownerSets.map((owners) => {
-      const needed = consistencyAmong(consistency, owners.length);
+    this.sets = ownerSets.map((owners, at) => {
+      const needed = neededOf(consistency, owners.length, at === 0);
       return { owners, needed, quorum: new WriteQuorum(needed) };
     });
   }
