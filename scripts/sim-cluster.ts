@@ -6,6 +6,7 @@
  *   --faults crash,pause                         only these kinds; all that the seed draws where it is left out; `none`
  *   --faults elasticity                          the cluster itself changes: nodes join, leave, are removed and replaced, lose disks (`elastic-run.ts`)
  *   --faults elasticity:join,leave               only these changes, and nothing else goes wrong; `elasticity:join,leave+crash,torn` names that, too
+ *   --words 30        lines of the logs that come with a violation
  *   --keep-going      does not stop at the first violation
  *
  * A violation prints the seed, the plan, and everything that happened to its key; the exit code is 1 then. At the end: what was done, as a table.
@@ -27,6 +28,7 @@ const { values } = parseArgs({
     racks: { type: "string", default: "1" },
     clients: { type: "string" },
     duration: { type: "string" },
+    words: { type: "string" },
     faults: { type: "string" },
     "keep-going": { type: "boolean", default: false },
   },
@@ -41,6 +43,7 @@ function kindsOf<Kind extends string>(text: string, known: readonly Kind[]): Kin
 
 const common = {
   ...(values.nodes !== undefined && { nodes: Number(values.nodes) }),
+  ...(values.words !== undefined && { words: Number(values.words) }),
   ...(values.clients !== undefined && { clients: Number(values.clients) }),
   ...(values.duration !== undefined && { durationMs: parseDurationMs(values.duration) ?? 0 }),
 };

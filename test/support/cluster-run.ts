@@ -29,6 +29,8 @@ export interface ClusterRunOptions {
   readonly racks?: number;
   readonly clients?: number;
   readonly durationMs?: number;
+  /** Lines of the logs that come with a violation. */
+  readonly words?: number;
   readonly keysPerBucket?: number;
   readonly kinds?: readonly FaultKind[];
   readonly flags?: Partial<Record<KnobKey, string>>;
@@ -80,6 +82,7 @@ class ClusterRun {
       nodes,
       ...(racks !== undefined && { racks }),
       flags: { hintBytesMax: "64KiB", ...flags },
+      ...(options.words !== undefined && { words: options.words }),
       tap: (record, kind) => this.book.noteRecord(record, `message ${kind}`),
     });
     this.plan = drawPlan(seed, { nodes, durationMs, ...(kinds && { kinds }) });

@@ -119,9 +119,9 @@ export function drawElasticPlan(seed: number | string, options: ElasticPlanOptio
 
 function drawChanges(prng: Prng, { changes = CHANGES }: ElasticPlanOptions): Change[] {
   if (changes.length === 0) return [];
-  return Array.from({ length: prng.between(2, 5) }, (_, i) => ({
+  return Array.from({ length: prng.between(3, 7) }, (_, i) => ({
     kind: prng.pick(changes),
-    pauseMs: prng.between(0, 3000),
+    pauseMs: prng.between(0, 1500),
     isAlongside: prng.chance(0.25),
     seed: `${prng.u32()}/${i}`,
   }));

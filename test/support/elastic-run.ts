@@ -32,6 +32,8 @@ export interface ElasticRunOptions {
   readonly nodes?: number;
   readonly clients?: number;
   readonly durationMs?: number;
+  /** Lines of the logs that come with a violation. */
+  readonly words?: number;
   readonly changes?: readonly ChangeKind[];
   readonly strikes?: readonly StrikeKind[];
 }
@@ -97,6 +99,7 @@ class ElasticRun {
     this.cluster = new SimCluster(seed, {
       nodes: this.plan.nodes,
       flags: FLAGS,
+      ...(options.words !== undefined && { words: options.words }),
       tap: (record, kind) => this.book.noteRecord(record, `message ${kind}`),
     });
     this.strikes = new Strikes(this.cluster);

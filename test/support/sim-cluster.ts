@@ -387,7 +387,7 @@ export class SimCluster {
   }
 
   /** The end of the logs, without the small talk. */
-  lastWords(count = 30): string {
+  lastWords(count = this.options.words ?? 30): string {
     return this.world.log
       .filter(({ level }) => level !== "debug")
       .slice(-count)

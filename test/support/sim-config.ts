@@ -23,6 +23,8 @@ export interface SimClusterOptions {
   readonly seeds?: readonly string[];
   /** Hears every record in a message between nodes as it arrives. */
   readonly tap?: Tap;
+  /** Lines of the logs that come with an error. */
+  readonly words?: number;
 }
 
 const FLAGS: Flags = {

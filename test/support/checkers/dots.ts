@@ -23,7 +23,7 @@ export class DotBook {
   readonly violations: Violation[] = [];
   private readonly meanings = new Map<string, string>();
   /** Values with a time to live. */
-  private readonly expiring = new Set<string>();
+  readonly expiring = new Set<string>();
 
   get count(): number {
     return this.meanings.size;
@@ -63,7 +63,6 @@ export class DotBook {
     const key = placeOf(operation);
     for (const { dot, value } of operation.versions)
       if (value !== undefined || !this.mayHaveExpired(dot)) this.note(dot, value ?? DELETED, key);
-    if (operation.ttlMs > 0) this.expiring.add(operation.value);
     if (operation.dot === "") return;
     this.note(operation.dot, operation.kind === "put" ? operation.value : DELETED, key);
   }
@@ -85,6 +84,7 @@ export function nameDots(history: History, book: DotBook): void {
 }
 
 export function checkDots(history: History, book: DotBook = new DotBook()): Violation[] {
+  for (const { ttlMs, value } of history.operations) if (ttlMs > 0) book.expiring.add(value);
   for (const operation of history.operations)
     if (operation.outcome === "ok") book.noteOperation(operation);
   return book.violations;
