@@ -36,7 +36,7 @@ import {
   NO_PROGRESS,
   type Progress,
 } from "./layout-trackers.ts";
-import type { Layout, LayoutMember } from "./layout.ts";
+import type { CopiesChange, Layout, LayoutMember } from "./layout.ts";
 import { lostBy, nextLayout } from "./next-layout.ts";
 import {
   assertEncodable,
@@ -203,9 +203,9 @@ export class LayoutState {
     return nextLayout({ newest, version, n, changes, removed });
   }
 
-  /** The assignment of `layout` as the next version: to go back to it, or to choose it out of several. */
-  nextAs(layout: Layout): Layout {
-    return { ...layout, version: this.nextVersion };
+  /** The assignment of `layout` as the next version: to go back to it, to choose it out of several, or to give a bucket another number of copies. */
+  nextAs({ q, n, members, owners }: Layout, copies?: CopiesChange): Layout {
+    return { version: this.nextVersion, q, n, members, owners, ...(copies && { copies }) };
   }
 
   /**

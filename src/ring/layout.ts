@@ -4,9 +4,10 @@
  * Owners are indexes into `members`, N per partition, the first one minting blind writes (D3). Members are in byte order of their ids, so equal
  * layouts have equal bytes.
  *
- *   format u8 = 1 | version varint | log2 q u8 | n u8 | member count varint
+ *   format u8 = 1 or 2 | version varint | log2 q u8 | n u8 | member count varint
  *   member:  id 8 bytes | name | dc | rack | host | weight varint | peer address         texts: varint length, UTF-8
  *   owners:  q x n member indexes, varint
+ *   copies:  bucket | n u8 | before u8                   with format 2 only, which has it
  *
  * Its bytes come from peers and from disk, so decoding checks every bound and allocates nothing that the input cannot back.
  */
@@ -29,6 +30,14 @@ export interface LayoutMember {
   readonly peerAddress: string;
 }
 
+/** From this version on a bucket has another number of copies (row 107). */
+export interface CopiesChange {
+  readonly bucket: string;
+  readonly n: number;
+  /** In the versions before. */
+  readonly before: number;
+}
+
 export interface Layout {
   /** 1 for the first. */
   readonly version: number;
@@ -39,32 +48,44 @@ export interface Layout {
   readonly members: readonly LayoutMember[];
   /** Index into `members` of owner `i` of partition `p` at `p * n + i`. */
   readonly owners: Uint16Array;
+  /** Nearly always left out. */
+  readonly copies?: CopiesChange;
 }
 
 export const LAYOUT_MEMBERS_MAX = 1024;
 export const REPLICAS_MAX = 15;
 export const WEIGHT_MAX = 1000;
+/** That a bucket can ask for. */
+export const COPIES_MAX = 16;
 /** Of each text of a member, in UTF-8. */
 export const MEMBER_TEXT_BYTES_MAX = 255;
 
 const FORMAT = 1;
+const FORMAT_WITH_COPIES = 2;
 export const ID_BYTES = 8;
 const TEXTS_PER_MEMBER = 5;
 /** Id, weight and the lengths of five empty texts. */
 const MEMBER_BYTES_MIN = ID_BYTES + 1 + TEXTS_PER_MEMBER;
 
 export function encodeLayout(layout: Layout): Uint8Array {
-  const { version, q, n, members, owners } = layout;
+  const { version, q, n, members, owners, copies } = layout;
   assert(owners.length === q * n, "a layout has n owners for each partition");
   const writer = new ByteWriter(64 + members.length * 96 + owners.length * 2);
-  writer.u8(FORMAT);
+  writer.u8(copies === undefined ? FORMAT : FORMAT_WITH_COPIES);
   writer.varint(version);
   writer.u8(partitionBitsOf(q));
   writer.u8(n);
   writer.varint(members.length);
   for (const member of members) writeMember(writer, member);
   for (let i = 0; i < owners.length; i++) writer.varint(owners[i]!);
+  if (copies !== undefined) writeCopies(writer, copies);
   return writer.finish();
+}
+
+function writeCopies(writer: ByteWriter, { bucket, n, before }: CopiesChange): void {
+  writer.bytes(utf8(bucket));
+  writer.u8(n);
+  writer.u8(before);
 }
 
 export function writeMember(writer: ByteWriter, member: LayoutMember): void {
@@ -78,7 +99,7 @@ export function writeMember(writer: ByteWriter, member: LayoutMember): void {
 /** Throws `DecodeError` for bytes that are no layout. */
 export function decodeLayout(bytes: Uint8Array): Layout {
   const reader = new ByteReader(bytes);
-  within(reader.u8(), FORMAT, FORMAT, "format");
+  const format = within(reader.u8(), FORMAT, FORMAT_WITH_COPIES, "format");
   const version = within(reader.varint(), 1, Number.MAX_SAFE_INTEGER, "version");
   const partitionBits = within(reader.u8(), PARTITION_BITS_MIN, PARTITION_BITS_MAX, "log2 q");
   const n = within(reader.u8(), 1, REPLICAS_MAX, "n");
@@ -86,9 +107,17 @@ export function decodeLayout(bytes: Uint8Array): Layout {
   const members = readMembers(reader, memberCount);
   const q = 2 ** partitionBits;
   const owners = readOwners(reader, q, n, memberCount);
+  const copies = format === FORMAT_WITH_COPIES ? readCopies(reader) : undefined;
   reader.expectEnd();
-  return { version, q, n, members, owners };
+  return { version, q, n, members, owners, ...(copies && { copies }) };
 }
+
+function readCopies(reader: ByteReader): CopiesChange {
+  const bucket = readText(reader);
+  const n = within(reader.u8(), 1, COPIES_MAX, "copies");
+  return { bucket, n, before: within(reader.u8(), 1, COPIES_MAX, "copies before") };
+}
+
 const PARTITION_BITS_MIN = partitionBitsOf(PARTITION_COUNT_MIN);
 const PARTITION_BITS_MAX = partitionBitsOf(PARTITION_COUNT_MAX);
 

@@ -30,7 +30,9 @@ export function nextLayout(request: NextLayoutRequest): Layout {
       "layout-conflict",
       `Cannot make layout version ${version}: it would have ${members.length} members, 1..${LAYOUT_MEMBERS_MAX} are possible`,
     );
-  const previous = renamed(newest, replacements(newest, changes));
+  // What a version does to a bucket it does once.
+  const { copies: _, ...assignment } = newest;
+  const previous = renamed(assignment, replacements(newest, changes));
   return isAlike(previous, members, n)
     ? { ...previous, version, members }
     : assignLayout({ version, q: newest.q, n, members, previous });

@@ -50,6 +50,19 @@ test("the encoding is frozen: one worked example", () => {
 });
 const GOLDEN_HASH = 3_498_201_051;
 
+test("row 107: a version that gives a bucket another number of copies says so, and is another content", () => {
+  const copies = { bucket: "b", n: 5, before: 3 };
+  const changed = { ...layout, copies };
+  expect(decodeLayout(encodeLayout(changed))).toEqual(changed);
+  expect(layoutHash(changed)).not.toBe(layoutHash(layout));
+  const bytes = encodeLayout(changed);
+  expect(hex(bytes.slice(-4))).toBe("01620503");
+  for (const n of [0, 17])
+    expect(() => decodeLayout(encodeLayout({ ...layout, copies: { ...copies, n } }))).toThrow(
+      DecodeError,
+    );
+});
+
 test("R57: different content for one version has a different hash", () => {
   const owners = layout.owners.slice();
   [owners[0], owners[1]] = [owners[1]!, owners[0]!];
@@ -97,7 +110,7 @@ describe("bytes that are no layout", () => {
     return writer.finish();
   };
   test.each([
-    ["a future format", [2, 1, 4, 1, 1], /format 2 is not in 1\.\.1/],
+    ["a future format", [3, 1, 4, 1, 1], /format 3 is not in 1\.\.2/],
     ["version 0", [1, 0, 4, 1, 1], /version 0/],
     ["q below 16", [1, 1, 3, 1, 1], /log2 q 3/],
     ["q above 65,536", [1, 1, 17, 1, 1], /log2 q 17/],
