@@ -11,7 +11,7 @@
 import { hex } from "./base/bytes.ts";
 import { CorruptionError, HutchError, messageOf } from "./base/errors.ts";
 import { Metrics } from "./base/metrics.ts";
-import { mustRebuild } from "./cluster/absence.ts";
+import { mustRebuild, wasAwayLong } from "./cluster/absence.ts";
 import { Admin, type AdminParts } from "./cluster/admin.ts";
 import type { ClusterNode } from "./cluster/cluster-node.ts";
 import type { ReportParts } from "./cluster/cluster-report.ts";
@@ -91,12 +91,7 @@ async function openNode(config: Config, ports: NodePorts): Promise<Node> {
     if (store.stats().lostRanges > 0) directory.renewIncarnation();
     const layouts = await layoutsOf(store, ports.logger, door, formed?.layouts);
     refuseGone(layouts, hex(directory.identity.nodeId));
-    const isRebuilding = mustRebuild({
-      ...config,
-      lastAliveMs: lastAliveMs(disk),
-      nowMs: clock.wallMs(),
-      isAlone: (layouts?.members.size ?? 1) <= 1,
-    });
+    const isRebuilding = await wasAwayTooLong(config, ports, door, layouts);
     if (isRebuilding) directory.renewIncarnation();
     const alive = new AliveMark(disk, clock, ports.logger);
     const parts = { config, ports, directory, store, retention, alive, isRebuilding };
@@ -108,6 +103,20 @@ async function openNode(config: Config, ports: NodePorts): Promise<Node> {
     directory.release();
     throw error;
   }
+}
+
+/** R43. Throws `data-refused` where the node may not come back with its data; true where it has to rebuild. */
+async function wasAwayTooLong(
+  config: Config,
+  { disk, clock }: NodePorts,
+  door: PeerDoor | undefined,
+  layouts: LayoutState | undefined,
+): Promise<boolean> {
+  const isAlone = layouts === undefined || layouts.members.size <= 1;
+  const away = { ...config, lastAliveMs: lastAliveMs(disk), nowMs: clock.wallMs(), isAlone };
+  if (door === undefined || layouts === undefined || !wasAwayLong(away)) return false;
+  const othersAliveMs = await door.othersAliveSince(away.lastAliveMs ?? 0, layouts);
+  return mustRebuild({ ...away, othersAliveMs });
 }
 
 /** From our own disk; else of the cluster that was found or founded, on disk before anybody hears of it. A node without peers has none. */

@@ -10,7 +10,14 @@ import type { Metrics } from "./base/metrics.ts";
 import type { Admin } from "./cluster/admin.ts";
 import { ClusterNode } from "./cluster/cluster-node.ts";
 import type { CoordinatorOptions } from "./cluster/coordinator.ts";
-import { type FormedCluster, Porch, formCluster } from "./cluster/formation.ts";
+import { aliveSince } from "./cluster/absence.ts";
+import {
+  type FormedCluster,
+  type KnockerOptions,
+  Porch,
+  formCluster,
+  lifeOf,
+} from "./cluster/formation.ts";
 import type { PeerIdentity } from "./cluster/peer-client.ts";
 import type { PeerReply, PeerRequest } from "./cluster/peer-messages.ts";
 import { PeerServer } from "./cluster/peer-server.ts";
@@ -22,6 +29,7 @@ import type { PeerPorts } from "./ports/transport.ts";
 import { assignLayout } from "./ring/assignment.ts";
 import { LayoutState } from "./ring/layout-state.ts";
 import type { LayoutMember } from "./ring/layout.ts";
+import { lastAliveMs } from "./storage/alive-mark.ts";
 import type { DataDirectory } from "./storage/data-directory.ts";
 
 const NO_CLUSTER = new Uint8Array(16);
@@ -53,8 +61,10 @@ export class PeerDoor {
       weight: config.weight,
       peerAddress: peerAddressOf(config),
     };
-    this.#porch = new Porch(this.#self);
-    const { clock, logger, scheduleFlush } = ports;
+    const { disk, clock, logger, scheduleFlush } = ports;
+    const beforeMs = lastAliveMs(disk) ?? 0;
+    const startedMs = clock.wallMs();
+    this.#porch = new Porch(this.#self, () => ({ beforeMs, startedMs, nowMs: clock.wallMs() }));
     this.#server = new PeerServer({
       transport: peers.transport,
       clock,
@@ -95,6 +105,16 @@ export class PeerDoor {
     return formed;
   }
 
+  /** How long the one of the other members that answers and was alive longest was so since then; 0 where nobody answers. */
+  async othersAliveSince(sinceMs: number, layouts: LayoutState): Promise<number> {
+    const others = [...layouts.members.values()].filter(({ id }) => id !== this.#self.id);
+    const lives = await Promise.all(
+      others.map(({ peerAddress }) => lifeOf(this.#knocker(), peerAddress)),
+    );
+    const spans = lives.map((life) => (life === undefined ? 0 : aliveSince(sinceMs, life)));
+    return Math.max(0, ...spans);
+  }
+
   /** For a node that stopped between taking its cluster's id and its layouts, and for a node alone. */
   async findLayouts(): Promise<LayoutState> {
     const { identity } = this.#directory;
@@ -113,16 +133,10 @@ export class PeerDoor {
   }
 
   #form(): Promise<FormedCluster> {
-    const { clock, logger } = this.#ports;
     const { q, clusterId, clusterSecret } = this.#directory.identity;
     return formCluster(
       {
-        transport: this.#peers.transport,
-        clock,
-        logger,
-        identity: () => this.#identity(),
-        self: this.#self,
-        replaces: this.#config.replace,
+        ...this.#knocker(),
         seeds: this.#config.seeds.map(formatAddress),
         q,
         n: this.#config.n,
@@ -131,6 +145,18 @@ export class PeerDoor {
       },
       this.#porch,
     );
+  }
+
+  #knocker(): KnockerOptions {
+    const { clock, logger } = this.#ports;
+    return {
+      transport: this.#peers.transport,
+      clock,
+      logger,
+      identity: () => this.#identity(),
+      self: this.#self,
+      replaces: this.#config.replace,
+    };
   }
 
   /** The layouts are on disk: this node is one of the cluster's from now on, and tells whoever knocks. */

@@ -1,5 +1,7 @@
 /**
- * May this node come back with its data (R43, row 106)? Who was away for longer than `max-absence` may hold what has been deleted and forgotten meanwhile.
+ * May this node come back with its data (R43, row 106)? Who was away for longer than `max-absence` while others went on may hold what has been deleted and
+ * forgotten meanwhile. A cluster that was stopped as a whole starts again as it was: what counts is how long others were alive without this node, by their
+ * own clocks. Whom nobody answers starts: there is nobody who could tell it more.
  *
  *   refuse     the default: it does not start, and says why
  *   rebuild    it starts as one who has forgotten: a new incarnation, ours since now (R12), no serving before a quorum of the other owners has been compared
@@ -12,11 +14,14 @@
  * A node without others has nobody who could have deleted anything behind its back.
  */
 import { HutchError } from "../base/errors.ts";
+import type { LifeTimes } from "./formation.ts";
 
 export interface Absence {
   /** Unix ms; 0: cannot be read; `undefined`: nobody has ever said so. */
   readonly lastAliveMs: number | undefined;
   readonly nowMs: number;
+  /** How long the one of the others that was alive longest was so since `lastAliveMs`; 0 where nobody answers. */
+  readonly othersAliveMs: number;
   /** 0: as long as `gcDelayMs`. */
   readonly maxAbsenceMs: number;
   readonly gcDelayMs: number;
@@ -27,10 +32,10 @@ export interface Absence {
 
 /** True where the node has to rebuild before it serves. Throws `data-refused`. */
 export function mustRebuild(absence: Absence): boolean {
-  const { lastAliveMs, nowMs, rejoin, isAlone } = absence;
+  const { lastAliveMs, nowMs, othersAliveMs, rejoin, isAlone } = absence;
   if (isAlone || lastAliveMs === undefined) return false;
-  const limitMs = absence.maxAbsenceMs === 0 ? absence.gcDelayMs : absence.maxAbsenceMs;
-  if (nowMs - lastAliveMs <= limitMs) return false;
+  const limitMs = limitOf(absence);
+  if (!wasAwayLong(absence) || othersAliveMs <= limitMs) return false;
   if (rejoin === "rebuild") return true;
   const since =
     lastAliveMs === 0
@@ -39,10 +44,25 @@ export function mustRebuild(absence: Absence): boolean {
   throw new HutchError(
     "data-refused",
     `Cannot start: ${since}, and more than ${durationText(limitMs)} (max-absence) is too long to come back with old data, ` +
-      `which may hold what has been deleted since; want --rejoin rebuild, which compares all of it with the other nodes before it serves ` +
-      `(all nodes, where the whole cluster was stopped), or an empty data directory`,
+      `which may hold what has been deleted since; want --rejoin rebuild, which compares all of it with the other nodes before it serves, ` +
+      `or an empty data directory and --replace with this node's name`,
     { data: { lastAliveMs, limitMs } },
   );
+}
+
+/** Only then the others have to be asked. */
+export function wasAwayLong(absence: Omit<Absence, "othersAliveMs">): boolean {
+  const { lastAliveMs, nowMs, isAlone } = absence;
+  return !isAlone && lastAliveMs !== undefined && nowMs - lastAliveMs > limitOf(absence);
+}
+
+function limitOf({ maxAbsenceMs, gcDelayMs }: Pick<Absence, "maxAbsenceMs" | "gcDelayMs">): number {
+  return maxAbsenceMs === 0 ? gcDelayMs : maxAbsenceMs;
+}
+
+/** How long another node was alive after `sinceMs`, in its present life and the one before. */
+export function aliveSince(sinceMs: number, { beforeMs, startedMs, nowMs }: LifeTimes): number {
+  return Math.max(0, beforeMs - sinceMs) + Math.max(0, nowMs - Math.max(startedMs, sinceMs));
 }
 
 const UNITS = [

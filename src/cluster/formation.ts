@@ -10,7 +10,8 @@
  * before anybody hears of it. A founder whose disk was lost finds the cluster it once founded, because the others say that it is there.
  *
  *   knock   u8 1 | member (`ring/layout.ts`) | name of the node that it replaces, a text, may be empty
- *   reply   u8 1 | u8 0 fresh | member        or        u8 1 | u8 1 formed | cluster id 16 | secret 16 | layouts
+ *   reply   u8 1 | life | u8 0 fresh | member        or        u8 1 | life | u8 1 formed | cluster id 16 | secret 16 | layouts
+ *   life    last mark of the life before, start of this one, now: Unix ms varints (`absence.ts`)
  */
 import { ByteReader, DecodeError } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
@@ -49,7 +50,8 @@ export interface FormedCluster {
   readonly layouts: LayoutState;
 }
 
-export interface FormationOptions {
+/** Who knocks. */
+export interface KnockerOptions {
   readonly transport: Transport;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -57,6 +59,9 @@ export interface FormationOptions {
   readonly self: LayoutMember;
   /** Name of the node whose place this one takes; empty for none. */
   readonly replaces: string;
+}
+
+export interface FormationOptions extends KnockerOptions {
   /** In the same order on all nodes; the first one founds. */
   readonly seeds: readonly PeerAddress[];
   /** For the founder: partitions, copies, and the name and secret that its data directory has drawn. */
@@ -66,15 +71,24 @@ export interface FormationOptions {
   readonly clusterSecret: Uint8Array;
 }
 
+/** When a node was alive: in the life before this one until, in this one since; 0 where it was not. Unix ms of its own clock. */
+export interface LifeTimes {
+  readonly beforeMs: number;
+  readonly startedMs: number;
+  readonly nowMs: number;
+}
+
 /** Answers knocks; made before the node has a cluster, and told when it has one. */
 export class Porch {
   private readonly self: LayoutMember;
+  private readonly life: () => LifeTimes;
   private formed: (() => FormedCluster) | undefined;
   /** Fresh nodes that have knocked, by id. */
   readonly waiting = new Map<string, LayoutMember>();
 
-  constructor(self: LayoutMember) {
+  constructor(self: LayoutMember, life: () => LifeTimes) {
     this.self = self;
+    this.life = life;
   }
 
   /** From now on whoever knocks is told of it as it then is. Call when it is on disk. */
@@ -97,7 +111,7 @@ export class Porch {
       );
     if (formed === undefined && this.waiting.size < LAYOUT_MEMBERS_MAX)
       this.waiting.set(visitor.id, visitor);
-    return { kind: "knock", body: encodeAnswer(formed ?? this.self) };
+    return { kind: "knock", body: encodeAnswer(formed ?? this.self, this.life()) };
   }
 }
 
@@ -121,6 +135,22 @@ export async function formCluster(options: FormationOptions, porch: Porch): Prom
   }
 }
 
+/** When the node at `address` was alive; `undefined` where nobody answers. */
+export async function lifeOf(
+  { transport, clock, logger, identity, self, replaces }: KnockerOptions,
+  address: PeerAddress,
+): Promise<LifeTimes | undefined> {
+  const hello = { ...identity(), versions: VERSIONS, purpose: "knock" } as const;
+  const parts = { transport, clock, address, hello, timeoutMs: KNOCK_TIMEOUT_MS };
+  try {
+    const { reply } = await knock(parts, { kind: "knock", body: encodeVisitor(self, replaces) });
+    return reply.kind === "knock" ? decodeAnswer(reply.body).life : undefined;
+  } catch (thrown) {
+    logger.debug("knock_failed", { reason: reasonOf(thrown) });
+    return undefined;
+  }
+}
+
 /** What the seed says, or why it says nothing. */
 async function ask(
   { transport, clock, logger, identity, self, replaces }: FormationOptions,
@@ -130,7 +160,7 @@ async function ask(
   const parts = { transport, clock, address, hello, timeoutMs: KNOCK_TIMEOUT_MS };
   try {
     const { reply } = await knock(parts, { kind: "knock", body: encodeVisitor(self, replaces) });
-    if (reply.kind === "knock") return decodeAnswer(reply.body);
+    if (reply.kind === "knock") return decodeAnswer(reply.body).answer;
     if (reply.code === "duplicate-node-id") throw new HutchError(reply.code, reply.message);
     return `${address}: ${reply.message}`;
   } catch (thrown) {
@@ -185,9 +215,10 @@ function decodeVisitor(body: Uint8Array): Visitor {
   }
 }
 
-function encodeAnswer(answer: FormedCluster | LayoutMember): Uint8Array {
+function encodeAnswer(answer: FormedCluster | LayoutMember, life: LifeTimes): Uint8Array {
   const writer = new ByteWriter(1024);
   writer.u8(VERSION);
+  for (const ms of [life.beforeMs, life.startedMs, life.nowMs]) writer.varint(Math.max(0, ms));
   if ("clusterId" in answer) {
     writer.u8(FORMED);
     writer.raw(answer.clusterId);
@@ -200,17 +231,20 @@ function encodeAnswer(answer: FormedCluster | LayoutMember): Uint8Array {
   return writer.finish();
 }
 
-function decodeAnswer(body: Uint8Array): FormedCluster | LayoutMember {
+interface Answer {
+  readonly life: LifeTimes;
+  readonly answer: FormedCluster | LayoutMember;
+}
+
+function decodeAnswer(body: Uint8Array): Answer {
   const reader = new ByteReader(body);
   checkVersion(reader);
-  if (reader.u8() === FRESH) return readMember(reader);
+  const life = { beforeMs: reader.varint(), startedMs: reader.varint(), nowMs: reader.varint() };
+  if (reader.u8() === FRESH) return { life, answer: readMember(reader) };
   const clusterId = reader.raw(ID_BYTES).slice();
   const clusterSecret = reader.raw(ID_BYTES).slice();
-  return {
-    clusterId,
-    clusterSecret,
-    layouts: LayoutState.decode(reader.raw(reader.remaining).slice()),
-  };
+  const layouts = LayoutState.decode(reader.raw(reader.remaining).slice());
+  return { life, answer: { clusterId, clusterSecret, layouts } };
 }
 
 function checkVersion(reader: ByteReader): void {

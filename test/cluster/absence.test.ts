@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { HutchError } from "../../src/base/errors.ts";
-import { type Absence, mustRebuild } from "../../src/cluster/absence.ts";
+import { type Absence, aliveSince, mustRebuild } from "../../src/cluster/absence.ts";
 
 const HOUR = 3_600_000;
 const NOW = 1_770_000_000_000;
@@ -10,6 +10,7 @@ const judge = (changes: Partial<Absence>): boolean | string => {
     return mustRebuild({
       lastAliveMs: NOW - 25 * HOUR,
       nowMs: NOW,
+      othersAliveMs: 1000 * HOUR,
       maxAbsenceMs: 0,
       gcDelayMs: 24 * HOUR,
       rejoin: "refuse",
@@ -48,4 +49,17 @@ test("R43: a node without others is never refused", () => {
 test("row 95: a clock that was set back never makes an absence, one that is an hour ahead only adds that hour", () => {
   expect(judge({ nowMs: NOW - 100 * HOUR })).toBe(false);
   expect(judge({ lastAliveMs: NOW - 22 * HOUR, nowMs: NOW + HOUR })).toBe(false);
+});
+
+test("R43: what counts is how long others went on without it: a cluster that was stopped as a whole starts again", () => {
+  const stoppedMs = NOW - 48 * HOUR;
+  const alsoStopped = { beforeMs: stoppedMs + 2000, startedMs: NOW - 5000, nowMs: NOW };
+  expect(aliveSince(stoppedMs, alsoStopped)).toBe(7000);
+  const wentOn = { beforeMs: NOW - 100 * HOUR, startedMs: NOW - 99 * HOUR, nowMs: NOW };
+  expect(aliveSince(stoppedMs, wentOn)).toBe(48 * HOUR);
+  const restarted = { beforeMs: NOW - HOUR, startedMs: NOW - 1000, nowMs: NOW };
+  expect(aliveSince(stoppedMs, restarted)).toBe(47 * HOUR + 1000);
+  for (const othersAliveMs of [0, 7000, 24 * HOUR])
+    expect(judge({ lastAliveMs: stoppedMs, othersAliveMs })).toBe(false);
+  expect(judge({ lastAliveMs: stoppedMs, othersAliveMs: 25 * HOUR })).toContain("data-refused");
 });

@@ -357,7 +357,7 @@ describe("networks", () => {
   });
 
   test("R2: the 404 of a deletion that not all owners know says that it was mended; the next one has nothing to mend", () => {
-    const cluster = formed("mended", { nodes: 3, flags: { repairIntervalMs: "1h" } });
+    const cluster = formed("mended-2", { nodes: 3, flags: { repairIntervalMs: "1h" } });
     const all = { "X-Consistency": "r=3" };
     expect(put(cluster, 0, "k", "x", { "X-Consistency": "ALL" }).status).toBe(204);
     const heal = cluster.world.network.partition(["n1", "n2"], ["n3"]);
