@@ -12,6 +12,7 @@ import type { Member, NodeId } from "../gossip/member.ts";
 import type { LayoutState } from "../ring/layout-state.ts";
 import type { Layout, LayoutMember } from "../ring/layout.ts";
 import { preferenceList } from "../ring/preference-list.ts";
+import { type Copies, type CopiesNow, copiesByBucket, copiesIn } from "./copies.ts";
 
 export class ClusterView {
   readonly state: LayoutState;
@@ -24,6 +25,8 @@ export class ClusterView {
   readonly members: ReadonlyMap<NodeId, Member>;
   /** Members of any active layout, without those that are gone for ever. */
   readonly planned: ReadonlyMap<NodeId, LayoutMember>;
+  /** Buckets of which the active layouts say how many copies they have. */
+  private readonly copiesNow: ReadonlyMap<string, CopiesNow>;
 
   constructor(state: LayoutState, self: NodeId, members: ReadonlyMap<NodeId, Member>) {
     this.state = state;
@@ -32,7 +35,9 @@ export class ClusterView {
     this.layouts = state.layouts;
     this.self = self;
     this.members = members;
-    this.planned = plannedBy(state);
+    const { planned, copiesNow } = factsOf(state);
+    this.planned = planned;
+    this.copiesNow = copiesNow;
   }
 
   /** Nodes that counts of replicas are limited by (R6). */
@@ -50,8 +55,19 @@ export class ClusterView {
     return this.planned.has(this.self);
   }
 
-  effectiveN(n: number): number {
-    return Math.min(n, this.nodeCount);
+  /** Of how many owners quorums are counted now (R6). */
+  effectiveN(copies: Copies): number {
+    return Math.min(copiesIn(this.readLayout, copies), this.nodeCount);
+  }
+
+  /** How many copies the keys of a bucket have, in each layout. */
+  copiesOf({ name, properties }: NamedBucket): Copies {
+    return this.copiesNow.get(name)?.copies ?? properties.n;
+  }
+
+  /** What its n is to be; until then the layouts go by what it was. */
+  wantedN({ name, properties }: NamedBucket): number {
+    return this.copiesNow.get(name)?.n ?? properties.n;
   }
 
   /** Every node of the layout that reads use, owners first, then fallbacks in ring order; each once. */
@@ -60,24 +76,29 @@ export class ClusterView {
   }
 
   /** Whom reads ask, and who mints. */
-  owners(partition: number, n: number): readonly NodeId[] {
-    return firstOf(this.walk(partition), n);
+  owners(partition: number, copies: Copies): readonly NodeId[] {
+    return firstOf(this.walk(partition), copiesIn(this.readLayout, copies));
+  }
+
+  /** Who is to own the partition. */
+  nextOwners(partition: number, copies: Copies): readonly NodeId[] {
+    return ownersIn(this.layout, partition, copies);
   }
 
   /** The owners in each active layout, those of `owners` first; equal sets once. A node that is gone for ever still counts as an owner that is down. */
-  ownerSets(partition: number, n: number): readonly (readonly NodeId[])[] {
-    const sets = [this.owners(partition, n)];
+  ownerSets(partition: number, copies: Copies): readonly (readonly NodeId[])[] {
+    const sets = [this.owners(partition, copies)];
     if (!this.isChanging) return sets;
     for (const layout of this.layouts) {
-      const set = firstOf(preferenceList(layout, partition), n);
+      const set = ownersIn(layout, partition, copies);
       if (!sets.some((known) => isSameSet(known, set))) sets.push(set);
     }
     return sets;
   }
 
   /** Owners in any active layout: whoever may hold the partition's keys. */
-  holders(partition: number, n: number): readonly NodeId[] {
-    const sets = this.ownerSets(partition, n);
+  holders(partition: number, copies: Copies): readonly NodeId[] {
+    const sets = this.ownerSets(partition, copies);
     return sets.length === 1 ? sets[0]! : [...new Set(sets.flat())];
   }
 
@@ -103,14 +124,32 @@ export class ClusterView {
   }
 }
 
-/** Views come and go with every word of gossip, layouts do not. */
-function plannedBy(state: LayoutState): ReadonlyMap<NodeId, LayoutMember> {
-  let planned = plannedOfStates.get(state);
-  if (planned === undefined) plannedOfStates.set(state, (planned = state.members));
-  return planned;
+interface NamedBucket {
+  readonly name: string;
+  readonly properties: { readonly n: number };
 }
 
-const plannedOfStates = new WeakMap<LayoutState, ReadonlyMap<NodeId, LayoutMember>>();
+interface LayoutFacts {
+  readonly planned: ReadonlyMap<NodeId, LayoutMember>;
+  readonly copiesNow: ReadonlyMap<string, CopiesNow>;
+}
+
+/** Views come and go with every word of gossip, layouts do not. */
+function factsOf(state: LayoutState): LayoutFacts {
+  let facts = factsOfStates.get(state);
+  if (facts === undefined) {
+    facts = { planned: state.members, copiesNow: copiesByBucket(state.layouts) };
+    factsOfStates.set(state, facts);
+  }
+  return facts;
+}
+
+const factsOfStates = new WeakMap<LayoutState, LayoutFacts>();
+
+/** The owners in one layout. */
+export function ownersIn(layout: Layout, partition: number, copies: Copies): readonly NodeId[] {
+  return firstOf(preferenceList(layout, partition), copiesIn(layout, copies));
+}
 
 function firstOf(list: readonly NodeId[], n: number): readonly NodeId[] {
   return n >= list.length ? list : list.slice(0, n);
