@@ -9,6 +9,7 @@ const FILES = {
   ycsb: "ycsb",
   kill: "cluster-kill",
   gossip: "gossip",
+  exchange: "exchange",
   ring: "ring",
   merkle: "merkle",
 } as const;

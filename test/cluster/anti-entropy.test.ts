@@ -1,13 +1,15 @@
 /** Nodes that hold different things, and what it takes until they hold the same. */
 import { describe, expect, test } from "bun:test";
-import { hex, utf8 } from "../../src/base/bytes.ts";
-import { HutchError } from "../../src/base/errors.ts";
+import { compareBytes, hex, utf8 } from "../../src/base/bytes.ts";
+import { CorruptionError, HutchError } from "../../src/base/errors.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { HASHES_MAX, RECORD_BYTES_MAX } from "../../src/cluster/exchange-codec.ts";
 import { MESSAGE_BYTES_MAX } from "../../src/ports/transport.ts";
 import type { ExchangeOptions, ExchangeResult } from "../../src/cluster/tree-exchange.ts";
 import type { MergeGate } from "../../src/cluster/merge-gate.ts";
 import { PartitionScan } from "../../src/cluster/partition-scan.ts";
+import type { ReplicaStore } from "../../src/cluster/replica-store.ts";
+import { type Snapshot, type Store, type StoreRead, WriteBatch } from "../../src/storage/store.ts";
 import { addressOf, bucketPrefix, partitionBitsOf } from "../../src/ring/partition.ts";
 import { type ManyNode, type ManyNodes, HOUR_MS, Q } from "../support/many-nodes.ts";
 import { PUT } from "../support/one-node.ts";
@@ -372,6 +374,84 @@ describe("anti-entropy: faults", () => {
     partOf(b).gcFloors.set(4, 888);
     await exchange(cluster, a, b, { direction: "both" }, [3, 4]);
     expect([partOf(b).gcFloors.get(3), partOf(a).gcFloors.get(4)]).toEqual([777, 888]);
+    await cluster.close();
+  });
+});
+
+describe("anti-entropy: damage", () => {
+  /** A store that has lost a range: nothing of it is found, and whoever asks is told so, until it is written again. */
+  class HoledStore {
+    range: { readonly start: Uint8Array; readonly end: Uint8Array } | undefined;
+    private readonly mended = new Set<string>();
+
+    lose(range: { readonly start: Uint8Array; readonly end: Uint8Array }): void {
+      this.range = range;
+    }
+
+    private isLost(key: Uint8Array): boolean {
+      const { range } = this;
+      if (range === undefined || this.mended.has(hex(key))) return false;
+      return compareBytes(key, range.start) >= 0 && compareBytes(key, range.end) <= 0;
+    }
+
+    wrap(store: Store): ReplicaStore {
+      const get = (key: Uint8Array): StoreRead | undefined => {
+        if (this.isLost(key)) throw new CorruptionError("Cannot read key: lost", "", -1);
+        return store.get(key);
+      };
+      const apply = (batch: WriteBatch): Promise<void> => {
+        for (const key of batch.keys) if (this.isLost(key)) this.mended.add(hex(key));
+        return store.apply(batch);
+      };
+      const snapshot = (): Snapshot =>
+        new Proxy(store.snapshot(), {
+          get: (target, name) => {
+            if (name === "lostRanges") return this.range === undefined ? [] : [this.range];
+            const value: unknown = Reflect.get(target, name, target);
+            return typeof value === "function" ? value.bind(target) : value;
+          },
+        });
+      return {
+        get,
+        apply,
+        snapshot,
+        admit: (purpose) => store.admit(purpose),
+        whenDurable: (sequence) => store.whenDurable(sequence),
+        reportDamage: (thrown) => store.reportDamage(thrown),
+        get failure() {
+          return store.failure;
+        },
+      };
+    }
+  }
+
+  test("C12: a lost range is fetched again by its keys, and until then nobody takes its silence for an absence", async () => {
+    const holed = new HoledStore();
+    const wrap = (store: Store, index: number): ReplicaStore =>
+      index === 0 ? holed.wrap(store) : store;
+    const cluster = await started(3, { wrap });
+    const [a, b, c] = cluster.nodes as [ManyNode, ManyNode, ManyNode];
+    for (let i = 0; i < 100; i++) await cluster.run(a.put(`k${i}`, "v", { level: "ALL" }));
+    const { partition } = cluster.address("k0");
+    const lower = new Uint8Array([partition >> 8, partition]);
+    const end = new Uint8Array([partition >> 8, partition, 0xff]);
+    const whole = contentOf(b, [partition]);
+    const gone = new WriteBatch();
+    for (let i = 0; i < 100; i++) {
+      const { internalKey } = cluster.address(`k${i}`);
+      if (cluster.address(`k${i}`).partition === partition) gone.delete(internalKey);
+    }
+    await cluster.run(a.opened.store.apply(gone));
+    holed.lose({ start: lower, end });
+    const compared = { direction: "both", heal: { lower, upper: end } } as const;
+    const [fromHoled] = await exchange(cluster, b, a, compared, [partition]);
+    expect(fromHoled!.isComplete).toBe(false);
+    const heal = { lower, upper: end };
+    const repair = partOf(a).antiEntropy.repairPartitions([partition], { quorum: true, heal });
+    expect(await cluster.run(repair, 60_000)).toBe(true);
+    expect(contentOf(a, [partition])).toBe(whole);
+    expect(contentOf(c, [partition])).toBe(whole);
+    expect(a.coordinator.replica.read(cluster.address("k0"))).toBeDefined();
     await cluster.close();
   });
 });
