@@ -52,8 +52,10 @@ export interface AntiEntropyOptions extends Omit<TreeExchangeParts, "confirmPaus
 }
 
 export interface RepairOptions {
-  /** Enough of the other owners to be in every quorum; otherwise one is enough (R59). */
+  /** Of so many other owners that one of them has every acknowledged write (R59); otherwise one owner is enough. */
   readonly quorum: boolean;
+  /** This node may have been among those that acknowledged, and has lost it, so it takes one more. Default: true with `heal`, else false. */
+  readonly hasForgotten?: boolean;
   /** Lost here: only this range, by its keys, and damage counts as absent. */
   readonly heal?: KeyRange;
   /** Default true: several owners are compared with anyway (R42). */
@@ -75,8 +77,8 @@ export class AntiEntropy {
   private readonly parts: TreeExchangeParts;
   private readonly log: RepairLog;
   private readonly ending = new AbortController();
-  /** Names of pairs with an exchange under way. */
-  private readonly underWay = new Set<string>();
+  /** By the name of the pair. */
+  private readonly underWay = new Map<string, Promise<ExchangeResult>>();
   private current: RepairRound | undefined;
   /** Asked for while `current` was under way. */
   private next: { readonly round: RepairRound; readonly finished: Promise<void> } | undefined;
@@ -98,11 +100,12 @@ export class AntiEntropy {
     this.schedule(this.intervalMs * FIRST_ROUND_SHARE * this.chance());
   }
 
-  /** Calls off what is under way; nothing of it is asked or merged any more when this settles, but for one request each. */
+  /** Calls off what is under way; nothing is asked or merged any more when this settles. */
   async stop(): Promise<void> {
     this.timer?.cancel();
     this.ending.abort();
     await this.finished;
+    await Promise.allSettled([...this.underWay.values()]);
   }
 
   private get intervalMs(): number {
@@ -206,24 +209,28 @@ export class AntiEntropy {
     tree: TreeId,
     options: ExchangeOptions,
   ): Promise<ExchangeResult> {
-    const { signal } = this.ending;
     const name = pairName(peer, tree);
-    this.underWay.add(name);
+    const ending = this.ending.signal;
+    const signal =
+      options.signal === undefined ? ending : AbortSignal.any([ending, options.signal]);
+    const exchange = exchangeTree(this.parts, peer, tree, { ...options, signal });
+    this.underWay.set(name, exchange);
     try {
-      const joint =
-        options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]);
-      const result = await exchangeTree(this.parts, peer, tree, { ...options, signal: joint });
-      this.log.add(tree, peer, result);
-      const { partition, n } = tree;
-      const { failure, keysSent, keysReceived } = result;
-      if (failure !== undefined)
-        this.options.logger.debug("exchange_failed", { peer, partition, n, reason: failure });
-      else if (keysSent + keysReceived > 0)
-        this.options.logger.info("exchanged", { peer, partition, n, keysSent, keysReceived });
+      const result = await exchange;
+      this.note(peer, tree, result);
       return result;
     } finally {
-      this.underWay.delete(name);
+      if (this.underWay.get(name) === exchange) this.underWay.delete(name);
     }
+  }
+
+  private note(peer: NodeId, tree: TreeId, result: ExchangeResult): void {
+    this.log.add(tree, peer, result);
+    const { failure, keysSent, keysReceived } = result;
+    const { logger } = this.options;
+    if (failure !== undefined) logger.debug("exchange_failed", { peer, ...tree, reason: failure });
+    else if (keysSent + keysReceived > 0)
+      logger.info("exchanged", { peer, ...tree, keysSent, keysReceived });
   }
 
   /** One partition with one peer, all trees that both own. Never rejects for what the peer does. */
@@ -264,21 +271,20 @@ export class AntiEntropy {
 
   private async repairTree(
     { tree, others }: SharedTree,
-    { quorum, heal, isVerified = true, signal }: RepairOptions,
+    options: RepairOptions,
     received: { keysReceived: number; bytesReceived: number },
   ): Promise<boolean> {
-    // Together with this node, which is no witness of what it lacks, a quorum of the owners.
-    const needed = quorum ? Math.floor((others.length + 1) / 2) : Math.min(1, others.length);
+    const { heal, isVerified = true, signal } = options;
+    const how = { direction: "both", isBulk: true, isVerified, heal, signal } as const;
     let complete = 0;
     for (const peer of others) {
       if (!this.options.isUp(peer)) continue;
-      const options = { direction: "both", isBulk: true, isVerified, heal, signal } as const;
-      const result = await this.exchangeOne(peer, tree, options);
+      const result = await this.exchangeOne(peer, tree, how);
       received.keysReceived += result.keysReceived;
       received.bytesReceived += result.bytesReceived;
       if (result.isComplete) complete++;
     }
-    return complete >= needed;
+    return complete >= witnessesNeeded(others.length, options);
   }
 
   /** The trees of these partitions with their other owners, down or not. */
@@ -299,6 +305,19 @@ export class AntiEntropy {
     const running = this.current && { ...this.current };
     return this.log.report(running);
   }
+}
+
+/**
+ * Of n owners a write has reached n/2 + 1. One that this node missed was acknowledged by that many others, so n/2 of the others meet it; of one that it had and
+ * lost only n/2 others tell, so it takes n/2 + 1 to meet it: all, where there are no more.
+ */
+function witnessesNeeded(
+  otherCount: number,
+  { quorum, heal, hasForgotten = heal !== undefined }: RepairOptions,
+): number {
+  if (!quorum) return Math.min(1, otherCount);
+  const half = Math.floor((otherCount + 1) / 2);
+  return Math.min(otherCount, hasForgotten ? half + 1 : half);
 }
 
 interface SharedTree {

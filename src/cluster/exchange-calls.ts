@@ -54,20 +54,25 @@ export class ExchangeCalls {
       } catch (thrown) {
         if (attempt === ATTEMPTS_MAX || !isWorthAnother(thrown)) throw thrown;
       }
-      await this.parts.clock.sleep(PAUSE_MS * attempt);
+      await this.pause(PAUSE_MS * attempt);
     }
   }
 
+  /** Throws `shutting-down` as soon as the exchange is called off. */
+  async pause(pauseMs: number): Promise<void> {
+    await unlessAborted(this.parts.clock.sleep(pauseMs), this.signal);
+  }
+
   checkWanted(): void {
-    if (this.signal?.aborted === true)
-      throw new HutchError("shutting-down", "Cannot go on with the exchange: it was called off");
+    if (this.signal?.aborted === true) throw calledOff();
   }
 
   private async askOnce(topic: RepairTopic, body: Uint8Array): Promise<Uint8Array> {
     const { peers, pace } = this.parts;
     this.traffic.bytesSent += body.length;
     const message = { kind: "repair", topic, body } as const;
-    const reply = await peers.call(this.peer, message, TIMEOUT_MS, "repair");
+    const call = peers.call(this.peer, message, TIMEOUT_MS, "repair");
+    const reply = await unlessAborted(call, this.signal);
     if (reply.kind === "failed") throw errorOfReply(reply);
     if (reply.kind !== "repair")
       throw new HutchError("internal", `Cannot read the answer to ${topic}: it is ${reply.kind}`);
@@ -75,6 +80,24 @@ export class ExchangeCalls {
     await pace.rest(0, body.length + reply.body.length);
     return reply.body;
   }
+}
+
+/** As `work`, but rejects as soon as nobody waits for it any more. */
+function unlessAborted<Result>(
+  work: Promise<Result>,
+  signal: AbortSignal | undefined,
+): Promise<Result> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(calledOff());
+    signal.addEventListener("abort", abort, { once: true });
+    const end = (): void => signal.removeEventListener("abort", abort);
+    work.then(resolve, reject).finally(end);
+  });
+}
+
+function calledOff(): HutchError {
+  return new HutchError("shutting-down", "Cannot go on with the exchange: it was called off");
 }
 
 function isWorthAnother(thrown: unknown): boolean {

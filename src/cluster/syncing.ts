@@ -5,7 +5,7 @@
  *   ask every other node: do you hold hints for me?
  *     none                       done with this one
  *     some                       they are on their way; ask again
- *     some were dropped          fetch all that the other owners have of our partitions (`partition-pull.ts`), then done
+ *     some were dropped          fetch all that the other owners have of our partitions (`anti-entropy.ts`), then done
  *     nobody there               not up, so nothing to wait for; once it is there, its hints come by themselves
  *   all done                     `serving`
  *

@@ -153,7 +153,7 @@ class TreeExchange {
           merkle.leavesSeen(...(await this.askLeaves(step.branches)));
           break;
         case "pause":
-          await this.parts.clock.sleep(this.parts.confirmPauseMs);
+          await this.calls.pause(this.parts.confirmPauseMs);
           merkle.paused();
           break;
         case "compare":
