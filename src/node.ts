@@ -11,7 +11,7 @@
 import { hex } from "./base/bytes.ts";
 import { CorruptionError, HutchError, messageOf } from "./base/errors.ts";
 import { Metrics } from "./base/metrics.ts";
-import { mustRebuild, wasAwayLong } from "./cluster/absence.ts";
+import { limitOf, mustRebuild, wasAwayLong } from "./cluster/absence.ts";
 import { Admin, type AdminParts } from "./cluster/admin.ts";
 import type { ClusterNode } from "./cluster/cluster-node.ts";
 import type { ReportParts } from "./cluster/cluster-report.ts";
@@ -28,7 +28,7 @@ import type { MemoryPressure } from "./ports/memory.ts";
 import type { PeerPorts } from "./ports/transport.ts";
 import { PeerDoor, peerAddressOf } from "./peer-door.ts";
 import type { LayoutState } from "./ring/layout-state.ts";
-import { AliveMark, lastAliveMs } from "./storage/alive-mark.ts";
+import { ALIVE_EVERY_MS, AliveMark, lastAliveMs } from "./storage/alive-mark.ts";
 import { bucketNameOf } from "./ring/partition.ts";
 import type { Identity } from "./storage/data-directory.ts";
 import { DataDirectory } from "./storage/data-directory.ts";
@@ -93,7 +93,7 @@ async function openNode(config: Config, ports: NodePorts): Promise<Node> {
     refuseGone(layouts, hex(directory.identity.nodeId));
     const isRebuilding = await wasAwayTooLong(config, ports, door, layouts);
     if (isRebuilding) directory.renewIncarnation();
-    const alive = new AliveMark(disk, clock, ports.logger);
+    const alive = new AliveMark(disk, clock, ports.logger, aliveEveryMs(config));
     const parts = { config, ports, directory, store, retention, alive, isRebuilding };
     return assemble(parts, door, layouts);
   } catch (error) {
@@ -104,6 +104,9 @@ async function openNode(config: Config, ports: NodePorts): Promise<Node> {
     throw error;
   }
 }
+
+/** An absence is known to within a tenth of what is too long. */
+const aliveEveryMs = (config: Config): number => Math.min(ALIVE_EVERY_MS, limitOf(config) / 10);
 
 /** R43. Throws `data-refused` where the node may not come back with its data; true where it has to rebuild. */
 async function wasAwayTooLong(

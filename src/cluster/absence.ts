@@ -56,7 +56,11 @@ export function wasAwayLong(absence: Omit<Absence, "othersAliveMs">): boolean {
   return !isAlone && lastAliveMs !== undefined && nowMs - lastAliveMs > limitOf(absence);
 }
 
-function limitOf({ maxAbsenceMs, gcDelayMs }: Pick<Absence, "maxAbsenceMs" | "gcDelayMs">): number {
+/** Longer away is too long. */
+export function limitOf({
+  maxAbsenceMs,
+  gcDelayMs,
+}: Pick<Absence, "maxAbsenceMs" | "gcDelayMs">): number {
   return maxAbsenceMs === 0 ? gcDelayMs : maxAbsenceMs;
 }
 
