@@ -195,7 +195,7 @@ class ClusterRun {
       const from = (startMs + atMs).toFixed(0);
       return `  ${from}-${(startMs + atMs + forMs).toFixed(0)} ${JSON.stringify(rest)}`;
     });
-    return this.cluster.broken(tellViolations(violations, history, faults));
+    return this.cluster.broken(tellViolations(violations, history, ["faults:", ...faults]));
   }
 
   private result(): ClusterRunResult {

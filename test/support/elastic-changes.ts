@@ -21,6 +21,8 @@ const FOLLOW_MS_MAX = 30_000;
 export class Changes {
   readonly counts = new Map<ChangeKind, number>();
   readonly losses: DiskLoss[] = [];
+  /** What was done, for people. */
+  readonly told: string[] = [];
   /** What nobody ever agreed to. */
   readonly refused: string[] = [];
   /** Nodes that leave: clients turn to others. */
@@ -58,7 +60,12 @@ export class Changes {
     if (kind === "join") return this.join();
     const index = await this.choose(kind, prng);
     if (index === undefined) return;
-    this.count(kind);
+    this.begins(kind, index);
+    await this.carryOutAt(kind, index, prng);
+    this.tell(`${kind} of ${this.cluster.names[index]} has ended`);
+  }
+
+  private async carryOutAt(kind: ChangeKind, index: number, prng: Prng): Promise<void> {
     switch (kind) {
       case "leave":
         return this.leave(index);
@@ -71,12 +78,19 @@ export class Changes {
     }
   }
 
-  private count(kind: ChangeKind): void {
+  private begins(kind: ChangeKind, index: number): void {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+    this.tell(`${kind} of ${this.cluster.names[index]}`);
+  }
+
+  private tell(what: string): void {
+    this.told.push(`${this.cluster.nowMs.toFixed(1)} ${what}`);
   }
 
   private asked(what: string, index: number, isTaken: boolean): void {
-    if (!isTaken) this.refused.push(`${what} of ${this.cluster.names[index]}`);
+    if (isTaken) return;
+    this.refused.push(`${what} of ${this.cluster.names[index]}`);
+    this.tell(`${what} of ${this.cluster.names[index]} is refused`);
   }
 
   /** The node that it happens to, when it may; `undefined` where it never may. */
@@ -115,9 +129,10 @@ export class Changes {
   private async join(): Promise<void> {
     const { cluster } = this;
     if (cluster.present.length >= NODES_MAX) return;
-    this.count("join");
     const index = this.operator.join();
+    this.begins("join", index);
     await this.until(() => this.isMember(index));
+    this.tell(`join of ${cluster.names[index]} has ended`);
   }
 
   private isMember(index: number): boolean {

@@ -5,6 +5,7 @@
  *
  *   form -> buckets -> clients, changes, strikes -> heal -> rest, copies and trees equal, nothing dead left -> read every key at ALL -> check
  */
+import { messageOf } from "../../src/base/errors.ts";
 import { wallMsOfHlc } from "../../src/causality/hlc.ts";
 import { WALL_START_MS } from "../../src/sim/clock.ts";
 import { Amnesty } from "./checkers/amnesty.ts";
@@ -107,6 +108,16 @@ class ElasticRun {
   }
 
   run(): ElasticRunResult {
+    try {
+      return this.attempt();
+    } catch (thrown) {
+      throw new Error(`${messageOf(thrown)}\nfaults:\n${this.tellPlan().join("\n")}`, {
+        cause: thrown,
+      });
+    }
+  }
+
+  private attempt(): ElasticRunResult {
     const { cluster, plan, strikes, changes } = this;
     cluster.form();
     makeBuckets(cluster);
@@ -262,14 +273,20 @@ class ElasticRun {
   }
 
   private report(): Error {
-    const { plan, changes, strikes } = this;
-    const told = [
+    return this.cluster.broken(tellViolations(this.violations, this.history));
+  }
+
+  private tellPlan(): string[] {
+    const { plan, changes, strikes, cluster } = this;
+    return [
       ...plan.changes.map((change) => `  ${JSON.stringify(change)}`),
       ...plan.strikes.map((strike) => `  ${JSON.stringify(strike)}`),
-      `  done: ${JSON.stringify(Object.fromEntries([...changes.counts, ...strikes.counts]))}`,
-      ...changes.losses.map(({ atMs }) => `  disk lost at ${atMs.toFixed(0)}`),
+      ...changes.told.map((line) => `  ${line}`),
+      ...strikes.told.map((line) => `  ${line}`),
+      ...cluster.present
+        .filter((i) => !cluster.isStarted(i))
+        .map((i) => `  ${cluster.names[i]} is not there`),
     ];
-    return this.cluster.broken(tellViolations(this.violations, this.history, told));
   }
 
   private result(): ElasticRunResult {

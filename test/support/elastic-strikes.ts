@@ -24,6 +24,8 @@ export interface Disturbance {
 export class Strikes {
   readonly counts = new Map<StrikeKind, number>();
   readonly disturbances: Disturbance[] = [];
+  /** What was done, for people. */
+  readonly told: string[] = [];
   /** Nodes that are down, or are not to be touched, because somebody does something to them. */
   readonly held = new Set<number>();
   readonly downAtOnceMax = 1;
@@ -70,6 +72,9 @@ export class Strikes {
     this.counts.set(strike.kind, (this.counts.get(strike.kind) ?? 0) + 1);
     const { world, names } = cluster;
     const name = names[index]!;
+    this.told.push(
+      `${cluster.nowMs.toFixed(1)} ${strike.kind} of ${name} at ${strike.nth} ${strike.event}`,
+    );
     switch (strike.kind) {
       case "crash":
         cluster.crash(index);

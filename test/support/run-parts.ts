@@ -45,12 +45,12 @@ interface Ring {
 export function tellViolations(
   violations: readonly Violation[],
   history: History,
-  faults: readonly string[],
+  faults: readonly string[] = [],
 ): string {
   const lines = violations
     .slice(0, LINES_MAX)
     .map(({ invariant, message, key }) => `${invariant} ${key}: ${message}`);
   const keys = new Set(violations.map(({ key }) => key).filter((key) => history.byKey().has(key)));
   const stories = [...keys].slice(0, STORIES_MAX).map((key) => `${key}:\n${history.describe(key)}`);
-  return [`${violations.length} violations`, ...lines, "faults:", ...faults, ...stories].join("\n");
+  return [`${violations.length} violations`, ...lines, ...faults, ...stories].join("\n");
 }

@@ -65,9 +65,10 @@ export class SimOperator {
     const path = `/v1/cluster/nodes/${cluster.names[index]!}/${action}`;
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const answer = await this.post(path, body, index);
-      if (answer?.status === 202 || cluster.gone.has(index)) return true;
+      if (answer?.status === 202) return true;
       // Taken by a request before this one, whose answer was lost.
       if (answer?.status === 404 || isOutside(answer)) return true;
+      if (action === "leave" && cluster.gone.has(index)) return true;
       await cluster.sleep(AGAIN_MS);
     }
     return false;
