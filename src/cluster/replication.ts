@@ -44,6 +44,7 @@ export class Replication {
   private readonly settled = Promise.withResolvers<void>();
   private record: Uint8Array = NOTHING;
   private side: SideEntry | undefined;
+  private isConditional = false;
   private hintsInBatch = 0;
   /** The write's own batch, where hints are in it. */
   private batch: WriteBatch | undefined;
@@ -135,10 +136,14 @@ export class Replication {
     return this.set.isOwner(this.self);
   }
 
-  /** Sends the minted state to everybody in the plan. `record` is this object's from now on. */
-  start(record: Uint8Array, side: SideEntry | undefined): void {
+  /**
+   * Sends the minted state to everybody in the plan. `record` is this object's from now on. A replay's condition has held once; what has been
+   * written since then does not undo that.
+   */
+  start(record: Uint8Array, side: SideEntry | undefined, isReplay = false): void {
     this.record = record;
     this.side = side;
+    this.isConditional = this.request.condition.kind !== "none" && !isReplay;
     for (const share of this.shares) this.send(share);
   }
 
@@ -175,11 +180,9 @@ export class Replication {
 
   private messageFor({ node, owner, role }: Share): PeerRequest {
     const { internalKey } = this.address;
-    const { record, side } = this;
-    if (role === "primary" || node === owner) {
-      const isConditional = this.request.condition.kind !== "none";
+    const { record, side, isConditional } = this;
+    if (role === "primary" || node === owner)
       return { kind: "merge", internalKey, record, purpose: "write", isConditional, side };
-    }
     const targetIncarnation = this.set.view.incarnationOf(owner);
     return { kind: "hint", target: owner, targetIncarnation, internalKey, record, side };
   }

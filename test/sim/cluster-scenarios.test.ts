@@ -268,6 +268,15 @@ describe("who answers", () => {
     for (const i of indexes(cluster)) expect(get(cluster, i, "k").text).toBe("second");
     expect(put(cluster, 4, "k", "other", key).status).toBe(422);
   });
+
+  test("N3: the retry of a conditional write is the same write, though the condition does not hold any more", () => {
+    const cluster = formed("conditional retry");
+    const once = { "Idempotency-Key": "once", "If-None-Match": "*" };
+    const first = put(cluster, 0, "k", "first", once);
+    expect([first.status, put(cluster, 1, "k", "second").status]).toEqual([204, 204]);
+    for (const i of indexes(cluster)) expect(put(cluster, i, "k", "first", once).status).toBe(204);
+    for (const i of indexes(cluster)) expect(get(cluster, i, "k").text).toBe("second");
+  });
 });
 
 describe("networks", () => {
