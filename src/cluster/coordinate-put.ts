@@ -189,7 +189,7 @@ export class WriteCoordination {
       throw outcome.error;
     }
     record ??= encodeState(outcome.record);
-    replication.start(record, outcome.side);
+    replication.start(record, outcome.side, outcome.kind === "replayed");
     const durable =
       outcome.kind === "minted"
         ? outcome.durable
