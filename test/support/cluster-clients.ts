@@ -251,8 +251,11 @@ function headersOf(level: string): { [name: string]: string } {
 }
 
 function attemptOf(node: string, startMs: number, endMs: number, heard: Heard): Attempt {
-  if (typeof heard === "string") return { node, startMs, endMs, status: 0, code: heard };
-  return { node, startMs, endMs, status: heard.status, code: codeOf(heard) };
+  if (typeof heard === "string")
+    return { node, startMs, endMs, status: 0, code: heard, detail: "" };
+  const code = codeOf(heard);
+  const detail = code === "" ? "" : heard.text;
+  return { node, startMs, endMs, status: heard.status, code, detail };
 }
 
 function codeOf({ status, text, headers }: Answer): string {
@@ -263,13 +266,13 @@ function codeOf({ status, text, headers }: Answer): string {
 /** Answers that these clients may get; any other is a failure of the run. */
 const REFUSALS: readonly number[] = [409, 412, 503];
 
-function outcomeOf(operation: Operation, { status, code, node }: Attempt): Outcome {
+function outcomeOf(operation: Operation, { status, code, node, detail }: Attempt): Outcome {
   if (status === 0) return code === "refused" ? "fail" : "info";
   if (status === 200 || status === 204) return "ok";
   if (status === 404 && operation.kind === "get") return "ok";
   if (status === 504) return "info";
   if (REFUSALS.includes(status)) return "fail";
-  throw new Error(`#${operation.id} got ${status} ${code} from ${node}`);
+  throw new Error(`#${operation.id} got ${status} ${code} from ${node}: ${detail}`);
 }
 
 function noteAnswer(operation: Operation, answer: Answer): void {

@@ -50,6 +50,8 @@ export interface Attempt {
   readonly endMs: number;
   readonly status: number;
   readonly code: string;
+  /** The problem document. */
+  readonly detail: string;
 }
 
 export interface Operation {

@@ -111,9 +111,10 @@ class ElasticRun {
     try {
       return this.attempt();
     } catch (thrown) {
-      throw new Error(`${messageOf(thrown)}\nfaults:\n${this.tellPlan().join("\n")}`, {
-        cause: thrown,
-      });
+      const message = messageOf(thrown);
+      const isTold = message.startsWith(`seed ${this.options.seed},`);
+      const told = isTold ? message : this.cluster.broken(message).message;
+      throw new Error(`${told}\nfaults:\n${this.tellPlan().join("\n")}`, { cause: thrown });
     }
   }
 
