@@ -29,6 +29,13 @@ export interface StoreOptions {
   readonly scrubBytesPerSecond: number;
   /** Every table is read again within this time. Default 14 days. */
   readonly scrubIntervalMs: number;
+  /** May the scrub read on, as far as the load goes? Left out: always. A table that is older than the interval does not ask. */
+  readonly mayScrub?: () => boolean;
+  /**
+   * What to do about a log whose acknowledged records do not verify (row 78). `refuse` (default): do not open. `quarantine`: keep what
+   * verifies, set the damaged segment aside and call every key lost, for a node whose data others have too.
+   */
+  readonly onDamagedLog?: "refuse" | "quarantine";
   /** Heap for decompressed blocks and for blocks read without a map. Default 32 MiB. */
   readonly blockCacheBytes: number;
   /** `map`: tables are mmapped. `read`: pread only, for file systems whose maps cannot be trusted. */

@@ -1,31 +1,32 @@
 /**
  * What happens to a table that does not verify (C13): it is taken out of service, what can be read of it is written to a new table in
- * its place, and the key ranges that could not be read are remembered as lost. The damaged file stays as NAME.corrupt.
- *
- * Also the scrub (C24), which reads every table from the disk again, and, after an unclean stop, decides which may be mapped (C12g).
+ * its place, and the key ranges that could not be read are remembered as lost. The damaged file stays as NAME.corrupt. Nothing bad is ever copied
+ * forward: a compaction that meets damage stops, and is picked anew when the table has been replaced (C11).
  */
 import { messageOf } from "../base/errors.ts";
 import type { SalvageJob, SalvageResult } from "./compaction/salvage-table.ts";
-import type { VerifyJob, VerifyResult } from "./compaction/verify-table.ts";
 import { isPassing } from "./failure.ts";
 import { fileName, quarantinedName } from "./file-names.ts";
+import type { LostRange } from "./levels/lost-ranges.ts";
 import type { StoreParts } from "./store-parts.ts";
 import type { TableMetadata } from "./table/table-metadata.ts";
 
-export interface ScrubResult {
-  readonly tables: number;
-  readonly bytes: number;
-  readonly damaged: number;
+/** A table was taken out of service. */
+export interface Damage {
+  readonly file: string;
+  /** What of it could not be read; empty where only what is made again was damaged. */
+  readonly lostRanges: readonly LostRange[];
 }
 
 export class Quarantine {
   private readonly parts: StoreParts;
-  private readonly onDamage: (file: string) => void;
+  private readonly onDamage: (damage: Damage) => void;
   private readonly inWork = new Set<string>();
   private isStopped = false;
   quarantinedCount = 0;
 
-  constructor(parts: StoreParts, onDamage: (file: string) => void) {
+  /** @param onDamage what is lost is remembered by then, and no reader is answered from it any more */
+  constructor(parts: StoreParts, onDamage: (damage: Damage) => void) {
     this.parts = parts;
     this.onDamage = onDamage;
   }
@@ -52,55 +53,6 @@ export class Quarantine {
     }
   }
 
-  /** Reads every table again. `bytesPerSecond` 0: as fast as it goes. */
-  async scrub(bytesPerSecond: number): Promise<ScrubResult> {
-    let tables = 0;
-    let bytes = 0;
-    let damaged = 0;
-    for (const metadata of this.parts.manifest.state.levels.tables.flat()) {
-      if (this.isStopped) break;
-      const result = await this.verifyNow(metadata, bytesPerSecond);
-      if (result === undefined) continue;
-      tables++;
-      bytes += result.bytes;
-      if (result.damage.length > 0) {
-        damaged++;
-        await this.replace(fileName("table", metadata.id));
-      } else this.allowMap(metadata.id);
-    }
-    return { tables, bytes, damaged };
-  }
-
-  /** `undefined` as well where no descriptor is left to read with. */
-  private async verifyNow(
-    table: TableMetadata,
-    bytesPerSecond: number,
-  ): Promise<VerifyResult | undefined> {
-    try {
-      return await this.verify(table, bytesPerSecond);
-    } catch (error) {
-      if (isPassing(error)) return undefined;
-      throw error;
-    }
-  }
-
-  /** `undefined` for a table that a compaction has replaced meanwhile. */
-  private verify(table: TableMetadata, bytesPerSecond: number): Promise<VerifyResult | undefined> {
-    return this.parts.exclusively(async () => {
-      if (this.find(fileName("table", table.id)) === undefined) return undefined;
-      return this.parts.ports.workers.run<VerifyJob, VerifyResult>("verify", {
-        table,
-        bytesPerSecond,
-      });
-    });
-  }
-
-  private allowMap(id: number): void {
-    if (this.parts.options.readMode !== "map") return;
-    const table = this.parts.views.current.levels.flat().find((open) => open.metadata.id === id);
-    if (table !== undefined && !table.isMapped) table.switchToMap();
-  }
-
   private find(file: string): { level: number; table: TableMetadata } | undefined {
     const { tables } = this.parts.manifest.state.levels;
     for (let level = 0; level < tables.length; level++)
@@ -112,8 +64,7 @@ export class Quarantine {
   private async salvage(level: number, table: TableMetadata): Promise<void> {
     const { ports, options, manifest, views } = this.parts;
     const name = fileName("table", table.id);
-    this.onDamage(name);
-    this.quarantinedCount++;
+    ports.logger.error("table_damaged", { file: name });
     const { output, lost } = await ports.workers.run<SalvageJob, SalvageResult>("salvage", {
       input: table,
       outputId: manifest.reserveFileIds(1),
@@ -135,6 +86,8 @@ export class Quarantine {
           this.setAside(name);
           const lostRanges = manifest.state.levels.lostRanges;
           views.swap({ ...current, levels: this.parts.levelsOf(opened), lostRanges }, removed);
+          this.quarantinedCount++;
+          this.onDamage({ file: name, lostRanges: lost });
         },
       ),
     );

@@ -9,7 +9,7 @@ import { compareBytes } from "../base/bytes.ts";
 import { CorruptionError } from "../base/errors.ts";
 import { hashKey } from "../kernels/kernels.ts";
 import { PUT_ENTRY } from "./iterators/entry-iterator.ts";
-import { lostRangeOf } from "./levels/levels.ts";
+import { lostRangeOf } from "./levels/lost-ranges.ts";
 import type { Memtable } from "./memory/memtable.ts";
 import { MemtableLookup } from "./memory/memtable.ts";
 import type { StoreView } from "./store-view.ts";

@@ -12,19 +12,25 @@
  * The end of the log (docs/decisions/torn-tail.md): replay stops at the first record that is missing or does not verify. If any record
  * behind it proves that its sequence had been synced, acknowledged data is damaged and the directory is refused; otherwise it was never
  * acknowledged and the tail is dropped.
+ *
+ * Where others have the data too (`onDamagedLog: "quarantine"`, row 78) a damaged log is no reason to stay down: every record that verifies is replayed,
+ * also behind the damage, the damaged segments become NAME.corrupt, and in the same edit every key is lost up to the highest sequence there is. What was
+ * replayed, and what older tables have, is then only a candidate: nobody is answered from it before it was compared with the others. A segment that is
+ * missing, foreign or doubled is refused all the same: that is no bad sector but somebody's hand (row 79).
  */
 import { ByteReader } from "../base/byte-reader.ts";
-import { HutchError } from "../base/errors.ts";
+import { CorruptionError, HutchError } from "../base/errors.ts";
 import { hashKey } from "../kernels/kernels.ts";
 import type { Disk } from "../ports/disk.ts";
-import { CURRENT_FILE, fileName, parseFileName } from "./file-names.ts";
+import { CURRENT_FILE, fileName, parseFileName, quarantinedName } from "./file-names.ts";
 import { loadManifest, Manifest } from "./levels/manifest.ts";
 import { EMPTY_STATE } from "./levels/manifest-edit.ts";
 import type { ManifestState } from "./levels/manifest-edit.ts";
+import { everyKey } from "./levels/lost-ranges.ts";
 import { decodeLogHeader, LOG_FORMAT, LOG_KINDS, RECORD_TYPES } from "./log/log-format.ts";
-import type { LogHeader, LogOwner } from "./log/log-format.ts";
+import type { LogHeader, LogOwner, LogRecord } from "./log/log-format.ts";
 import { belongsTo } from "./log/log-owner.ts";
-import { readWholeFile, scanLog } from "./log/log-scan.ts";
+import { readWholeFile, recordsAnywhere, scanLog } from "./log/log-scan.ts";
 import type { LogScan } from "./log/log-scan.ts";
 import type { FlushJob } from "./memory/flush-memtable.ts";
 import { Memtable } from "./memory/memtable.ts";
@@ -40,6 +46,8 @@ export interface Recovered {
   /** Bytes at the end of the log that were never acknowledged and are gone. */
   readonly droppedBytes: number;
   readonly replayedCount: number;
+  /** Why every key counts as lost, where that is so. */
+  readonly damage: HutchError | undefined;
 }
 
 /** How far the log can be replayed. */
@@ -48,6 +56,14 @@ interface ReplayPlan {
   /** Records below this sequence are replayed. */
   readonly endSequence: number;
   readonly droppedBytes: number;
+  /** Acknowledged writes are missing. */
+  readonly damage: LogDamage | undefined;
+}
+
+interface LogDamage {
+  readonly error: HutchError;
+  /** The segments that do not verify. */
+  readonly files: readonly string[];
 }
 
 function refused(file: string, reason: string): HutchError {
@@ -71,6 +87,8 @@ export async function recover(
   if (loaded !== undefined && loaded.tornBytes > 0) refuseMissingTables(disk, state);
   refuseStraySegments(disk, state, owner);
   const plan = planReplay(disk, state, owner);
+  const { damage } = plan;
+  if (damage !== undefined && options.onDamagedLog !== "quarantine") throw damage.error;
   removeTemporaries(disk);
   const manifest = new Manifest(
     disk,
@@ -79,22 +97,39 @@ export async function recover(
     () => random.u32(),
   );
   const replayed = await replay(ports, options, manifest, plan);
-  const flushedSequence = plan.endSequence - 1;
-  if (plan.walIds.length > 0)
-    await manifest.append(
-      () => ({
-        added: replayed.tables.map((table) => ({ level: 0, table })),
-        removedWalIds: plan.walIds,
-        flushedSequence,
-      }),
-      () => undefined,
-    );
+  if (plan.walIds.length > 0) await install(manifest, plan, replayed.tables);
+  if (damage !== undefined) setAside(disk, damage.files);
   return {
     manifest,
-    lastSequence: flushedSequence,
+    lastSequence: plan.endSequence - 1,
     droppedBytes: plan.droppedBytes,
     replayedCount: replayed.count,
+    damage: damage?.error,
   };
+}
+
+/** One edit: the log is in tables, and what it lost is lost. */
+function install(
+  manifest: Manifest,
+  plan: ReplayPlan,
+  tables: readonly TableMetadata[],
+): Promise<void> {
+  const flushedSequence = plan.endSequence - 1;
+  return manifest.append(
+    () => ({
+      added: tables.map((table) => ({ level: 0, table })),
+      removedWalIds: plan.walIds,
+      flushedSequence,
+      lostRanges: plan.damage === undefined ? [] : [everyKey(flushedSequence)],
+    }),
+    () => undefined,
+  );
+}
+
+/** After a crash right before this they are orphans, and removed; what they lost is in the manifest all the same. */
+function setAside(disk: Disk, files: readonly string[]): void {
+  for (const file of files) if (disk.sizeOf(file) >= 0) disk.rename(file, quarantinedName(file));
+  disk.syncDirectory("");
 }
 
 /** Step 4: removes files that nothing refers to. Requires a manifest that was read whole (C23). */
@@ -172,25 +207,85 @@ function firstFreeId(disk: Disk, state: ManifestState): number {
 
 /** Step 1 for the log: where replay ends, or why it must not begin. */
 function planReplay(disk: Disk, state: ManifestState, owner: LogOwner): ReplayPlan {
-  let next = state.flushedSequence + 1;
-  let droppedBytes = 0;
-  let hole: { file: string; offset: number } | undefined;
-  let proven = state.durableSequence;
+  const end = new LogEnd(state);
   for (const id of state.walIds) {
     const name = fileName("wal", id);
     if (disk.sizeOf(name) < 0)
       throw refused(name, "the manifest lists this log segment and it is not there");
-    const scan = scanLog(name, readWholeFile(disk, name));
-    checkHeader(scan, id, owner);
-    proven = Math.max(proven, scan.provenSequence);
-    const sound = hole === undefined ? follow(scan, next) : { next, offset: 0, isWhole: false };
-    next = sound.next;
-    if (sound.isWhole) continue;
-    hole ??= { file: name, offset: sound.offset };
-    droppedBytes += scan.bytes.length - sound.offset;
+    const scan = readSegment(disk, name);
+    if (typeof scan.header !== "string") checkHeader(scan, scan.header, id, owner);
+    end.take(scan);
   }
-  if (proven >= next) throw endsEarly(hole, state);
-  return { walIds: state.walIds, endSequence: next, droppedBytes };
+  return end.plan(disk, state);
+}
+
+/** A segment that the disk cannot read has no sound part. */
+function readSegment(disk: Disk, name: string): LogScan {
+  try {
+    return scanLog(name, readWholeFile(disk, name));
+  } catch (error) {
+    if (!(error instanceof CorruptionError)) throw error;
+    const nothing = { bytes: new Uint8Array(0), records: [], soundEnd: 0, provenSequence: -1 };
+    return { name, header: error.message, isClosed: false, ...nothing };
+  }
+}
+
+/** Follows the log from segment to segment, and finds out what is proven about it. */
+class LogEnd {
+  private next: number;
+  private proven: number;
+  private droppedBytes = 0;
+  private hole: { readonly file: string; readonly offset: number } | undefined;
+  /** A segment that is not even a log. */
+  private headless: HutchError | undefined;
+  private readonly unsound: string[] = [];
+
+  constructor(state: ManifestState) {
+    this.next = state.flushedSequence + 1;
+    this.proven = state.durableSequence;
+  }
+
+  take(scan: LogScan): void {
+    if (typeof scan.header === "string") this.headless ??= refused(scan.name, scan.header);
+    this.proven = Math.max(this.proven, scan.provenSequence);
+    const isFollowed = this.hole === undefined && this.headless === undefined;
+    const sound = isFollowed
+      ? follow(scan, this.next)
+      : { next: this.next, offset: 0, isWhole: false };
+    this.next = sound.next;
+    if (scan.soundEnd < scan.bytes.length || typeof scan.header === "string")
+      this.unsound.push(scan.name);
+    if (sound.isWhole) return;
+    this.hole ??= { file: scan.name, offset: sound.offset };
+    this.droppedBytes += scan.bytes.length - sound.offset;
+  }
+
+  plan(disk: Disk, state: ManifestState): ReplayPlan {
+    const { next, proven, hole, droppedBytes, unsound } = this;
+    const { walIds } = state;
+    const error = this.headless ?? (proven >= next ? endsEarly(hole, state) : undefined);
+    if (error === undefined) return { walIds, endSequence: next, droppedBytes, damage: undefined };
+    const endSequence = Math.max(next, proven + 1, highestSequence(disk, walIds) + 1);
+    return { walIds, endSequence, droppedBytes, damage: { error, files: unsound } };
+  }
+}
+
+/** Of any record that verifies, also behind damage. */
+function highestSequence(disk: Disk, walIds: readonly number[]): number {
+  let highest = -1;
+  for (const id of walIds) {
+    const scan = readSegment(disk, fileName("wal", id));
+    for (const record of recordsAnywhere(scan))
+      highest = Math.max(highest, lastSequenceOf(scan, record));
+  }
+  return highest;
+}
+
+/** Of a mark or a close: that of the entry before. */
+function lastSequenceOf({ bytes }: LogScan, record: LogRecord): number {
+  if (record.type !== RECORD_TYPES.batch) return record.sequence - 1;
+  const count = new ByteReader(bytes, record.payloadStart, record.end).varint();
+  return record.sequence + count - 1;
 }
 
 /** Some record, or the manifest, proves that acknowledged writes are missing. */
@@ -210,14 +305,10 @@ function endsEarly(
   );
 }
 
-function checkHeader(scan: LogScan, id: number, owner: LogOwner): void {
-  if (typeof scan.header === "string") throw refused(scan.name, scan.header);
-  if (scan.header.format > LOG_FORMAT)
-    throw refused(
-      scan.name,
-      `format ${scan.header.format} is newer than this program's ${LOG_FORMAT}`,
-    );
-  const foreign = belongsTo(scan.header, LOG_KINDS.wal, id, owner);
+function checkHeader(scan: LogScan, header: LogHeader, id: number, owner: LogOwner): void {
+  if (header.format > LOG_FORMAT)
+    throw refused(scan.name, `format ${header.format} is newer than this program's ${LOG_FORMAT}`);
+  const foreign = belongsTo(header, LOG_KINDS.wal, id, owner);
   if (foreign !== "") throw refused(scan.name, foreign);
 }
 
@@ -227,8 +318,7 @@ function follow(scan: LogScan, next: number): { next: number; offset: number; is
   for (const record of scan.records) {
     if (record.sequence !== expected)
       return { next: expected, offset: record.payloadStart, isWhole: false };
-    if (record.type === RECORD_TYPES.batch)
-      expected += new ByteReader(scan.bytes, record.payloadStart, record.end).varint();
+    expected = lastSequenceOf(scan, record) + 1;
   }
   return { next: expected, offset: scan.soundEnd, isWhole: scan.soundEnd === scan.bytes.length };
 }
@@ -240,11 +330,13 @@ async function replay(
   plan: ReplayPlan,
 ): Promise<{ tables: TableMetadata[]; count: number }> {
   const sink = new ReplaySink(ports, options, manifest);
+  let next = 0;
   for (const id of plan.walIds) {
-    const name = fileName("wal", id);
-    const scan = scanLog(name, readWholeFile(ports.disk, name));
-    for (const record of scan.records) {
-      if (record.type !== RECORD_TYPES.batch || record.sequence >= plan.endSequence) continue;
+    const scan = readSegment(ports.disk, fileName("wal", id));
+    for (const record of plan.damage === undefined ? scan.records : recordsAnywhere(scan)) {
+      const isInReach = record.sequence >= next && record.sequence < plan.endSequence;
+      if (record.type !== RECORD_TYPES.batch || !isInReach) continue;
+      next = lastSequenceOf(scan, record) + 1;
       await sink.add(scan.bytes, record.payloadStart, record.end, record.sequence);
     }
   }

@@ -274,7 +274,13 @@ function installManifest(
   const manifest = new Manifest(
     disk,
     owner,
-    { levels, nextFileId: ids.next, flushedSequence, durableSequence: flushedSequence, walIds: [] },
+    {
+      ...EMPTY_STATE,
+      levels,
+      nextFileId: ids.next,
+      flushedSequence,
+      durableSequence: flushedSequence,
+    },
     () => random.u32(),
   );
   void manifest.close();

@@ -6,7 +6,7 @@ import type { EntryIterator } from "./iterators/entry-iterator.ts";
 import { LevelIterator } from "./iterators/level-iterator.ts";
 import { MergingIterator } from "./iterators/merging-iterator.ts";
 import { VisibleIterator } from "./iterators/visible-iterator.ts";
-import type { LostRange } from "./levels/levels.ts";
+import type { LostRange } from "./levels/lost-ranges.ts";
 import { MemtableIterator } from "./memory/memtable-iterator.ts";
 import type { StoreRead } from "./read-path.ts";
 import { ReadPath } from "./read-path.ts";
@@ -38,6 +38,18 @@ export class Snapshot {
 
   /** Newest entry of each key, deleted ones hidden; on no entry until one of the seeks. Throws `CorruptionError` at a damaged block. */
   iterator(): EntryIterator {
+    return this.visible(this.view.lostRanges);
+  }
+
+  /**
+   * The same with what was left in lost ranges. An entry there whose sequence is not above that of its range may have been overwritten or deleted by what was
+   * lost: what is known of its key has to be asked of others (`lostRangeOf`).
+   */
+  iteratorWithLost(): EntryIterator {
+    return this.visible([]);
+  }
+
+  private visible(lostRanges: readonly LostRange[]): EntryIterator {
     assert(this.isOpen, "a snapshot is open while it is read");
     const { active, frozen, levels } = this.view;
     const runs: EntryIterator[] = [active, ...frozen].map(
@@ -49,11 +61,7 @@ export class Snapshot {
       const ranges = tables.map((table) => table.metadata);
       runs.push(new LevelIterator(ranges, (index) => tables[index]!.iterator()));
     }
-    return new VisibleIterator(
-      new MergingIterator(runs),
-      Number.MAX_SAFE_INTEGER,
-      this.view.lostRanges,
-    );
+    return new VisibleIterator(new MergingIterator(runs), Number.MAX_SAFE_INTEGER, lostRanges);
   }
 
   close(): void {

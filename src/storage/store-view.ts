@@ -8,7 +8,7 @@ import { assert } from "../base/assert.ts";
 import { compareBytes } from "../base/bytes.ts";
 import type { Disk } from "../ports/disk.ts";
 import { fileName } from "./file-names.ts";
-import type { LostRange } from "./levels/levels.ts";
+import type { LostRange } from "./levels/lost-ranges.ts";
 import type { Memtable } from "./memory/memtable.ts";
 import type { Table } from "./table/table.ts";
 

@@ -15,16 +15,17 @@ import type { Timer } from "../ports/clock.ts";
 import { Admission } from "./admission.ts";
 import { Compactor } from "./compaction/compactor.ts";
 import { isPassing, toFailure } from "./failure.ts";
-import { fileName } from "./file-names.ts";
 import { Flusher } from "./flusher.ts";
 import type { Manifest } from "./levels/manifest.ts";
 import type { LogOwner } from "./log/log-format.ts";
 import type { StoreOptions } from "./options.ts";
-import type { ScrubResult } from "./quarantine.ts";
+import type { LostRange } from "./levels/lost-ranges.ts";
+import type { Damage } from "./quarantine.ts";
 import { Quarantine } from "./quarantine.ts";
 import type { StoreRead } from "./read-path.ts";
 import { ReadPath } from "./read-path.ts";
 import { recover, removeOrphans } from "./recovery.ts";
+import { type ScrubProgress, type ScrubResult, Scrubber } from "./scrubber.ts";
 import { Snapshot } from "./snapshot.ts";
 import { SpaceGuard } from "./space-guard.ts";
 import type { StoreParts } from "./store-parts.ts";
@@ -32,10 +33,7 @@ import { statsOf } from "./store-stats.ts";
 import type { StoreStats } from "./store-stats.ts";
 import type { StorePorts } from "./store-ports.ts";
 import { ViewOwner } from "./store-view.ts";
-import { BlockCache } from "./table/block-cache.ts";
-import type { ReadMode } from "./table/table.ts";
-import { Table } from "./table/table.ts";
-import type { TableMetadata } from "./table/table-metadata.ts";
+import { TableSet } from "./table-set.ts";
 import { WritePath } from "./write-path.ts";
 import type { WriteBatch } from "./write-batch.ts";
 
@@ -44,8 +42,9 @@ export { DEFAULT_STORE_OPTIONS, VALUE_BYTES_MAX } from "./options.ts";
 export { Snapshot } from "./snapshot.ts";
 export type { FsyncMode, RetentionParameters, StoreOptions } from "./options.ts";
 export type { EntryIterator } from "./iterators/entry-iterator.ts";
-export type { LostRange } from "./levels/levels.ts";
-export type { ScrubResult } from "./quarantine.ts";
+export { type LostRange, clipRange, lostRangeOf } from "./levels/lost-ranges.ts";
+export type { Damage } from "./quarantine.ts";
+export type { ScrubProgress, ScrubResult } from "./scrubber.ts";
 export type { StorePorts } from "./store-ports.ts";
 export type { StoreStats } from "./store-stats.ts";
 export type { StoreRead } from "./read-path.ts";
@@ -70,13 +69,14 @@ export class Store {
   private readonly flusher: Flusher;
   private readonly compactor: Compactor;
   private readonly quarantine: Quarantine;
-  private readonly cache: BlockCache;
+  private readonly scrubber: Scrubber;
+  private readonly tables: TableSet;
   private readonly parts: StoreParts;
-  private readMode: ReadMode;
+  private readonly wasClean: boolean;
   private exclusive: Promise<unknown> = Promise.resolve();
   private failureListeners: ((error: HutchError) => void)[] = [];
+  private damageListeners: ((damage: Damage) => void)[] = [];
   private ageTimer: Timer | undefined;
-  private scrubTimer: Timer | undefined;
   private isClosing = false;
   private isClosed = false;
   /** Set once, when the disk could not be trusted any more. */
@@ -92,8 +92,7 @@ export class Store {
     this.ports = ports;
     this.options = options;
     this.manifest = manifest;
-    this.cache = new BlockCache(options.blockCacheBytes);
-    this.readMode = owner.wasClean ? options.readMode : "read";
+    this.wasClean = owner.wasClean;
     this.admission = new Admission(ports.clock, options);
     this.space = new SpaceGuard(ports.disk, ports.clock, options, (state) =>
       this.spaceChanged(state),
@@ -117,10 +116,14 @@ export class Store {
       lostRanges: manifest.state.levels.lostRanges,
     });
     this.writePath.attach(this.views);
+    this.tables = new TableSet(ports, options, manifest, this.views);
     this.parts = this.makeParts();
     this.flusher = new Flusher(this.parts, () => this.afterFlush());
-    this.quarantine = new Quarantine(this.parts, (file) =>
-      ports.logger.error("table_damaged", { file }),
+    this.quarantine = new Quarantine(this.parts, (damage) => {
+      for (const listener of this.damageListeners) listener(damage);
+    });
+    this.scrubber = new Scrubber(this.parts, this.quarantine, (error) =>
+      this.backgroundFailed(error),
     );
     this.compactor = new Compactor(
       this.parts,
@@ -138,6 +141,8 @@ export class Store {
     const recovered = await recover(ports, options, owner);
     if (recovered.droppedBytes > 0)
       ports.logger.warn("wal_tail_truncated", { bytes: recovered.droppedBytes });
+    if (recovered.damage !== undefined)
+      ports.logger.error("log_damaged", { reason: recovered.damage.message, lost: "every key" });
     const store = new Store(ports, options, owner, recovered.manifest, recovered.lastSequence);
     await store.writePath.registered;
     await store.openTables();
@@ -145,7 +150,7 @@ export class Store {
     await prepared;
     store.startTimers();
     store.compactor.kick();
-    if (!owner.wasClean) void store.verifyAll();
+    if (!store.wasClean) void store.verifyAll();
     return store;
   }
 
@@ -172,6 +177,16 @@ export class Store {
       return this.reader.get(this.views.current, key, Number.MAX_SAFE_INTEGER);
     } catch (error) {
       this.reportDamage(error);
+      throw error;
+    }
+  }
+
+  /** As `get`, for what mends damage: "lost" where `get` throws `CorruptionError`. What is applied on top is newer, so it can be read. */
+  getOrLost(key: Uint8Array): StoreRead | "lost" | undefined {
+    try {
+      return this.get(key);
+    } catch (error) {
+      if (error instanceof CorruptionError) return "lost";
       throw error;
     }
   }
@@ -215,10 +230,42 @@ export class Store {
     await this.compactor.compactAll();
   }
 
-  /** Reads every table from the disk again (C24). */
-  scrub(): Promise<ScrubResult> {
+  /** Of which keys the truth is unknown; disjoint, in key order. */
+  get lostRanges(): readonly LostRange[] {
+    return this.views.current.lostRanges;
+  }
+
+  /** Called when a table was found damaged, in the turn in which what it lost is known and no reader is answered from it any more. */
+  onDamage(listener: (damage: Damage) => void): void {
+    this.damageListeners.push(listener);
+  }
+
+  /**
+   * What was lost in these ranges, up to their sequences, is here again as far as it is anywhere: absence is absence from now on, and an older entry that was
+   * left is the newest. The caller has applied all before, and deleted what must not come back. Settles when that is durable.
+   */
+  async healed(ranges: readonly LostRange[]): Promise<void> {
     this.refuseStopped();
-    return this.quarantine.scrub(this.options.scrubBytesPerSecond);
+    if (this.options.fsync === "os") await this.flush();
+    await this.writePath.log.whenDurable(this.writePath.lastSequence);
+    await this.manifest.append(
+      () => ({ healed: ranges }),
+      () =>
+        this.views.swap({
+          ...this.views.current,
+          lostRanges: this.manifest.state.levels.lostRanges,
+        }),
+    );
+  }
+
+  /** Reads every table from the disk again (C24). */
+  scrub(onProgress?: (progress: ScrubProgress) => void): Promise<ScrubResult> {
+    this.refuseStopped();
+    return this.scrubber.all(this.options.scrubBytesPerSecond, onProgress);
+  }
+
+  get scrubProgress(): ScrubProgress {
+    return this.scrubber.progress;
   }
 
   onFailure(listener: (error: HutchError) => void): void {
@@ -229,10 +276,10 @@ export class Store {
   async close(): Promise<boolean> {
     this.isClosing = true;
     this.ageTimer?.cancel();
-    this.scrubTimer?.cancel();
     this.space.stop();
     this.admission.wake();
     this.quarantine.stop();
+    this.scrubber.stop();
     // A compaction may take minutes more; what it writes after the manifest is closed is an orphan, and removed at the next start.
     const background = this.compactor.stop().then(() => this.exclusive);
     await Promise.race([background.catch(() => undefined), this.ports.clock.sleep(CLOSE_WAIT_MS)]);
@@ -282,81 +329,23 @@ export class Store {
       options,
       manifest,
       views,
-      openOutputs: (outputs) => this.openOutputs(outputs),
-      appendOr: (opened, edit) => this.appendOr(opened, edit),
-      levelsOf: (opened) => this.levelsOf(opened),
+      openOutputs: (outputs) => this.tables.openOutputs(outputs),
+      appendOr: (opened, edit) => this.tables.appendOr(opened, edit),
+      levelsOf: (opened) => this.tables.levelsOf(opened),
       fail: (error) => this.fail(error),
       exclusively: (work) => this.exclusively(work),
     };
   }
 
-  private openTable(metadata: TableMetadata, mode: ReadMode): Table {
-    return Table.open(this.ports.disk, metadata, {
-      mode,
-      cache: this.cache,
-      compression: this.ports.compression,
-    });
-  }
-
-  private openOutputs(outputs: readonly TableMetadata[]): readonly Table[] {
-    const opened: Table[] = [];
-    try {
-      for (const metadata of outputs) opened.push(this.openTable(metadata, this.options.readMode));
-      return opened;
-    } catch (error) {
-      this.discard(opened, outputs);
-      throw error;
-    }
-  }
-
-  private async appendOr(opened: readonly Table[], edit: Promise<void>): Promise<void> {
-    try {
-      await edit;
-    } catch (error) {
-      // After a failed sync nobody knows whether the manifest names them: then the files stay.
-      const outputs = isPassing(error) ? opened.map((table) => table.metadata) : [];
-      this.discard(opened, outputs);
-      throw error;
-    }
-  }
-
-  private discard(opened: readonly Table[], outputs: readonly TableMetadata[]): void {
-    for (const table of opened) table.close();
-    for (const { id } of outputs) this.ports.disk.unlink(fileName("table", id));
-  }
-
-  private levelsOf(opened: readonly Table[]): readonly (readonly Table[])[] {
-    const byId = new Map(
-      this.views.current.levels.flat().map((table) => [table.metadata.id, table]),
-    );
-    for (const table of opened) byId.set(table.metadata.id, table);
-    return this.manifest.state.levels.tables.map((tables) =>
-      tables.flatMap((metadata) => byId.get(metadata.id) ?? []),
-    );
-  }
-
   /** At start: what does not open is quarantined before anything is served. */
   private async openTables(): Promise<void> {
-    const opened: Table[] = [];
-    const damaged: string[] = [];
-    for (const metadata of this.manifest.state.levels.tables.flat()) {
-      try {
-        const table = this.openTable(metadata, this.readMode);
-        opened.push(table);
-        if (table.isBloomDamaged) damaged.push(fileName("table", metadata.id)); // rewriting it loses nothing
-      } catch (error) {
-        if (!(error instanceof CorruptionError)) throw error;
-        this.ports.logger.error("table_not_opened", { file: error.file, reason: error.message });
-        damaged.push(fileName("table", metadata.id));
-      }
-    }
-    this.views.swap({ ...this.views.current, levels: this.levelsOf(opened) });
-    for (const file of damaged) await this.quarantine.replace(file);
+    const readMode = this.wasClean ? this.options.readMode : "read";
+    for (const file of this.tables.openAll(readMode)) await this.quarantine.replace(file);
   }
 
   /** After an unclean stop: tables are read, not mapped, until each has been verified (C12g). */
   private async verifyAll(): Promise<void> {
-    await this.supervise(this.quarantine.scrub(this.options.compactionBytesPerSecond));
+    await this.supervise(this.scrubber.all(this.options.compactionBytesPerSecond));
   }
 
   private exclusively<T>(work: () => Promise<T>): Promise<T> {
@@ -382,7 +371,7 @@ export class Store {
   private startTimers(): void {
     this.space.start();
     this.checkAge();
-    this.scheduleScrub();
+    this.scrubber.start();
   }
 
   /** A memtable that is old enough is flushed even when it is small, so that no log segment lives for ever. */
@@ -404,21 +393,17 @@ export class Store {
     }
   }
 
-  private scheduleScrub(): void {
-    this.scrubTimer = this.ports.clock.after(this.options.scrubIntervalMs, () => {
-      void this.supervise(this.quarantine.scrub(this.options.scrubBytesPerSecond));
-      this.scheduleScrub();
-    });
-  }
-
   /** Background work whose failure stops the store instead of going unheard. */
   private async supervise(work: Promise<unknown>): Promise<void> {
     try {
       await work;
     } catch (error) {
-      if (this.isClosing) return;
-      this.fail(toFailure(error));
+      this.backgroundFailed(error);
     }
+  }
+
+  private backgroundFailed(error: unknown): void {
+    if (!this.isClosing) this.fail(toFailure(error));
   }
 
   private refuseStopped(): void {

@@ -11,6 +11,7 @@ import { CorruptionError } from "../../base/errors.ts";
 import { BlockCursor } from "../../kernels/block-kernels.ts";
 import type { JobEnvironment } from "../../ports/workers.ts";
 import type { EntryKind } from "../iterators/entry-iterator.ts";
+import type { LostRange } from "../levels/lost-ranges.ts";
 import type { BlockIndex } from "../table/block-index.ts";
 import type { Compression } from "../table/compression.ts";
 import { TableFile } from "../table/table-file.ts";
@@ -24,14 +25,6 @@ export interface SalvageJob {
   readonly blockBytes: number;
   /** Zero: no limit. */
   readonly bytesPerSecond: number;
-}
-
-/** Entries with keys in [start, end) and sequences up to `sequenceMax` may be missing. */
-export interface LostRange {
-  readonly start: Uint8Array;
-  /** Exclusive. */
-  readonly end: Uint8Array;
-  readonly sequenceMax: number;
 }
 
 export interface SalvageResult {

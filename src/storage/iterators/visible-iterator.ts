@@ -5,7 +5,7 @@
  * every run below holds nothing above the bound, or holds it as a key's only version.
  */
 import { EntryPosition } from "./entry-position.ts";
-import { type LostRange, lostRangeOf } from "../levels/levels.ts";
+import { type LostRange, lostRangeOf } from "../levels/lost-ranges.ts";
 import { DELETE_ENTRY, type EntryIterator } from "./entry-iterator.ts";
 
 export class VisibleIterator extends EntryPosition implements EntryIterator {

@@ -4,24 +4,20 @@
  *   level 0      tables as flushed, overlapping, newest first
  *   level 1..6   tables with disjoint key ranges in key order; an entry in level i is newer than one of the same key in level i + 1
  *
- * A *lost range* is a key range of which a damaged table held entries that could not be read. Until something newer than
- * `sequenceMax` is known of a key in it, the truth about that key is unknown: neither "absent" nor an older value may be answered (C13).
+ * A *lost range* (`lost-ranges.ts`) is a key range of which a damaged table held entries that could not be read. Until something newer than
+ * `sequenceMax` is known of a key in it, or the range is healed, the truth about that key is unknown: neither "absent" nor an older value may be
+ * answered (C13).
  */
 import { assert } from "../../base/assert.ts";
 import { compareBytes } from "../../base/bytes.ts";
 import type { TableMetadata } from "../table/table-metadata.ts";
+import { type LostRange, addLostRanges, removeHealed } from "./lost-ranges.ts";
 
 export const LEVEL_COUNT = 7;
 
-export interface LostRange {
-  readonly start: Uint8Array;
-  /** Exclusive. */
-  readonly end: Uint8Array;
-  readonly sequenceMax: number;
-}
-
 export interface Levels {
   readonly tables: readonly (readonly TableMetadata[])[];
+  /** Disjoint, in key order. */
   readonly lostRanges: readonly LostRange[];
 }
 
@@ -29,6 +25,8 @@ export interface LevelsEdit {
   readonly added?: readonly { readonly level: number; readonly table: TableMetadata }[];
   readonly removed?: readonly number[];
   readonly lostRanges?: readonly LostRange[];
+  /** Known again up to their sequences; what the same edit loses is not. */
+  readonly healed?: readonly LostRange[];
 }
 
 export const EMPTY_LEVELS: Levels = {
@@ -43,7 +41,8 @@ export function applyLevelsEdit(levels: Levels, edit: LevelsEdit): Levels {
   for (const { level, table } of edit.added ?? []) tables[level]!.push(table);
   tables[0]!.sort((a, b) => b.largestSequence - a.largestSequence || b.id - a.id);
   for (let level = 1; level < LEVEL_COUNT; level++) sortDisjoint(tables[level]!);
-  return { tables, lostRanges: [...levels.lostRanges, ...(edit.lostRanges ?? [])] };
+  const left = removeHealed(levels.lostRanges, edit.healed ?? []);
+  return { tables, lostRanges: addLostRanges(left, edit.lostRanges ?? []) };
 }
 
 function sortDisjoint(tables: TableMetadata[]): void {
@@ -66,18 +65,4 @@ export function levelBytes(tables: readonly TableMetadata[]): number {
   let bytes = 0;
   for (const table of tables) bytes += table.fileBytes;
   return bytes;
-}
-
-/** The range that makes the truth about `key` at `sequence` (-1: nothing found) unknown, if any. */
-export function lostRangeOf(
-  ranges: readonly LostRange[],
-  key: Uint8Array,
-  sequence: number,
-): LostRange | undefined {
-  return ranges.find(
-    (range) =>
-      sequence <= range.sequenceMax &&
-      compareBytes(key, range.start) >= 0 &&
-      compareBytes(key, range.end) < 0,
-  );
 }

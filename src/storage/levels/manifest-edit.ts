@@ -7,7 +7,8 @@ import { ByteReader, DecodeError } from "../../base/byte-reader.ts";
 import { ByteWriter } from "../../base/byte-writer.ts";
 import type { TableMetadata } from "../table/table-metadata.ts";
 import { EMPTY_LEVELS, LEVEL_COUNT, applyLevelsEdit } from "./levels.ts";
-import type { Levels, LevelsEdit, LostRange } from "./levels.ts";
+import type { Levels, LevelsEdit } from "./levels.ts";
+import type { LostRange } from "./lost-ranges.ts";
 
 export interface ManifestEdit extends LevelsEdit {
   readonly nextFileId?: number;
@@ -17,6 +18,14 @@ export interface ManifestEdit extends LevelsEdit {
   readonly durableSequence?: number;
   readonly addedWalIds?: readonly number[];
   readonly removedWalIds?: readonly number[];
+  readonly verified?: readonly VerifiedTable[];
+}
+
+/** Every byte of the table was read back and is right. */
+export interface VerifiedTable {
+  readonly id: number;
+  /** Unix ms. */
+  readonly atMs: number;
 }
 
 export interface ManifestState {
@@ -27,6 +36,8 @@ export interface ManifestState {
   readonly durableSequence: number;
   /** Segments that hold writes which are not in tables, ascending. */
   readonly walIds: readonly number[];
+  /** Unix ms by table id; a table that is not in it was never read back as a whole. */
+  readonly verifiedMs: ReadonlyMap<number, number>;
 }
 
 export const EMPTY_STATE: ManifestState = {
@@ -35,18 +46,31 @@ export const EMPTY_STATE: ManifestState = {
   flushedSequence: 0,
   durableSequence: 0,
   walIds: [],
+  verifiedMs: new Map(),
 };
 
 export function applyEdit(state: ManifestState, edit: ManifestEdit): ManifestState {
   const removed = new Set(edit.removedWalIds ?? []);
   const walIds = [...state.walIds.filter((id) => !removed.has(id)), ...(edit.addedWalIds ?? [])];
   return {
+    verifiedMs: verifiedAfter(state.verifiedMs, edit),
     levels: applyLevelsEdit(state.levels, edit),
     nextFileId: Math.max(state.nextFileId, edit.nextFileId ?? 0),
     flushedSequence: Math.max(state.flushedSequence, edit.flushedSequence ?? 0),
     durableSequence: Math.max(state.durableSequence, edit.durableSequence ?? 0),
     walIds: walIds.sort((a, b) => a - b),
   };
+}
+
+function verifiedAfter(
+  before: ReadonlyMap<number, number>,
+  { removed = [], verified = [] }: ManifestEdit,
+): ReadonlyMap<number, number> {
+  if (verified.length === 0 && !removed.some((id) => before.has(id))) return before;
+  const after = new Map(before);
+  for (const { id, atMs } of verified) after.set(id, atMs);
+  for (const id of removed) after.delete(id);
+  return after;
 }
 
 /** The edit that turns `EMPTY_STATE` into `state`. */
@@ -60,6 +84,7 @@ export function snapshotEdit(state: ManifestState): ManifestEdit {
     flushedSequence: state.flushedSequence,
     durableSequence: state.durableSequence,
     addedWalIds: state.walIds,
+    verified: [...state.verifiedMs].map(([id, atMs]) => ({ id, atMs })),
   };
 }
 
@@ -73,6 +98,8 @@ const TAGS = {
   removedWal: 6,
   lostRange: 7,
   durableSequence: 8,
+  healed: 9,
+  verified: 10,
 } as const;
 
 export function encodeEdit(writer: ByteWriter, edit: ManifestEdit): void {
@@ -90,10 +117,18 @@ export function encodeEdit(writer: ByteWriter, edit: ManifestEdit): void {
   if (edit.durableSequence !== undefined) tagged(TAGS.durableSequence, edit.durableSequence);
   for (const id of edit.addedWalIds ?? []) tagged(TAGS.addedWal, id);
   for (const id of edit.removedWalIds ?? []) tagged(TAGS.removedWal, id);
-  for (const range of edit.lostRanges ?? []) {
-    tagged(TAGS.lostRange, range.sequenceMax);
-    writer.bytes(range.start);
-    writer.bytes(range.end);
+  const ranges = (tag: number, list: readonly LostRange[]): void => {
+    for (const { start, end, sequenceMax } of list) {
+      tagged(tag, sequenceMax);
+      writer.bytes(start);
+      writer.bytes(end);
+    }
+  };
+  ranges(TAGS.healed, edit.healed ?? []);
+  ranges(TAGS.lostRange, edit.lostRanges ?? []);
+  for (const { id, atMs } of edit.verified ?? []) {
+    tagged(TAGS.verified, id);
+    writer.varint(atMs);
   }
 }
 
@@ -117,6 +152,8 @@ export function decodeEdit(bytes: Uint8Array, start: number, end: number): Manif
   const addedWalIds: number[] = [];
   const removedWalIds: number[] = [];
   const lostRanges: LostRange[] = [];
+  const healed: LostRange[] = [];
+  const verified: VerifiedTable[] = [];
   let nextFileId = 0;
   let flushedSequence = 0;
   let durableSequence = 0;
@@ -130,12 +167,9 @@ export function decodeEdit(bytes: Uint8Array, start: number, end: number): Manif
     else if (tag === TAGS.durableSequence) durableSequence = value;
     else if (tag === TAGS.addedWal) addedWalIds.push(value);
     else if (tag === TAGS.removedWal) removedWalIds.push(value);
-    else if (tag === TAGS.lostRange)
-      lostRanges.push({
-        sequenceMax: value,
-        start: reader.view().slice(),
-        end: reader.view().slice(),
-      });
+    else if (tag === TAGS.lostRange) lostRanges.push(decodeRange(reader, value));
+    else if (tag === TAGS.healed) healed.push(decodeRange(reader, value));
+    else if (tag === TAGS.verified) verified.push({ id: value, atMs: reader.varint() });
     else throw new DecodeError(`Cannot read manifest edit: unknown field ${tag}`);
   }
   return {
@@ -144,10 +178,16 @@ export function decodeEdit(bytes: Uint8Array, start: number, end: number): Manif
     addedWalIds,
     removedWalIds,
     lostRanges,
+    healed,
+    verified,
     nextFileId,
     flushedSequence,
     durableSequence,
   };
+}
+
+function decodeRange(reader: ByteReader, sequenceMax: number): LostRange {
+  return { sequenceMax, start: reader.view().slice(), end: reader.view().slice() };
 }
 
 function checkedLevel(level: number): number {

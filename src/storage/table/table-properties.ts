@@ -25,7 +25,7 @@ export interface TableProperties {
   readonly largestKey: Uint8Array;
   /** Of the data blocks before compression. */
   readonly contentBytes: number;
-  /** Unix time; for people, nothing depends on it. */
+  /** Unix time; for people, and for when it is read back as a whole for the first time. */
   readonly createdMs: number;
 }
 

@@ -50,6 +50,8 @@ export class Table {
   /** The filter did not verify and is not used; the table answers rightly, but slowly, until it is rewritten. */
   readonly isBloomDamaged: boolean;
   readonly index: BlockIndex;
+  /** Unix ms. */
+  readonly createdMs: number;
   /** Where the block that `loadBlock` loaded last begins and ends, trailer excluded. */
   loadedBytes: Uint8Array = EMPTY_BYTES;
   loadedStart = 0;
@@ -82,7 +84,7 @@ export class Table {
     this.cacheKey = options.cache.tableKey();
     this.compression = options.compression;
     this.index = tableFile.readIndex();
-    tableFile.readProperties();
+    this.createdMs = tableFile.readProperties().createdMs;
     const bloom = readBloomFilter(tableFile);
     this.isBloomDamaged = bloom === undefined;
     this.bloom = bloom ?? EMPTY_BYTES;
