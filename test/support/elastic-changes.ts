@@ -120,9 +120,7 @@ export class Changes {
     return (
       cluster.present.every((i) => cluster.isStarted(i)) &&
       cluster.isOneLayout() &&
-      cluster.present.every((i) =>
-        cluster.clusterOf(i).view.isServing(cluster.clusterOf(i).view.self),
-      )
+      cluster.present.every((i) => cluster.isServing(i))
     );
   }
 

@@ -95,6 +95,8 @@ const OFTEN: ReadonlySet<string> = new Set([
 
 export interface ElasticPlan {
   readonly nodes: number;
+  /** Nodes that are killed, or whose disk is lost, at the same time. */
+  readonly downAtOnceMax: number;
   readonly changes: readonly Change[];
   readonly strikes: readonly Strike[];
 }
@@ -112,6 +114,7 @@ export function drawElasticPlan(seed: number | string, options: ElasticPlanOptio
   const prng = new Prng(`elastic/${seed}`);
   return {
     nodes: options.nodes ?? prng.fork("nodes").pick([3, 4, 4, 5]),
+    downAtOnceMax: prng.fork("down").pick([1, 1, 2]),
     changes: drawChanges(prng.fork("changes"), options),
     strikes: drawStrikes(prng.fork("strikes"), options),
   };
@@ -129,11 +132,11 @@ function drawChanges(prng: Prng, { changes = CHANGES }: ElasticPlanOptions): Cha
 
 function drawStrikes(prng: Prng, { strikes = STRIKES, durationMs }: ElasticPlanOptions): Strike[] {
   if (strikes.length === 0) return [];
-  return Array.from({ length: prng.between(0, 6) }, (_, i) => {
+  return Array.from({ length: prng.between(1, 8) }, (_, i) => {
     const kind = prng.pick(strikes);
     const isTimed = prng.chance(0.25);
     const event = isTimed ? "" : prng.pick(EVENTS);
-    const nth = isTimed ? prng.below(durationMs) : prng.between(1, OFTEN.has(event) ? 150 : 12);
+    const nth = isTimed ? prng.below(durationMs) : prng.between(1, OFTEN.has(event) ? 120 : 6);
     return { kind, event, nth, forMs: prng.between(100, 4000), seed: `${prng.u32()}/${i}` };
   });
 }

@@ -26,7 +26,7 @@ import {
 import { Strikes } from "./elastic-strikes.ts";
 import { makeBuckets, ringsOf, tellViolations } from "./run-parts.ts";
 import { SimCluster } from "./sim-cluster.ts";
-import { contentsOf, hasAnythingDead, ownersIn } from "./sim-contents.ts";
+import { contentsOf, hasAnythingDead, hasLosses, ownersIn } from "./sim-contents.ts";
 
 export interface ElasticRunOptions {
   readonly seed: number | string;
@@ -103,7 +103,7 @@ class ElasticRun {
       ...(options.words !== undefined && { words: options.words }),
       tap: (record, kind) => this.book.noteRecord(record, `message ${kind}`),
     });
-    this.strikes = new Strikes(this.cluster);
+    this.strikes = new Strikes(this.cluster, this.plan.downAtOnceMax);
     this.changes = new Changes(this.cluster, this.strikes);
   }
 
@@ -141,8 +141,12 @@ class ElasticRun {
       strikes.disturbances.some(
         (own) => own.index === node && own.fromMs <= cluster.nowMs && own.untilMs >= sinceMs,
       );
+    // Where nothing goes wrong clients ask nodes that say that they are ready, and no request may fail.
+    const isCalm = this.plan.strikes.length === 0;
     const targets = (): readonly number[] =>
-      cluster.present.filter((i) => cluster.isStarted(i) && !changes.leaving.has(i));
+      cluster.present.filter(
+        (i) => cluster.isStarted(i) && !changes.leaving.has(i) && (!isCalm || cluster.isServing(i)),
+      );
     return Promise.all(
       Array.from({ length: options.clients ?? 4 }, (_, i) =>
         new Client({
@@ -179,12 +183,16 @@ class ElasticRun {
   private waitForEquality(): void {
     const { cluster } = this;
     const areEqual = (): boolean =>
-      this.differences().length === 0 && !hasAnythingDead(cluster, GC_DELAY_MS);
+      !hasLosses(cluster) &&
+      this.differences().length === 0 &&
+      !hasAnythingDead(cluster, GC_DELAY_MS);
     try {
       cluster.waitFor("all copies are equal, and nothing dead is left", areEqual, EQUAL_MS_MAX);
     } catch (thrown) {
       if (cluster.isFailed) throw thrown;
       this.violations.push(...this.differences());
+      if (hasLosses(cluster))
+        this.violations.push({ invariant: "L1", message: "damage is not healed", key: "" });
       if (hasAnythingDead(cluster, GC_DELAY_MS))
         this.violations.push({
           invariant: "L6",

@@ -28,13 +28,14 @@ export class Strikes {
   readonly told: string[] = [];
   /** Nodes that are down, or are not to be touched, because somebody does something to them. */
   readonly held = new Set<number>();
-  readonly downAtOnceMax = 1;
+  private readonly downAtOnceMax: number;
   private readonly cluster: SimCluster;
   private readonly waiting: { strike: Strike; left: number }[] = [];
   private isOver = false;
 
-  constructor(cluster: SimCluster) {
+  constructor(cluster: SimCluster, downAtOnceMax: number) {
     this.cluster = cluster;
+    this.downAtOnceMax = downAtOnceMax;
   }
 
   schedule(strikes: readonly Strike[]): void {
@@ -106,8 +107,8 @@ export class Strikes {
 
   private mayKill(): boolean {
     const { cluster } = this;
-    const down = cluster.present.filter((i) => !cluster.isUp(i)).length;
-    return down + this.held.size < this.downAtOnceMax;
+    const down = cluster.present.filter((i) => !cluster.isUp(i) || this.held.has(i)).length;
+    return down < Math.min(this.downAtOnceMax, (cluster.present.length - 1) >> 1);
   }
 
   private tear(index: number, calls: number, forMs: number): void {

@@ -133,8 +133,8 @@ export class FakeKv implements KvApi {
     this.clock = clock;
   }
 
-  effectiveN(properties: BucketProperties): number {
-    return Math.min(properties.n, this.nodeCount);
+  effectiveN(bucket: string): number {
+    return Math.min(this.bucket(bucket).n, this.nodeCount);
   }
 
   read(bucket: string, key: Uint8Array, request: ReadRequest): ReadResult {

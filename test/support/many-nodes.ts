@@ -384,8 +384,7 @@ export class ManyNode {
       view: () => this.view(),
       ownersOf: (internalKey) => {
         const { bucket, address } = this.handler.locate(internalKey);
-        const n = this.view().effectiveN(bucket.properties.n);
-        return this.view().walk(address.partition).slice(0, n);
+        return this.view().holders(address.partition, this.view().copiesOf(bucket));
       },
       mergeHere: (message) => this.handler.merge(message),
     });
@@ -527,7 +526,7 @@ export class ManyNode {
 
   private consistency(level: string, bucket: string): ReadRequest["consistency"] {
     const properties = this.coordinator.bucket(bucket);
-    return consistencyFor(level, properties, this.coordinator.effectiveN(properties));
+    return consistencyFor(level, properties, this.coordinator.effectiveN(bucket));
   }
 
   async values(key: string, changes: Changes<ReadRequest> = {}): Promise<string[]> {

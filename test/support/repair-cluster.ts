@@ -109,6 +109,7 @@ export class RepairPart implements NodeExtension {
       buckets: coordinator.buckets,
       trees: this.trees,
       locate: (internalKey) => node.handler.locate(internalKey),
+      copiesOf: (bucket) => bucket.properties.n,
       isHeld: (tree) => this.owns(node.id, tree),
       nowMs: () => coordinator.nowMs(),
       gcFloor: (partition) => gcFloors.get(partition) ?? 0,

@@ -339,6 +339,12 @@ export class SimCluster {
     return states.every((state) => state.layouts.length === 1 && state.hash === hash);
   }
 
+  /** Is it of the layout that reads use, and has it caught up, in its own eyes? */
+  isServing(index: number): boolean {
+    const { view } = this.clusterOf(index);
+    return view.isServing(view.self) && view.readLayout.members.some(({ id }) => id === view.self);
+  }
+
   /** A node's part in the cluster, from inside. */
   clusterOf(index: number): ClusterNode {
     const { cluster } = this.node(index).inside;

@@ -109,6 +109,11 @@ export function hasAnythingDead(cluster: SimCluster, gcDelayMs: number): boolean
   });
 }
 
+/** Does anybody lack something that damage took? */
+export function hasLosses(cluster: SimCluster): boolean {
+  return cluster.present.some((i) => cluster.node(i).inside.store.stats().lostRanges > 0);
+}
+
 /** What the disks of all nodes but one know of each key: in records, and in hints for whomever. All have to be up. */
 export function knownWithout(cluster: SimCluster, lost: number): ReadonlyMap<string, Seen> {
   const known = new Map<string, { vector: Map<string, number>; dots: Set<string>; hlc: number }>();
