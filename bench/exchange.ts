@@ -118,6 +118,7 @@ class BenchNode {
       clock,
       pace,
       trees: this.trees,
+      copiesOf: (bucket) => bucket.properties.n,
       locate: (key) => ({
         bucket: buckets.get(bucketNameOf(key)),
         address: addressOfInternalKey(key, BITS)!,

@@ -308,7 +308,7 @@ function reportPartsOf(cluster: ClusterNode): ReportParts {
     peers,
     phiOf: (node) => gossip.phiOf(node),
     hints: () => hints.targets().map((target) => ({ target, ...hints.heldFor(target) })),
-    copiesOf: (bucket) => coordinator.bucket(bucket).n,
+    copiesOf: (bucket) => coordinator.copies.copiesOf(bucket),
   };
 }
 

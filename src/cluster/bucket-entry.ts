@@ -1,10 +1,12 @@
 /**
  * What is written down of one bucket, on disk and between nodes.
  *
- *   u8 2 | hlc u64 | node id 8 | u8 deleted | JSON of the explicitly set properties
+ *   u8 3 | hlc u64 | node id 8 | u8 deleted | n u8, 0 for unset | since varint | JSON of the other explicitly set properties
+ *   u8 2 | hlc u64 | node id 8 | u8 deleted | JSON of all of them; since 0
  *   u8 1 | JSON, from before there were several nodes: stamped as the first of all
  *
- * Of two entries for one bucket the one with the greater (hlc, node id) is later, so all nodes come to the same one.
+ * Of two entries for one bucket the one with the greater (hlc, node id) is later. Number of copies and all the rest are joined each by itself (`joinEntries`),
+ * so all nodes come to the same entry.
  */
 import { ByteReader, DecodeError, readU32 } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
@@ -18,7 +20,7 @@ export const BUCKET_ENTRIES_MAX = 20_000;
 const NAME_BYTES_MAX = 63;
 const JSON_BYTES_MAX = 4096;
 const UNSTAMPED = 1;
-const STAMPED = 2;
+const WITH_SINCE = 3;
 
 export interface BucketStamp {
   readonly hlc: number;
@@ -29,6 +31,8 @@ export interface BucketEntry extends BucketStamp {
   readonly name: string;
   readonly explicit: Partial<BucketProperties>;
   readonly isDeleted: boolean;
+  /** The layout version that has brought its n; 0 where it was set before anything could be in the bucket. */
+  readonly copiesSince: number;
 }
 
 /** Of a bucket that somebody has written to and nobody has set anything of: earlier than every other. */
@@ -38,13 +42,44 @@ export function isLater(a: BucketStamp, b: BucketStamp): boolean {
   return a.hlc !== b.hlc ? a.hlc > b.hlc : a.node > b.node;
 }
 
-export function encodeEntry({ hlc, node, explicit, isDeleted }: BucketEntry): Uint8Array {
+/**
+ * Of what two nodes have: all properties of the later entry, but the n that the later layout version has brought. An n that came with no version is
+ * as late as its entry.
+ */
+export function joinEntries(a: BucketEntry, b: BucketEntry): BucketEntry {
+  const later = isLater(b, a) ? b : a;
+  const other = later === a ? b : a;
+  const hasOtherN =
+    other.copiesSince > later.copiesSince ||
+    (other.copiesSince === later.copiesSince && later.copiesSince > 0 && nOf(other) > nOf(later)); // only a version that was forced twice brings two
+  return hasOtherN ? withCopies(later, other.explicit.n, other.copiesSince) : later;
+}
+
+function nOf({ explicit }: BucketEntry): number {
+  return explicit.n ?? 0;
+}
+
+/** `entry` with another n; `undefined` for none. */
+export function withCopies(
+  entry: BucketEntry,
+  n: number | undefined,
+  copiesSince: number,
+): BucketEntry {
+  const { n: _, ...rest } = entry.explicit;
+  return { ...entry, explicit: n === undefined ? rest : { ...rest, n }, copiesSince };
+}
+
+export function encodeEntry(entry: BucketEntry): Uint8Array {
+  const { hlc, node, isDeleted, copiesSince } = entry;
+  const { n = 0, ...rest } = entry.explicit;
   const writer = new ByteWriter(128);
-  writer.u8(STAMPED);
+  writer.u8(WITH_SINCE);
   writer.u64(hlc);
   writer.raw(Uint8Array.fromHex(node));
   writer.u8(isDeleted ? 1 : 0);
-  writer.raw(utf8(JSON.stringify(explicit)));
+  writer.u8(n);
+  writer.varint(copiesSince);
+  writer.raw(utf8(JSON.stringify(rest)));
   return writer.finish();
 }
 
@@ -52,11 +87,15 @@ export function encodeEntry({ hlc, node, explicit, isDeleted }: BucketEntry): Ui
 export function decodeEntry(name: string, bytes: Uint8Array): BucketEntry {
   const reader = new ByteReader(bytes);
   const version = reader.u8();
-  if (version !== UNSTAMPED && version !== STAMPED)
+  if (version < UNSTAMPED || version > WITH_SINCE)
     throw new DecodeError(`Cannot read bucket entry: version ${version}`);
   const stamp = version === UNSTAMPED ? FIRST_STAMP : { hlc: reader.u64(), node: readNode(reader) };
-  const isDeleted = version === STAMPED && reader.u8() === 1;
-  return { name, ...stamp, isDeleted, explicit: parseExplicit(reader.raw(reader.remaining)) };
+  const isDeleted = version !== UNSTAMPED && reader.u8() === 1;
+  const n = version === WITH_SINCE ? reader.u8() : 0;
+  const copiesSince = version === WITH_SINCE ? reader.varint() : 0;
+  const rest = parseExplicit(reader.raw(reader.remaining));
+  const explicit = n === 0 ? rest : { ...rest, n };
+  return { name, ...stamp, isDeleted, explicit, copiesSince };
 }
 
 function parseExplicit(json: Uint8Array): Partial<BucketProperties> {

@@ -6,14 +6,15 @@
  *
  *   key     system key `bucket/<name>`        value   an entry of `bucket-entry.ts`
  *
- * Nodes exchange their entries (`state-exchange.ts`); of two for one bucket the later one stands, a deletion being one like any other. `hash` says
- * whether two nodes have the same.
+ * Nodes exchange their entries (`state-exchange.ts`); of two for one bucket the later one stands, a deletion being one like any other, but n, which comes with
+ * layout versions (docs/decisions/bucket-copies.md) and outlasts a deletion. `hash` says whether two nodes have the same.
  */
 import { compareBytes, prefixSuccessor, utf8Text } from "../base/bytes.ts";
 import { CorruptionError, HutchError } from "../base/errors.ts";
 import type { BucketProperties } from "../quorum/operation.ts";
 import { DEFAULT_BUCKET_PROPERTIES } from "../quorum/operation.ts";
 import { checkDefaultConsistency } from "../quorum/parse-consistency.ts";
+import { COPIES_MAX as N_MAX } from "../ring/layout.ts";
 import { bucketPrefix } from "../ring/partition.ts";
 import { type EntryIterator, type LostRange, WriteBatch } from "../storage/store.ts";
 import {
@@ -24,6 +25,8 @@ import {
   encodeEntry,
   entryHash,
   isLater,
+  joinEntries,
+  withCopies,
 } from "./bucket-entry.ts";
 import { type ReplicaStore, systemKey } from "./replica-store.ts";
 
@@ -33,7 +36,6 @@ export const LISTED_BUCKETS_MAX = 10_000;
 /** Buckets kept in memory that nobody has written to. */
 const UNLISTED_BUCKETS_MAX = 10_000;
 
-const N_MAX = 16;
 const SIBLINGS_MAX_MAX = 1000;
 const MIB = 1024 * 1024;
 const VALUE_BYTES_MAX_MAX = 16 * MIB;
@@ -121,9 +123,20 @@ export class Buckets {
         -1,
       );
     if (this.unlisted.size >= UNLISTED_BUCKETS_MAX) this.unlisted.clear();
-    const bucket = makeBucket(name, {}, false);
+    const bucket = makeBucket(name, this.copiesLeft(name), false);
     this.unlisted.set(name, bucket);
     return bucket;
+  }
+
+  /** What a deletion leaves of the properties: what is still in the bucket has its owners. */
+  private copiesLeft(name: string): Partial<BucketProperties> {
+    const n = this.entries.get(name)?.explicit.n;
+    return n === undefined ? {} : { n };
+  }
+
+  /** Somebody has set something of the bucket, written to it, or deleted it. */
+  isKnown(name: string): boolean {
+    return this.entries.has(name) || this.entries.size >= LISTED_BUCKETS_MAX;
   }
 
   names(): readonly string[] {
@@ -131,13 +144,6 @@ export class Buckets {
   }
 
   /** All entries, deletions included. */
-  /** The numbers of copies that buckets ask for, `n` among them: each has its own owners. */
-  copyCounts(n: number): readonly number[] {
-    const counts = new Set([n]);
-    for (const name of this.names()) counts.add(this.get(name).properties.n);
-    return [...counts].sort((a, b) => a - b);
-  }
-
   all(): readonly BucketEntry[] {
     return [...this.entries.values()];
   }
@@ -164,7 +170,8 @@ export class Buckets {
     const { name, explicit } = bucket;
     // After a deletion the bucket is there again only under a later stamp.
     const stamp = this.entries.has(name) ? this.stampAfter(name) : FIRST_STAMP;
-    const entry = { ...stamp, name, explicit, isDeleted: false };
+    const copiesSince = this.entries.get(name)?.copiesSince ?? 0;
+    const entry = { ...stamp, name, explicit, isDeleted: false, copiesSince };
     batch.put(systemKey(KEY_PREFIX + name), encodeEntry(entry));
     this.keep(entry);
     this.onChange();
@@ -177,23 +184,40 @@ export class Buckets {
     this.onChange();
   }
 
+  /** Throws `bad-property` for what no bucket can have. */
   async set(
     name: string,
     mode: "put" | "patch",
     properties: Partial<BucketProperties>,
   ): Promise<BucketEntry> {
-    const before = this.get(name);
-    const explicit = mode === "put" ? properties : { ...before.explicit, ...properties };
+    const explicit = mode === "put" ? properties : { ...this.get(name).explicit, ...properties };
     checkProperties({ ...DEFAULT_BUCKET_PROPERTIES, ...explicit });
-    const entry = { ...this.stampAfter(name), name, explicit, isDeleted: false };
+    return this.replace({ ...this.stampAfter(name), name, explicit, isDeleted: false });
+  }
+
+  /** @param keepsCopies its n is not changed: layouts say it */
+  delete(name: string, keepsCopies = false): Promise<BucketEntry> {
+    const explicit = keepsCopies ? this.copiesLeft(name) : {};
+    return this.replace({ ...this.stampAfter(name), name, explicit, isDeleted: true });
+  }
+
+  private async replace(next: Omit<BucketEntry, "copiesSince">): Promise<BucketEntry> {
+    const copiesSince = this.entries.get(next.name)?.copiesSince ?? 0;
+    const entry = { ...next, copiesSince };
     await this.write([entry]);
     return entry;
   }
 
-  async delete(name: string): Promise<BucketEntry> {
-    const entry = { ...this.stampAfter(name), name, explicit: {}, isDeleted: true };
-    await this.write([entry]);
-    return entry;
+  /** The bucket has `n` copies since that layout version; settles when that is on disk. */
+  async adoptCopies(name: string, n: number, since: number): Promise<void> {
+    const known = this.entries.get(name) ?? {
+      ...FIRST_STAMP,
+      name,
+      explicit: {},
+      isDeleted: false,
+      copiesSince: 0,
+    };
+    if (known.copiesSince < since) await this.write([withCopies(known, n, since)]);
   }
 
   /** Later than what is known of the bucket, however far ahead the clock was that stamped it. */
@@ -206,15 +230,15 @@ export class Buckets {
 
   /** Takes over what is later than our own; settles when that is durable. Throws `bad-property` for what no bucket can have. */
   async merge(entries: readonly BucketEntry[]): Promise<void> {
-    const later = entries.filter((entry) => this.isNews(entry));
-    for (const { explicit } of later)
-      checkProperties({ ...DEFAULT_BUCKET_PROPERTIES, ...explicit });
-    if (later.length > 0) await this.write(later);
-  }
-
-  private isNews(entry: BucketEntry): boolean {
-    const own = this.entries.get(entry.name);
-    return own === undefined ? this.entries.size < LISTED_BUCKETS_MAX : isLater(entry, own);
+    const news: BucketEntry[] = [];
+    for (const entry of entries) {
+      checkValues({ ...DEFAULT_BUCKET_PROPERTIES, ...entry.explicit });
+      const own = this.entries.get(entry.name);
+      const joined = own === undefined ? entry : joinEntries(own, entry);
+      const hasRoom = own !== undefined || this.entries.size < LISTED_BUCKETS_MAX;
+      if (joined !== own && hasRoom) news.push(joined);
+    }
+    if (news.length > 0) await this.write(news);
   }
 
   /** Visible at once; taken back where the disk refuses it. */
@@ -249,11 +273,17 @@ function makeBucket(name: string, explicit: Partial<BucketProperties>, isListed:
 function decodeStoredEntry(name: string, value: Uint8Array): BucketEntry {
   try {
     const entry = decodeEntry(name, value);
-    checkProperties({ ...DEFAULT_BUCKET_PROPERTIES, ...entry.explicit });
+    checkValues({ ...DEFAULT_BUCKET_PROPERTIES, ...entry.explicit });
     return entry;
   } catch (cause) {
     throw new CorruptionError(`Cannot read properties of bucket "${name}"`, "", -1, cause);
   }
+}
+
+/** Each by itself: n and the others may have been set by two people who did not know of each other. What is too much for n is clamped where it is used. */
+function checkValues(properties: BucketProperties): void {
+  checkInteger("n", properties.n, 1, N_MAX);
+  checkProperties({ ...properties, n: N_MAX });
 }
 
 /** Throws `bad-property` for values that no bucket can have. */

@@ -23,7 +23,6 @@ import type { Random } from "../ports/random.ts";
 import type { PeerPorts } from "../ports/transport.ts";
 import type { LayoutState } from "../ring/layout-state.ts";
 import type { LayoutMember } from "../ring/layout.ts";
-import type { BucketEntry } from "./bucket-entry.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { Convergence } from "./convergence.ts";
 import { Coordinator, type CoordinatorOptions } from "./coordinator.ts";
@@ -173,7 +172,7 @@ export class ClusterNode {
       view: () => this.view,
       ownersOf: (internalKey) => {
         const { bucket, address } = this.handler.locate(internalKey);
-        return this.view.holders(address.partition, bucket.properties.n);
+        return this.view.holders(address.partition, this.view.copiesOf(bucket));
       },
       mergeHere: (message) => this.handler.merge(message, this.view.self),
     });
@@ -193,7 +192,7 @@ export class ClusterNode {
         handoff,
         replicaTimeoutMs,
         driftMaxMs,
-        mayStore: (partition) => this.ring.handover.mayStore(partition),
+        mayStore: (partition, bucket) => this.ring.handover.mayStore(partition, bucket),
         onAmnesia: () => {
           this.convergence.forgotten();
           return makeActor(options.nodeId, options.renewIncarnation());
@@ -202,7 +201,9 @@ export class ClusterNode {
           this.tellBuckets();
           this.convergence.bucketsChanged();
         },
-        spreadBuckets: (entry: BucketEntry) => this.exchange.spread([entry]),
+        spreadBuckets: (entry) => this.exchange.spread([entry]),
+        learnBuckets: () => this.exchange.learnFromAll(),
+        changeCopies: (change) => this.layouts.changeCopies(change),
       },
     });
   }
@@ -243,7 +244,10 @@ export class ClusterNode {
       setLayouts: (state) => gossip.setLayouts(state),
       tick: () => coordinator.replica.clock.tick(coordinator.nowMs()),
       olderWritesEnded: () => coordinator.olderWritesEnded(),
-      copyCounts: () => coordinator.buckets.copyCounts(options.n),
+      copies: coordinator.copies,
+      learnBuckets: () => this.exchange.learnFromOne(),
+      adoptCopies: (...change) => coordinator.buckets.adoptCopies(...change),
+      dropRecords: (records) => this.convergence.dropRecords(records),
       push: (partition, target) => this.convergence.push(partition, target),
       hasNoHints: () => hints.targets().length === 0,
       isServing: () => !syncing.isSyncing,
@@ -262,7 +266,7 @@ export class ClusterNode {
       hints: () => this.hints,
       view: () => this.view,
       locate: (internalKey) => this.handler.locate(internalKey),
-      mayStore: (partition) => this.ring.handover.mayStore(partition),
+      mayStore: (partition, bucket) => this.ring.handover.mayStore(partition, bucket),
     });
   }
 

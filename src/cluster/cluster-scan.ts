@@ -64,7 +64,9 @@ export class ClusterScan implements KeyScan {
     const ask = (node: NodeId, message: ScanMessage) => this.ask(node, message);
     this.plan = { bucket: bucket.name, isReverse, ask };
     if (isEmptyRange(range)) return;
-    const coverage = coverByQuorum(view, bucket.properties.n, (node) => isReachable(node, options));
+    const coverage = coverByQuorum(view, view.copiesOf(bucket), (node) =>
+      isReachable(node, options),
+    );
     this.hasGap = !coverage.partial.isEmpty || !coverage.missing.isEmpty;
     this.addSources(coverage.nodes, range);
   }
@@ -152,7 +154,7 @@ export class ClusterScan implements KeyScan {
     this.stoodInFor.add(source);
     const { view, bucket } = this.options;
     const coverage = cover(view, {
-      n: bucket.properties.n,
+      n: view.copiesOf(bucket),
       partitions: source.partitions.members(),
       copies: 1,
       mayAsk: (node, partition) => this.mayStandIn(node, partition),

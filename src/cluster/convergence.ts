@@ -7,9 +7,9 @@ import type { NodeId } from "../gossip/member.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
+import { WriteBatch } from "../storage/store.ts";
 import type { OnProgress } from "./admin-jobs.ts";
 import { AntiEntropy } from "./anti-entropy.ts";
-import { BucketCopies } from "./bucket-copies.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import type { Coordinator } from "./coordinator.ts";
 import { Deletions } from "./deletions.ts";
@@ -19,7 +19,7 @@ import type { PushResult } from "./handover.ts";
 import type { HintStore } from "./hint-store.ts";
 import { MerkleIndex } from "./merkle-index.ts";
 import type { KeyPlace } from "./peer-handler.ts";
-import type { Peers, RepairAnswerer, RepairTopic } from "./peer-messages.ts";
+import type { Peers, RepairAnswerer, RepairTopic, ScannedEntry } from "./peer-messages.ts";
 import type { RecordObserver } from "./record-writer.ts";
 import type { RepairRound } from "./repair-log.ts";
 import { type ForegroundLoad, RepairPace } from "./repair-pace.ts";
@@ -44,8 +44,8 @@ export interface ConvergenceOptions {
   readonly self: NodeId;
   view(): ClusterView;
   locate(internalKey: Uint8Array): KeyPlace;
-  /** States of this partition may be stored here now. */
-  mayStore(partition: number): boolean;
+  /** States of this partition, and of the bucket where it is named, may be stored here now. */
+  mayStore(partition: number, bucket?: string): boolean;
   hints(): Pick<HintStore, "read">;
 }
 
@@ -58,7 +58,6 @@ export class Convergence {
   private readonly options: ConvergenceOptions;
   private coordinator!: Coordinator;
   private answers!: ExchangeAnswers;
-  private copies!: BucketCopies;
   private copiesVersion = 0;
   private heldIn: ClusterView["state"] | undefined;
 
@@ -89,11 +88,10 @@ export class Convergence {
   open(coordinator: Coordinator): void {
     const { options } = this;
     this.coordinator = coordinator;
-    this.copies = new BucketCopies(coordinator.buckets);
-    this.copiesVersion = this.copies.version();
+    this.copiesVersion = coordinator.copies.version();
     this.trees = new MerkleIndex({
       ...options,
-      copies: this.copies,
+      copies: coordinator.copies,
       rest: (workMs, bytes) => this.pace.rest(workMs, bytes),
     });
     const parts = this.exchangeParts();
@@ -121,7 +119,8 @@ export class Convergence {
       pace: this.pace,
       trees: this.trees,
       locate: (internalKey) => this.options.locate(internalKey),
-      isHeld: (tree) => this.isHeld(tree),
+      copiesOf: (bucket) => coordinator.copies.of(bucket),
+      isHeld: (tree, bucket) => this.isHeld(tree, bucket),
       nowMs: () => coordinator.nowMs(),
       gcFloor: (partition) => facts.gcFloorOf(partition),
       raiseGcFloor: (partition, floor) => facts.learnFloor(partition, floor),
@@ -139,19 +138,17 @@ export class Convergence {
     return { ...this.answers.answerers, ...this.deletions.answerers };
   }
 
-  private copyCounts(): readonly number[] {
-    return this.coordinator.buckets.copyCounts(this.options.n);
-  }
-
-  private isHeld({ partition, n }: TreeId): boolean {
+  private isHeld({ partition, n }: TreeId, bucket?: string): boolean {
     const { view } = this;
-    return view.holders(partition, n).includes(view.self) && this.options.mayStore(partition);
+    return (
+      view.holders(partition, n).includes(view.self) && this.options.mayStore(partition, bucket)
+    );
   }
 
   private treesShared(peer: NodeId): TreeId[] {
     const { view } = this;
     const trees: TreeId[] = [];
-    for (const n of this.copyCounts())
+    for (const n of this.coordinator.copies.all())
       for (let partition = 0; partition < view.layout.q; partition++) {
         const holders = view.holders(partition, n);
         if (holders.includes(view.self) && holders.includes(peer)) trees.push({ partition, n });
@@ -162,7 +159,7 @@ export class Convergence {
   /** Partitions of which this node keeps something, in any active layout. */
   heldPartitions(): number[] {
     const { view } = this;
-    const counts = this.copyCounts();
+    const counts = this.coordinator.copies.all();
     return Array.from({ length: view.layout.q }, (_, partition) => partition).filter((partition) =>
       counts.some((n) => view.holders(partition, n).includes(view.self)),
     );
@@ -204,12 +201,13 @@ export class Convergence {
     this.heldIn = state;
     for (const partition of this.heldPartitions()) this.trees.hold(partition);
     this.tellFacts();
+    this.bucketsChanged();
   }
 
-  /** Properties of some bucket are not what they were. */
+  /** Properties of some bucket are not what they were, or layouts say another number of copies. */
   bucketsChanged(): void {
     this.trees.bucketsChanged();
-    const version = this.copies.version();
+    const version = this.coordinator.copies.version();
     if (version === this.copiesVersion) return;
     this.copiesVersion = version;
     // It may own keys now that others have held all the time.
@@ -221,17 +219,30 @@ export class Convergence {
     this.trees.forget(partition);
   }
 
-  /** Brings `target` to at least what is here of the partition. */
+  /** Brings `target` to at least what is here of the partition. What a tree has not seen yet it could not tell. */
   async push(partition: number, target: NodeId): Promise<PushResult> {
-    let isComplete = true;
+    this.trees.hold(partition);
+    let isComplete = this.trees.isTrusted(partition);
     let bytesSent = 0;
     for (const tree of this.treesShared(target)) {
-      if (tree.partition !== partition) continue;
+      if (tree.partition !== partition || !isComplete) continue;
       const result = await this.antiEntropy.push(target, tree);
       bytesSent += result.bytesSent;
       isComplete &&= result.isComplete;
     }
-    return { isComplete, bytesSent };
+    return { isComplete: isComplete && this.trees.isTrusted(partition), bytesSent };
+  }
+
+  /** Records that are not this node's any more, in the turn in which they were read. */
+  dropRecords(records: readonly ScannedEntry[]): Promise<void> {
+    const { writer } = this.coordinator.replica;
+    const batch = new WriteBatch();
+    const places = records.map(({ key, record }) => {
+      const place = this.options.locate(key);
+      writer.drop(batch, place.bucket, place.address, record);
+      return place;
+    });
+    return writer.apply(batch, places);
   }
 
   /** One round with everybody now, for administration. */

@@ -18,6 +18,7 @@ import { stateDigest } from "../kernels/kernels.ts";
 import type { Consistency } from "../quorum/consistency.ts";
 import { quorumOf } from "../quorum/parse-consistency.ts";
 import { ReadQuorum } from "../quorum/read-quorum.ts";
+import { neededOf } from "../quorum/write-quorums.ts";
 import type { KeyAddress } from "../ring/partition.ts";
 import { readTimeout, unavailable } from "./answers.ts";
 import type { Bucket } from "./bucket-properties.ts";
@@ -77,12 +78,14 @@ export class ReadOperation {
     this.parts = parts;
     this.bucket = bucket;
     this.address = address;
-    this.options = options;
-    this.set = new ReplicaSet(parts.view(), parts.peers, address.partition, bucket.properties.n);
-    this.candidates = this.inOrder(this.set.acting(options.consistency.isSloppy));
+    const view = parts.view();
+    this.set = new ReplicaSet(view, parts.peers, address.partition, view.copiesOf(bucket));
+    const consistency = neededOf(options.consistency, this.set.owners.length, true);
+    this.options = consistency === options.consistency ? options : { ...options, consistency };
+    this.candidates = this.inOrder(this.set.acting(consistency.isSloppy));
     const primaries = this.candidates.filter(({ role }) => role === "primary").length;
     const fallbacks = this.candidates.length - primaries;
-    this.quorum = new ReadQuorum(options.consistency, primaries, fallbacks);
+    this.quorum = new ReadQuorum(consistency, primaries, fallbacks);
   }
 
   /** The own copy costs nothing, serving owners prove most, the quickest first; who will hardly answer or count comes last. */

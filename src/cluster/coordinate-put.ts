@@ -117,8 +117,9 @@ export class WriteCoordination {
   }
 
   private replicaSet({ address, bucket }: PendingWrite): ReplicaSet {
-    const { parts } = this;
-    return new ReplicaSet(parts.view(), parts.peers, address.partition, bucket.properties.n);
+    const { view, peers } = this.parts;
+    const now = view();
+    return new ReplicaSet(now, peers, address.partition, now.copiesOf(bucket));
   }
 
   private refuseHopeless(set: ReplicaSet, { consistency }: WriteRequest): void {

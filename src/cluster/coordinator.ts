@@ -1,13 +1,13 @@
 /**
  * Takes a client's request and answers for the cluster: any node may be asked anything (DESIGN.md section 4).
  *
- *   read    one copy is enough and it is here: `local-reads.ts`, without a promise       else `coordinate-get.ts`
+ *   read    `client-reads.ts`
  *   write   `coordinate-put.ts`
  *   list    `listing.ts`
  *
  * A node alone is a cluster of one and goes the same ways. Structurally a `KvApi` of the REST face, which this layer does not import.
  */
-import { CorruptionError, HutchError } from "../base/errors.ts";
+import { HutchError } from "../base/errors.ts";
 import { DecodeError } from "../base/byte-reader.ts";
 import { hex } from "../base/bytes.ts";
 import { makeActor } from "../causality/actor.ts";
@@ -28,8 +28,10 @@ import type {
   WriteResult,
 } from "../quorum/operation.ts";
 import { type KeyAddress, addressOf, partitionBitsOf } from "../ring/partition.ts";
-import { isProvenEmpty } from "./bucket-emptiness.ts";
+import { BucketAdmin } from "./bucket-admin.ts";
+import { BucketCopies } from "./bucket-copies.ts";
 import { type Bucket, Buckets } from "./bucket-properties.ts";
+import { ClientReads } from "./client-reads.ts";
 import { WriteCoordination } from "./coordinate-put.ts";
 import { MINT_MARGIN_MS } from "./forward-write.ts";
 import type { CoordinatedWrite, PendingWrite } from "./pending-write.ts";
@@ -46,7 +48,6 @@ import { answerRecord } from "./key-state.ts";
 import { Listing } from "./listing.ts";
 import { LocalReads } from "./local-reads.ts";
 import { type Company, type OtherNodes, nobodyElse } from "./other-nodes.ts";
-import { QuorumReads } from "./quorum-reads.ts";
 import { ReadRepair } from "./read-repair.ts";
 import { OperationEpochs } from "./operation-epochs.ts";
 import type { RecordObserver } from "./record-writer.ts";
@@ -86,6 +87,7 @@ export class Coordinator {
   readonly nodeId: string;
   readonly replica: Replica;
   readonly buckets: Buckets;
+  readonly copies: BucketCopies;
   readonly repairs: ReadRepair;
   readonly writes: WriteCoordination;
   private readonly options: CoordinatorOptions;
@@ -96,9 +98,9 @@ export class Coordinator {
   private readonly tokens: ContextTokens;
   private readonly sessions: SessionTokens;
   private readonly stamps = new WriteStamps();
-  private readonly reads: LocalReads;
-  private readonly quorumReads: QuorumReads;
+  private readonly reads: ClientReads;
   private readonly listing: Listing;
+  private readonly bucketAdmin: BucketAdmin;
   private readonly parts: CoordinationParts;
   private isStopping = false;
   /** What clients want of this node, also by way of others; background work makes room for it (R34). */
@@ -118,24 +120,16 @@ export class Coordinator {
     this.tokens = new ContextTokens(clusterId, clusterSecret);
     this.sessions = new SessionTokens(clusterId, clusterSecret);
     this.buckets = this.openBuckets();
+    this.copies = new BucketCopies(this.buckets, () => this.parts.view());
     this.replica = this.openReplica();
     const { replica, trusted, deadlines, stamps, tokens, sessions } = this;
-    this.reads = new LocalReads({
-      store,
-      replica,
-      clock,
-      trusted,
-      deadlines,
-      stamps,
-      tokens,
-      sessions,
-    });
+    const shared = { store, replica, clock, trusted, deadlines, stamps, tokens, sessions };
     const id = hex(options.nodeId);
     const { nodeName, q } = options;
     const company = others ?? nobodyElse({ id, name: nodeName, q, store, clock, logger });
     this.repairs = new ReadRepair({ self: id, replica, trusted, clock, logger, ...company });
     this.parts = this.makeParts(company);
-    this.quorumReads = new QuorumReads(this.parts, this.reads);
+    this.reads = new ClientReads(this.parts, new LocalReads(shared));
     this.writes = this.openWrites();
     this.listing = new Listing({
       store,
@@ -146,6 +140,7 @@ export class Coordinator {
       nowMs: () => trusted.nowMs(),
       tokenizerOf: (bucket, key) => this.tokenizer(this.address(bucket, key)),
     });
+    this.bucketAdmin = new BucketAdmin(this.buckets, this.listing, others, this.parts.view);
   }
 
   private openBuckets(): Buckets {
@@ -172,6 +167,7 @@ export class Coordinator {
       logger,
       actor,
       stamps,
+      copiesOf: (bucket) => this.copies.of(bucket),
       ...(observer && { observer }),
       ...(gate && { gate }),
       ...(others && { driftMaxMs: others.driftMaxMs, onAmnesia: () => others.onAmnesia() }),
@@ -241,8 +237,9 @@ export class Coordinator {
     return { value: stored.value.slice(), durable: store.whenDurable(stored.sequence) };
   }
 
-  effectiveN(properties: BucketProperties): number {
-    return this.parts.view().effectiveN(properties.n);
+  effectiveN(bucketName: string): number {
+    const view = this.parts.view();
+    return view.effectiveN(view.copiesOf(this.buckets.get(bucketName)));
   }
 
   get counters(): Readonly<ReplicaCounters> {
@@ -267,39 +264,14 @@ export class Coordinator {
     this.refuseStopping();
     this.foreground.operations++;
     const bucket = this.buckets.get(bucketName);
-    const address = this.address(bucket, key);
-    const view = this.parts.view();
-    if (view.nodeCount === 1) return this.reads.read(bucket, address, request, true);
-    const isOneEnough = request.consistency.r === 1 && request.session === "";
-    if (isOneEnough && view.isServing(view.self) && this.isReadHere(bucket, address))
-      return this.readOwn(bucket, address, request);
-    return this.quorumReads.read(bucket, address, request);
-  }
-
-  /** A damaged copy is answered for by the other owners (C13). */
-  private readOwn(
-    bucket: Bucket,
-    address: KeyAddress,
-    request: ReadRequest,
-  ): ReadResult | Promise<ReadResult> {
-    try {
-      return this.reads.read(bucket, address, request, false);
-    } catch (thrown) {
-      if (!(thrown instanceof CorruptionError)) throw thrown;
-      return this.quorumReads.read(bucket, address, request);
-    }
-  }
-
-  private isReadHere({ properties }: Bucket, { partition }: KeyAddress): boolean {
-    const view = this.parts.view();
-    return view.owners(partition, properties.n).includes(view.self);
+    return this.reads.read(bucket, this.address(bucket, key), request);
   }
 
   /** Is this node one of the key's owners, in any active layout? */
-  isOwner({ properties }: Bucket, { partition }: KeyAddress): boolean {
+  isOwner(bucket: Bucket, { partition }: KeyAddress): boolean {
     const view = this.parts.view();
-    if (!view.holders(partition, properties.n).includes(view.self)) return false;
-    return this.options.others?.mayStore(partition) ?? true;
+    if (!view.holders(partition, view.copiesOf(bucket)).includes(view.self)) return false;
+    return this.options.others?.mayStore(partition, bucket.name) ?? true;
   }
 
   isFresh(freshness: number): boolean {
@@ -398,7 +370,7 @@ export class Coordinator {
   async explain(bucketName: string, key: Uint8Array): Promise<Explained> {
     this.refuseStopping();
     const bucket = this.buckets.get(bucketName);
-    return explainKey(this.parts, this.address(bucket, key), bucket.properties.n);
+    return explainKey(this.parts, this.address(bucket, key), this.parts.view().copiesOf(bucket));
   }
 
   bucketNames(): readonly string[] {
@@ -406,7 +378,7 @@ export class Coordinator {
   }
 
   bucket(bucketName: string): BucketProperties {
-    return this.buckets.get(bucketName).properties;
+    return this.bucketAdmin.propertiesOf(bucketName);
   }
 
   async setBucket(
@@ -415,21 +387,12 @@ export class Coordinator {
     properties: Partial<BucketProperties>,
   ): Promise<BucketProperties> {
     this.refuseStopping();
-    const entry = await this.buckets.set(bucketName, mode, properties);
-    await this.options.others?.spreadBuckets(entry);
-    return this.buckets.get(bucketName).properties;
+    return this.bucketAdmin.set(bucketName, mode, properties);
   }
 
   async deleteBucket(bucketName: string): Promise<void> {
     this.refuseStopping();
-    const bucket = this.buckets.get(bucketName);
-    if (!(await isProvenEmpty(this.listing, bucket)))
-      throw new HutchError(
-        "bucket-not-empty",
-        `Cannot delete bucket "${bucketName}": it holds keys, want them deleted first`,
-      );
-    const entry = await this.buckets.delete(bucketName);
-    await this.options.others?.spreadBuckets(entry);
+    await this.bucketAdmin.delete(bucketName);
   }
 
   /** Refuses what comes from now on and settles when the writes in flight have. */

@@ -8,9 +8,11 @@ import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
 import { preferenceList } from "../ring/preference-list.ts";
+import type { Bucket } from "./bucket-properties.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { CollectAnswers } from "./collect-answers.ts";
 import { CollectionDue } from "./collection-due.ts";
+import type { Copies } from "./copies.ts";
 import type { Coordinator } from "./coordinator.ts";
 import type { HintStore } from "./hint-store.ts";
 import { NO_RANK, PartitionFacts } from "./partition-facts.ts";
@@ -64,12 +66,13 @@ export class Deletions {
       nowMs: () => options.coordinator().nowMs(),
       layoutVersion: () => view().layout.version,
       isServing: (node: NodeId) => view().isServing(node),
-      holdersOf: (partition: number, n: number) => view().holders(partition, n),
+      copiesOf: (bucket: Bucket) => view().copiesOf(bucket),
+      holdersOf: (partition: number, copies: Copies) => view().holders(partition, copies),
     };
     this.suspects = new Suspects({
       ...common,
       replica: () => options.coordinator().replica,
-      ownersOf: (partition, n) => view().owners(partition, n),
+      ownersOf: (partition, copies) => view().owners(partition, copies),
     });
     const answers = new CollectAnswers({
       ...common,

@@ -2,7 +2,7 @@
  * The bodies of the four topics by which two nodes compare what they hold (`peer-messages.ts`): `roots`, `hashes`, `compare`, `store`. All fixed
  * widths are little-endian; lists begin with their count; the checksum is that of the batch around them.
  *
- *   tree        partition u16 | n u8
+ *   tree        partition u16 | n varint
  *   hash        low u32 | high u32
  *   key, record varint length | bytes
  *   gaps        ascending numbers, each as the varint difference to the one before (the first as it is)
@@ -20,12 +20,13 @@ import { ByteReader, DecodeError } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import { compareBytes } from "../base/bytes.ts";
 import type { Leaves, RootAnswer } from "../merkle/merkle-exchange.ts";
+import type { Copies } from "./copies.ts";
 import type { ScannedEntry } from "./peer-messages.ts";
 
 /** The tree of all keys of a partition whose buckets have `n` copies. */
 export interface TreeId {
   readonly partition: number;
-  readonly n: number;
+  readonly n: Copies;
 }
 
 /** Trees in one `roots`; the sender asks for more with another. */
@@ -270,11 +271,11 @@ export function decodeStoreReply(body: Uint8Array, recordCount: number): StoreRe
 
 function writeTree(writer: ByteWriter, { partition, n }: TreeId): void {
   writer.u16(partition);
-  writer.u8(n);
+  writer.varint(n);
 }
 
 function readTree(reader: ByteReader): TreeId {
-  return { partition: reader.u16(), n: reader.u8() };
+  return { partition: reader.u16(), n: reader.varint() };
 }
 
 function readCount(reader: ByteReader, countMax: number): number {

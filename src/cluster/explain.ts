@@ -11,6 +11,7 @@ import type { KeyAddress } from "../ring/partition.ts";
 import type { Explained, ExplainedOwner } from "./answers.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import type { CoordinationParts } from "./coordination-parts.ts";
+import type { Copies } from "./copies.ts";
 import { ReplicaSet } from "./replica-set.ts";
 import { decodeStored } from "./replica-store.ts";
 
@@ -33,10 +34,10 @@ const UNREADABLE = "unreadable";
 export async function explainKey(
   parts: CoordinationParts,
   address: KeyAddress,
-  n: number,
+  copies: Copies,
 ): Promise<Explained> {
   const view = parts.view();
-  const set = new ReplicaSet(view, parts.peers, address.partition, n);
+  const set = new ReplicaSet(view, parts.peers, address.partition, copies);
   const [owners, fallbacks] = await Promise.all([
     Promise.all(set.owners.map((node) => explainNode(parts, view, address, node, "primary"))),
     Promise.all(

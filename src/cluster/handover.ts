@@ -1,30 +1,35 @@
 /**
  * Gives partitions to their new owners while the ring changes, and lets go of them afterwards (R58 to R60).
  *
- *   run           for each partition that this node holds, and each node that owns it in the newest layout and not yet in the one that reads use:
- *                 push what that node lacks. Every old owner does so, so what arrives is what all of them have, not what one has (R59). First those
+ *   run           for each partition that this node holds, and each node that owns it in the newest layout and not yet in the one that reads use (each
+ *                 that goes on owning it, where owners become fewer: a quorum of them may have been the others): push what that node lacks. Every old owner does so, so what arrives is what all of them have, not what one has (R59). First those
  *                 partitions of which this node is the first owner that is up, then the rest: by then others have moved most of it
- *   dropForeign   what lies in partitions that this node owns in no active layout is deleted, in chunks. Until that is done nothing is
- *                 stored there: what was left over must not meet what comes when the partition comes back
+ *   dropForeign   what lies in partitions that this node owns in no active layout is deleted, in chunks, and so are buckets with fewer copies than their
+ *                 partition. Until that is done nothing is stored there: what was left over must not meet what comes when it comes back
  *
  * A push is an exchange of Merkle trees, so one that was interrupted goes on where it was, also after a restart. It begins only when this node keeps no hint
  * for anybody: a hint is data, too, and its target may be about to go.
  */
+import { EMPTY_BYTES, prefixSuccessor } from "../base/bytes.ts";
 import { messageOf } from "../base/errors.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
-import { preferenceList } from "../ring/preference-list.ts";
+import { bucketNameOf, bucketPrefix, internalKeyOf } from "../ring/partition.ts";
 import { WriteBatch } from "../storage/store.ts";
-import type { ClusterView } from "./cluster-view.ts";
+import type { BucketCopies } from "./bucket-copies.ts";
+import { type ClusterView, ownersIn } from "./cluster-view.ts";
+import type { Copies } from "./copies.ts";
 import type { KeyRange } from "./key-scan.ts";
 import { PartitionScan } from "./partition-scan.ts";
+import type { ScannedEntry } from "./peer-messages.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 
 /** Pushes at once, each to another node. */
 const PUSHES_MAX = 3;
 const DROP_KEYS = 512;
-const EVERYTHING: KeyRange = { lower: new Uint8Array(0), upper: undefined };
+const DROP_BYTES = 1024 * 1024;
+const EVERYTHING: KeyRange = { lower: EMPTY_BYTES, upper: undefined };
 
 export interface PushResult {
   readonly isComplete: boolean;
@@ -37,8 +42,8 @@ export interface HandoverOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   view(): ClusterView;
-  /** The numbers of copies that buckets ask for; each has its own owners. */
-  copyCounts(): readonly number[];
+  /** How many copies buckets have; each number has its own owners. */
+  readonly copies: Pick<BucketCopies, "all" | "copiesOf">;
   /** Brings `target` to at least what this node has of the partition. Rejects where it cannot be reached. */
   push(partition: number, target: NodeId): Promise<PushResult>;
   /** No hint is kept here for anybody. */
@@ -47,6 +52,8 @@ export interface HandoverOptions {
   isServing(): boolean;
   /** The partition is not this node's any more. */
   forget(partition: number): void;
+  /** Deletes some records of a partition that is. */
+  dropRecords(records: readonly ScannedEntry[]): Promise<void>;
   /** After a piece of background work. */
   rest(workMs: number, bytes: number): Promise<void>;
 }
@@ -64,8 +71,8 @@ export class Handover {
   total = 0;
   bytesSent = 0;
   private readonly options: HandoverOptions;
-  /** Partitions that are being dropped. */
-  private readonly leftOver = new Set<number>();
+  /** What is being dropped: names of partitions, and of buckets in them. */
+  private readonly leftOver = new Set<string>();
   private isStopped = false;
 
   constructor(options: HandoverOptions) {
@@ -76,9 +83,10 @@ export class Handover {
     this.isStopped = true;
   }
 
-  /** May states of this partition be stored here? Not while what was left over from an earlier time as an owner is being dropped. */
-  mayStore(partition: number): boolean {
-    return !this.leftOver.has(partition);
+  /** May states of this partition be stored here, of the bucket where it is named? Not while what was left over from an earlier time as an owner is being dropped. */
+  mayStore(partition: number, bucket?: string): boolean {
+    if (this.leftOver.size === 0) return true;
+    return !this.leftOver.has(nameOf(partition)) && !this.leftOver.has(nameOf(partition, bucket));
   }
 
   /** True when all is with its new owners. False where it has to be tried again, or is not wanted any more. */
@@ -98,18 +106,19 @@ export class Handover {
   }
 
   private plan(): Push[] {
-    const { view, self, copyCounts } = this.options;
+    const { view, self, copies } = this.options;
     const now = view();
     const pushes = new Map<string, Push>();
-    for (const n of copyCounts())
+    for (const n of copies.all())
       for (let partition = 0; partition < now.layout.q; partition++) {
         const holders = now.holders(partition, n);
         if (!holders.includes(self)) continue;
         const reading = now.owners(partition, n);
         const isFirst = reading.find((node) => now.isUp(node)) === self;
-        const next = preferenceList(now.layout, partition).slice(0, n);
+        const next = now.nextOwners(partition, n);
+        const areFewer = next.length < reading.length;
         for (const target of next)
-          if (target !== self && !reading.includes(target))
+          if (target !== self && (areFewer || !reading.includes(target)))
             pushes.set(`${partition}/${target}`, { partition, target, isFirst });
       }
     return [...pushes.values()];
@@ -138,64 +147,121 @@ export class Handover {
     }
   }
 
-  /** Deletes what lies in partitions that are not this node's. To be called while one layout is active. */
+  /** Deletes what is not this node's. To be called while one layout is active. */
   dropForeign(): Promise<void> {
     const { view, self } = this.options;
     const now = view();
-    return this.dropAll((n, partition) => !now.holders(partition, n).includes(self));
+    return this.dropAll((partition, n) => !now.holders(partition, n).includes(self));
   }
 
   /**
-   * Deletes what lies in partitions that the newest layout has just made this node's. To be called before that layout is acknowledged: what writers have
+   * Deletes what lies where the newest layout has just made this node an owner. To be called before that layout is acknowledged: what writers have
    * stored there meanwhile has its quorum among the old owners as well, who hand it over later.
    */
   dropLeftOver(): Promise<void> {
     const { view, self } = this.options;
-    const now = view();
-    const older = now.layouts.slice(0, -1);
+    const older = view().layouts.slice(0, -1);
     if (older.length === 0) return Promise.resolve();
-    return this.dropAll((n, partition) =>
-      older.every((layout) => !preferenceList(layout, partition).slice(0, n).includes(self)),
+    return this.dropAll((partition, n) =>
+      older.every((layout) => !ownersIn(layout, partition, n).includes(self)),
     );
   }
 
-  private async dropAll(isNotOurs: (n: number, partition: number) => boolean): Promise<void> {
-    const { view, copyCounts, forget } = this.options;
-    const counts = copyCounts();
-    for (let partition = 0; partition < view().layout.q; partition++) {
-      const isForeign = counts.every((n) => isNotOurs(n, partition));
-      if (!isForeign || this.isStopped || !this.hasData(partition)) continue;
-      this.leftOver.add(partition);
-      forget(partition);
-      await this.drop(partition);
-      if (!this.isStopped) this.leftOver.delete(partition);
+  private async dropAll(isForeign: (partition: number, n: Copies) => boolean): Promise<void> {
+    const { view, copies } = this.options;
+    for (let partition = 0; partition < view().layout.q && !this.isStopped; partition++) {
+      const foreign = copies.all().filter((n) => isForeign(partition, n));
+      if (foreign.length === 0) continue;
+      if (foreign.length === copies.all().length) await this.dropPartition(partition);
+      else await this.dropBuckets(partition, (bucket) => foreign.includes(copies.copiesOf(bucket)));
     }
   }
 
-  private hasData(partition: number): boolean {
-    const scan = new PartitionScan(this.options.store, [partition], EVERYTHING, false);
+  private async dropPartition(partition: number): Promise<void> {
+    if (this.nextBucket(partition, EVERYTHING.lower) === undefined) return;
+    this.options.forget(partition);
+    await this.dropAs(nameOf(partition), partition, EVERYTHING, (records) => {
+      const batch = new WriteBatch();
+      for (const { key } of records) batch.delete(key);
+      return this.options.store.apply(batch);
+    });
+  }
+
+  /** Buckets follow each other in a partition; each is looked at once. */
+  private async dropBuckets(
+    partition: number,
+    isForeign: (bucket: string) => boolean,
+  ): Promise<void> {
+    const { clock, rest, dropRecords } = this.options;
+    let lower = EVERYTHING.lower;
+    for (;;) {
+      const startMs = clock.monoMs();
+      const found = this.nextBucket(partition, lower);
+      if (found === undefined || this.isStopped) return;
+      const { name, range } = found;
+      if (isForeign(name))
+        await this.dropAs(nameOf(partition, name), partition, range, dropRecords);
+      lower = range.upper;
+      await rest(clock.monoMs() - startMs, 0);
+    }
+  }
+
+  /** The first bucket with a key from `lower` on. */
+  private nextBucket(partition: number, lower: Uint8Array): BucketRange | undefined {
+    const range = { lower, upper: undefined };
+    const scan = new PartitionScan(this.options.store, [partition], range, false);
     try {
-      return scan.isValid;
+      if (!scan.isValid) return undefined;
+      const name = bucketNameOf(scan.key);
+      const start = internalKeyOf(partition, bucketPrefix(name), EMPTY_BYTES);
+      return { name, range: { lower: start, upper: prefixSuccessor(start)! } }; // it ends with 0x00
     } finally {
       scan.close();
     }
   }
 
-  private async drop(partition: number): Promise<void> {
+  private async dropAs(
+    name: string,
+    partition: number,
+    range: KeyRange,
+    drop: (records: readonly ScannedEntry[]) => Promise<void>,
+  ): Promise<void> {
     const { store, clock, rest } = this.options;
+    this.leftOver.add(name);
     for (;;) {
-      const startMs = clock.monoMs();
-      const batch = new WriteBatch();
-      const scan = new PartitionScan(store, [partition], EVERYTHING, false);
-      try {
-        for (; scan.isValid && batch.count < DROP_KEYS; scan.next()) batch.delete(scan.key.slice());
-      } finally {
-        scan.close();
-      }
-      if (batch.count === 0 || this.isStopped) return;
       await store.admit("delete");
-      await store.apply(batch);
+      const startMs = clock.monoMs();
+      const records = this.read(partition, range);
+      // What is left after a stop waits for the next life.
+      if (records.length > 0 && this.isStopped) return;
+      if (records.length === 0) break;
+      await drop(records);
       await rest(clock.monoMs() - startMs, 0);
     }
+    this.leftOver.delete(name);
   }
+
+  private read(partition: number, range: KeyRange): ScannedEntry[] {
+    const records: ScannedEntry[] = [];
+    const scan = new PartitionScan(this.options.store, [partition], range, false);
+    try {
+      let bytes = 0;
+      for (; scan.isValid && records.length < DROP_KEYS && bytes < DROP_BYTES; scan.next()) {
+        records.push({ key: scan.key.slice(), record: scan.value.slice() });
+        bytes += scan.value.length;
+      }
+      return records;
+    } finally {
+      scan.close();
+    }
+  }
+}
+
+interface BucketRange {
+  readonly name: string;
+  readonly range: { readonly lower: Uint8Array; readonly upper: Uint8Array };
+}
+
+function nameOf(partition: number, bucket?: string): string {
+  return bucket === undefined ? `${partition}` : `${partition}/${bucket}`;
 }

@@ -41,7 +41,7 @@ export async function importState(means: ImportMeans, imported: ImportedState): 
   }
   const { bucket, address, record } = imported;
   const view = parts.view();
-  const set = new ReplicaSet(view, parts.peers, address.partition, bucket.properties.n);
+  const set = new ReplicaSet(view, parts.peers, address.partition, view.copiesOf(bucket));
   const request = requestFor(set.owners.length);
   // A hint of our own is no acknowledgement here: only what others store is.
   const standing = set.fallbacks().filter((node) => node !== view.self).length;

@@ -3,6 +3,8 @@ import { DecodeError } from "../base/byte-reader.ts";
 import { CorruptionError } from "../base/errors.ts";
 import type { Record } from "../causality/record.ts";
 import type { NodeId } from "../gossip/member.ts";
+import type { Bucket } from "./bucket-properties.ts";
+import type { Copies } from "./copies.ts";
 import {
   type AskedEntry,
   type HeldAnswer,
@@ -22,10 +24,12 @@ export interface KeyEvidenceOptions {
   readonly facts: PartitionFacts;
   readonly peers: Peers;
   readonly self: NodeId;
+  /** How many copies there are of its keys. */
+  copiesOf(bucket: Bucket): Copies;
   /** Owners in the layout that reads use: those whose word counts. */
-  ownersOf(partition: number, n: number): readonly NodeId[];
+  ownersOf(partition: number, copies: Copies): readonly NodeId[];
   /** Owners in all active layouts. */
-  holdersOf(partition: number, n: number): readonly NodeId[];
+  holdersOf(partition: number, copies: Copies): readonly NodeId[];
   isServing(node: NodeId): boolean;
 }
 
@@ -37,11 +41,11 @@ export class KeyEvidence {
   }
 
   ownersOf({ bucket, address }: KeyPlace): readonly NodeId[] {
-    return this.options.ownersOf(address.partition, bucket.properties.n);
+    return this.options.ownersOf(address.partition, this.options.copiesOf(bucket));
   }
 
   holdersOf({ bucket, address }: KeyPlace): readonly NodeId[] {
-    return this.options.holdersOf(address.partition, bucket.properties.n);
+    return this.options.holdersOf(address.partition, this.options.copiesOf(bucket));
   }
 
   /** Of the owners that answer, this node included where it is one. Their floors are learned on the way. */

@@ -3,7 +3,7 @@
  *
  *   a newer version is met   swap the view: writes go to its owners as well     writes that began before have ended, it is on disk:   ack
  *   all have acknowledged    hand over what its new owners lack (`handover.ts`) all of it is there:                                   sync
- *   all have synced          reads use it from now on                                                                                  syncAck
+ *   all have synced          reads use it from now on; what it says of a bucket is written down                                        syncAck
  *   all know that            older versions retire; what is nobody's business here any more is dropped
  *
  * Each step is on disk before it is told, and follows from the state alone: a node that crashed at any point takes up where it was. What is told
@@ -16,7 +16,7 @@ import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
 import type { Progress } from "../ring/layout-trackers.ts";
 import type { LayoutState } from "../ring/layout-state.ts";
-import { type Layout, layoutHash } from "../ring/layout.ts";
+import { type CopiesChange, type Layout, layoutHash } from "../ring/layout.ts";
 import type { LayoutChange } from "../ring/staged-changes.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import type { Handover } from "./handover.ts";
@@ -29,6 +29,8 @@ import type { ReplicaStore } from "./replica-store.ts";
 
 /** How often it looks whether there is a step to take; every news is a reason to look as well. */
 const LOOK_EVERY_MS = 500;
+/** How often one of those that seem to be down is asked whether that is so. */
+const ASK_EVERY_MS = 2000;
 /** After a step that failed. */
 const AGAIN_MS = 1000;
 
@@ -50,6 +52,12 @@ export interface LayoutManagerOptions {
   setLayouts(state: LayoutState): void;
   /** Settles when no write is under way that began before the call. */
   olderWritesEnded(): Promise<void>;
+  /** What buckets there are, as somebody else knows them; rejects where nobody says. */
+  learnBuckets(): Promise<void>;
+  /** All nodes go by it: the bucket has so many copies since that version. Settles when it is on disk. */
+  adoptCopies(bucket: string, n: number, since: number): Promise<void>;
+  /** What `node` knows of layouts. */
+  learnLayouts(body: Uint8Array, node: NodeId): Promise<void>;
   /** This node is of the cluster no more, and must not come back with its data. */
   onGone(): void;
 }
@@ -69,6 +77,7 @@ export class LayoutManager implements LayoutControl {
   private isGone = false;
   private isStopped = false;
   private timer: Timer | undefined;
+  private asking: Timer | undefined;
 
   constructor(options: LayoutManagerOptions) {
     this.options = options;
@@ -85,11 +94,20 @@ export class LayoutManager implements LayoutControl {
 
   start(): void {
     this.look(0);
+    this.askLater();
+  }
+
+  private askLater(): void {
+    this.asking = this.options.clock.after(ASK_EVERY_MS, () => {
+      void this.spreading.askOneDown();
+      this.askLater();
+    });
   }
 
   stop(): void {
     this.isStopped = true;
     this.timer?.cancel();
+    this.asking?.cancel();
     this.options.handover.stop();
   }
 
@@ -134,7 +152,29 @@ export class LayoutManager implements LayoutControl {
         "layout-conflict",
         "Cannot revert: nothing is staged, and no change is under way",
       );
+    const { copies } = current.newest;
+    if (copies !== undefined)
+      throw new HutchError(
+        "layout-conflict",
+        `Cannot revert: bucket "${copies.bucket}" is on its way from ${copies.before} to ${copies.n} copies; want that finished, and n changed back`,
+      );
     await this.adopt({ layout: current.nextAs(current.readLayout), lost: [] }, false);
+  }
+
+  /**
+   * A bucket gets another number of copies, with a version that changes nothing else (row 107). Rejects with `layout-conflict` while anything is staged or
+   * under way, and where a majority of the members does not agree.
+   */
+  async changeCopies(change: CopiesChange): Promise<void> {
+    const { current } = this;
+    const { layouts, newest, staged, conflicts } = current;
+    if (layouts.length > 1 || staged.size > 0 || conflicts.size > 0)
+      throw new HutchError(
+        "layout-conflict",
+        `Cannot change n of bucket "${change.bucket}": another change of n or of the ring is staged or under way; want that finished first`,
+        { retry: "safe", data: { version: newest.version } },
+      );
+    await this.adopt({ layout: current.nextAs(newest, change), lost: [] }, false);
   }
 
   /** By vote, because two contents of one version would be two rings. */
@@ -229,7 +269,16 @@ export class LayoutManager implements LayoutControl {
     if (ack < version) return this.acknowledge(version);
     if (sync < version && current.trackers.ackedByAll() >= version) return this.handOver(version);
     const known = current.trackers.syncedByAll();
-    return known > syncAck && this.reach(current.report(self, { syncAck: known }));
+    if (known <= syncAck) return false;
+    await this.adoptCopies(known);
+    return this.reach(current.report(self, { syncAck: known }));
+  }
+
+  /** What versions say of buckets is to outlast them: a version retires only when all nodes have it written down. */
+  private async adoptCopies(version: number): Promise<void> {
+    for (const { copies, version: since } of this.current.layouts)
+      if (copies !== undefined && since <= version)
+        await this.options.adoptCopies(copies.bucket, copies.n, since);
   }
 
   private async reach(next: LayoutState): Promise<boolean> {
@@ -248,6 +297,7 @@ export class LayoutManager implements LayoutControl {
 
   private async acknowledge(version: number): Promise<boolean> {
     await this.options.handover.dropLeftOver();
+    await this.options.learnBuckets();
     await this.options.olderWritesEnded();
     if (this.current.newest.version !== version) return true;
     return this.reach(this.current.report(this.options.self, { ack: version }));

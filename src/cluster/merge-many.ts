@@ -15,6 +15,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { KeyAddress } from "../ring/partition.ts";
 import { WriteBatch } from "../storage/store.ts";
 import type { Bucket } from "./bucket-properties.ts";
+import type { Copies } from "./copies.ts";
 import type { TreeId } from "./exchange-codec.ts";
 import type { ScannedEntry } from "./peer-messages.ts";
 import { pooled } from "./pooled.ts";
@@ -37,8 +38,10 @@ export interface MergeManyParts {
   readonly pace: Rests;
   /** Throws where that is no key. */
   locate(internalKey: Uint8Array): { readonly bucket: Bucket; readonly address: KeyAddress };
-  /** Does this node own the tree in an active layout? */
-  isHeld(tree: TreeId): boolean;
+  /** Does this node own the tree in an active layout, and may it store something of the bucket? */
+  isHeld(tree: TreeId, bucket?: string): boolean;
+  /** How many copies there are of its keys. */
+  copiesOf(bucket: Bucket): Copies;
   nowMs(): number;
 }
 
@@ -158,7 +161,8 @@ class ManyMerge {
   ): { bucket: Bucket; address: KeyAddress } | undefined {
     const { replica, store } = this.parts;
     const { bucket, address } = this.parts.locate(key);
-    if (!this.parts.isHeld({ partition: address.partition, n: bucket.properties.n }))
+    const tree = { partition: address.partition, n: this.parts.copiesOf(bucket) };
+    if (!this.parts.isHeld(tree, bucket.name))
       throw new HutchError("not-owner", "Cannot store the state: its key is not this node's");
     const { isVerified = false, isHealing = false } = this.options;
     const options = { encoded: record, isFromPeer: true, isVerified, isHealing };

@@ -345,6 +345,12 @@ export class MerkleIndex implements RecordObserver {
     return this.held.get(partition)?.isReady ?? false;
   }
 
+  /** Ready, and as the store is: nobody waits for it to be built again. */
+  isTrusted(partition: number): boolean {
+    const held = this.held.get(partition);
+    return held !== undefined && held.isReady && held.isTrusted;
+  }
+
   /** A low and a high word, both 0 for an empty tree. */
   root(partition: number, n: number): Uint32Array {
     return this.tree(partition, n).root();

@@ -4,7 +4,7 @@ import type { NodeId } from "../gossip/member.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import { layoutOfOne, NO_PEERS, viewOfOne } from "./alone.ts";
-import type { BucketEntry } from "./bucket-entry.ts";
+import type { BucketSpreading } from "./bucket-admin.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { HintStore } from "./hint-store.ts";
 import type { HintedHandoff } from "./hinted-handoff.ts";
@@ -14,21 +14,19 @@ import type { ReplicaStore } from "./replica-store.ts";
 export const REPLICA_TIMEOUT_MS = 500;
 
 /** The other nodes of a cluster, and how this one speaks with them. */
-export interface OtherNodes {
+export interface OtherNodes extends BucketSpreading {
   view(): ClusterView;
   readonly peers: Peers;
   readonly hints: HintStore;
   readonly handoff: Pick<HintedHandoff, "noteUnacknowledged">;
   readonly replicaTimeoutMs: number;
   readonly driftMaxMs: number;
-  /** States of this partition may be stored here: nothing that was left over from an earlier time as an owner is being dropped. */
-  mayStore(partition: number): boolean;
+  /** States of the bucket in this partition may be stored here: nothing that was left over from an earlier time as an owner is being dropped. */
+  mayStore(partition: number, bucket: string): boolean;
   /** This copy has forgotten something: the actor to mint under from now on (R12d). */
   onAmnesia(): Actor;
   /** Properties of some bucket are not what they were. */
   onBucketsChange(): void;
-  /** Tells the others of changed properties; settles when those that are up have them, or soon after. */
-  spreadBuckets(entry: BucketEntry): Promise<void>;
 }
 
 /** As much of it as a cluster of one has. */

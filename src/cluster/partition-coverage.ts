@@ -9,6 +9,7 @@
  */
 import type { NodeId } from "../gossip/member.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import type { Copies } from "./copies.ts";
 import { PartitionSet } from "./partition-set.ts";
 
 export interface CoveringNode {
@@ -26,7 +27,7 @@ export interface Coverage {
 
 export interface CoverageWanted {
   /** The bucket's. */
-  readonly n: number;
+  readonly n: Copies;
   readonly partitions: readonly number[];
   readonly copies: number;
   /** Of owners that serve. */
@@ -36,7 +37,7 @@ export interface CoverageWanted {
 /** A majority of the owners of every partition (R6). */
 export function coverByQuorum(
   view: ClusterView,
-  n: number,
+  n: Copies,
   mayAsk: (node: NodeId) => boolean,
 ): Coverage {
   const copies = Math.floor(view.effectiveN(n) / 2) + 1;
@@ -122,7 +123,7 @@ class CoverSearch {
 }
 
 /** Straight from the layout where it has as many owners as the bucket wants; a longer list goes on along the ring. */
-function ownersOf(view: ClusterView, n: number, partition: number): readonly NodeId[] {
+function ownersOf(view: ClusterView, n: Copies, partition: number): readonly NodeId[] {
   const layout = view.readLayout;
   const count = view.effectiveN(n);
   if (count > layout.n) return view.walk(partition).slice(0, count);

@@ -15,6 +15,7 @@ import type { KeyAddress } from "../ring/partition.ts";
 import { WriteBatch } from "../storage/store.ts";
 import type { Bucket, Buckets } from "./bucket-properties.ts";
 import type { ClockCeiling } from "./clock-ceiling.ts";
+import type { Copies } from "./copies.ts";
 import type { SideEntry } from "./peer-messages.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 import type { WriteStamps } from "./write-stamps.ts";
@@ -48,6 +49,8 @@ export interface RecordWriterOptions {
   readonly clock: HybridClock;
   readonly ceiling: ClockCeiling;
   readonly observer?: RecordObserver;
+  /** Of the moment, whenever the bucket was looked up. */
+  copiesOf(bucket: Bucket): Copies;
 }
 
 export class RecordWriter {
@@ -82,14 +85,8 @@ export class RecordWriter {
     after: Uint8Array,
   ): void {
     batch.put(internalKey, after);
-    this.options.observer?.changing(
-      batch,
-      partition,
-      bucket.properties.n,
-      internalKey,
-      before,
-      after,
-    );
+    const { observer, copiesOf } = this.options;
+    observer?.changing(batch, partition, copiesOf(bucket), internalKey, before, after);
     this.list(batch, bucket);
   }
 
@@ -105,14 +102,8 @@ export class RecordWriter {
     before: Uint8Array,
   ): void {
     batch.delete(internalKey);
-    this.options.observer?.changing(
-      batch,
-      partition,
-      bucket.properties.n,
-      internalKey,
-      before,
-      undefined,
-    );
+    const { observer, copiesOf } = this.options;
+    observer?.changing(batch, partition, copiesOf(bucket), internalKey, before, undefined);
   }
 
   /** Stores what `put` and `drop` have added; without an `await` since the records before were read. */
@@ -146,11 +137,11 @@ export class RecordWriter {
     changed: readonly { readonly bucket: Bucket; readonly address: KeyAddress }[],
     ceilingBefore: number,
   ): void {
-    const { buckets, ceiling, observer } = this.options;
+    const { buckets, ceiling, observer, copiesOf } = this.options;
     ceiling.takenBack(ceilingBefore);
     for (const { bucket, address } of changed) {
       if (!bucket.isListed) buckets.forget(bucket);
-      observer?.takenBack(address.partition, bucket.properties.n);
+      observer?.takenBack(address.partition, copiesOf(bucket));
     }
   }
 }

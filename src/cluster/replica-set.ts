@@ -1,7 +1,7 @@
 /**
  * Who stands for a key at one moment: its owners, and for those that are down the next healthy nodes on the walk (D4).
  *
- *   owners      the first n of the walk; liveness never changes them (R50)
+ *   owners      the first n of the walk, as many as the bucket has copies in the layout that reads use; liveness never changes them (R50)
  *   ownerSets   while the ring changes, the owners in each active layout: a write needs its acknowledgements in each (R58)
  *   acting      each owner that is not down, or the fallback that stands in for it
  *
@@ -11,6 +11,7 @@
 import type { NodeId } from "../gossip/member.ts";
 import type { ReplicaRole } from "../quorum/read-quorum.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import type { Copies } from "./copies.ts";
 import type { Peers } from "./peer-messages.ts";
 
 export interface ActingReplica {
@@ -32,11 +33,11 @@ export class ReplicaSet {
   /** Where the search for the next fallback goes on. */
   private nextOnWalk: number;
 
-  constructor(view: ClusterView, peers: Peers, partition: number, n: number) {
+  constructor(view: ClusterView, peers: Peers, partition: number, copies: Copies) {
     this.view = view;
     this.peers = peers;
     this.walk = view.walk(partition);
-    this.ownerSets = view.ownerSets(partition, n);
+    this.ownerSets = view.ownerSets(partition, copies);
     this.owners = this.ownerSets[0]!;
     this.holders = this.ownerSets.length === 1 ? this.owners : [...new Set(this.ownerSets.flat())];
     this.nextOnWalk = this.owners.length;

@@ -33,6 +33,7 @@ import type { MergeGate, MergeOptions } from "./merge-gate.ts";
 import type { SideEntry } from "./peer-messages.ts";
 import type { WriteStamps } from "./write-stamps.ts";
 import { ClockCeiling } from "./clock-ceiling.ts";
+import type { Copies } from "./copies.ts";
 import { type RecordObserver, RecordWriter } from "./record-writer.ts";
 import {
   isCovered,
@@ -107,6 +108,8 @@ export interface ReplicaOptions {
   readonly logger: Logger;
   readonly actor: Actor;
   readonly stamps: WriteStamps;
+  /** How many copies there are of its keys now. */
+  copiesOf(bucket: Bucket): Copies;
   /** How far ahead of our clock a state from elsewhere may be (R20). */
   readonly driftMaxMs?: number;
   /** Somebody knows a dot of our actor that we do not: this copy has forgotten something. Answers the actor to go on with (R12d). */

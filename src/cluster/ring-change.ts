@@ -9,11 +9,12 @@ import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
 import { LayoutState } from "../ring/layout-state.ts";
 import type { LayoutMember } from "../ring/layout.ts";
+import type { BucketCopies } from "./bucket-copies.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import { Handover, type PushResult } from "./handover.ts";
 import { LayoutJoin } from "./layout-join.ts";
 import { LayoutManager } from "./layout-manager.ts";
-import type { Peers } from "./peer-messages.ts";
+import type { Peers, ScannedEntry } from "./peer-messages.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 
 /** Nodes that join within so many gossip intervals are in one layout version. */
@@ -36,11 +37,16 @@ export interface RingChangeOptions {
   setLayouts(state: LayoutState): void;
   tick(): number;
   olderWritesEnded(): Promise<void>;
-  copyCounts(): readonly number[];
+  /** How many copies buckets have; each number has its own owners. */
+  readonly copies: Pick<BucketCopies, "all" | "copiesOf">;
+  /** Deletes records that are not this node's any more. */
+  dropRecords(records: readonly ScannedEntry[]): Promise<void>;
   push(partition: number, target: NodeId): Promise<PushResult>;
   hasNoHints(): boolean;
   isServing(): boolean;
   forget(partition: number): void;
+  learnBuckets(): Promise<void>;
+  adoptCopies(bucket: string, n: number, since: number): Promise<void>;
   rest(workMs: number, bytes: number): Promise<void>;
   /** This node is of the cluster no more, and must not come back with its data. */
   onGone(): void;
@@ -61,6 +67,7 @@ export class RingChange {
       self: self.id,
       state: options.layouts,
       handover: this.handover,
+      learnLayouts: (body, node) => this.learn(body, node),
     });
     this.joining = new LayoutJoin({
       ...options,

@@ -6,12 +6,13 @@
  */
 import { ByteReader } from "../base/byte-reader.ts";
 import { concatBytes } from "../base/bytes.ts";
-import { messageOf } from "../base/errors.ts";
+import { HutchError, messageOf } from "../base/errors.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { Logger } from "../ports/logger.ts";
 import { type BucketEntry, decodeEntries, encodeEntries } from "./bucket-entry.ts";
 import type { Buckets } from "./bucket-properties.ts";
 import type { ClusterView } from "./cluster-view.ts";
+import { errorOfReply } from "./peer-failure.ts";
 import type { Peers } from "./peer-messages.ts";
 
 const EXCHANGE_TIMEOUT_MS = 2000;
@@ -62,14 +63,45 @@ export class StateExchange {
       .finally(() => this.underWay.delete(name));
   }
 
-  private async exchange(node: NodeId, topic: "layout" | "buckets"): Promise<void> {
+  /** What buckets those know who are up; settles when they have answered, or when that takes too long. */
+  async learnFromAll(): Promise<void> {
+    const { up } = this.others();
+    await Promise.allSettled(up.map((id) => this.exchange(id, "buckets", SPREAD_TIMEOUT_MS)));
+  }
+
+  /** What buckets anybody else knows. Rejects where nobody answers. */
+  async learnFromOne(): Promise<void> {
+    const { all, up } = this.others();
+    if (all.length === 0) return;
+    let failure: unknown = new HutchError("unavailable", "Cannot learn of buckets: nobody is up");
+    for (const node of up)
+      try {
+        return await this.exchange(node, "buckets");
+      } catch (thrown) {
+        failure = thrown;
+      }
+    throw failure;
+  }
+
+  private others(): { readonly all: readonly NodeId[]; readonly up: readonly NodeId[] } {
+    const view = this.options.view();
+    const all = [...view.planned.keys()].filter((id) => id !== view.self);
+    return { all, up: all.filter((id) => view.isUp(id)) };
+  }
+
+  private async exchange(
+    node: NodeId,
+    topic: "layout" | "buckets",
+    timeoutMs = EXCHANGE_TIMEOUT_MS,
+  ): Promise<void> {
     const { peers, buckets, encodedLayouts, learnLayouts } = this.options;
     const body =
       topic === "buckets"
         ? concatBytes(SEND_YOURS, encodeEntries(buckets.all()))
         : encodedLayouts();
     const message = { kind: "exchange", topic, body } as const;
-    const reply = await peers.call(node, message, EXCHANGE_TIMEOUT_MS, "client");
+    const reply = await peers.call(node, message, timeoutMs, "client");
+    if (reply.kind === "failed") throw errorOfReply(reply);
     if (reply.kind !== "exchange") return;
     if (topic === "buckets") await buckets.merge(decodeEntries(reply.body));
     else await learnLayouts(reply.body, node);
@@ -77,13 +109,11 @@ export class StateExchange {
 
   /** Tells everybody who is up; settles when they have it, or when that takes too long. */
   async spread(entries: readonly BucketEntry[]): Promise<void> {
-    const { peers, view } = this.options;
-    const { planned, self } = view();
+    const { peers } = this.options;
     const body = concatBytes(KEEP_YOURS, encodeEntries(entries));
     const message = { kind: "exchange", topic: "buckets", body } as const;
-    const others = [...planned.keys()].filter((id) => id !== self && view().isUp(id));
     await Promise.allSettled(
-      others.map((id) => peers.call(id, message, SPREAD_TIMEOUT_MS, "client")),
+      this.others().up.map((id) => peers.call(id, message, SPREAD_TIMEOUT_MS, "client")),
     );
   }
 }

@@ -22,10 +22,12 @@ import type { NodeId } from "../gossip/member.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
+import type { Bucket } from "./bucket-properties.ts";
 import type { CollectAnswers } from "./collect-answers.ts";
 import { CollectionRound, type RoundParts } from "./collection-round.ts";
 import type { CollectionDue } from "./collection-due.ts";
 import { type DeadPage, readDead } from "./collection-scan.ts";
+import type { Copies } from "./copies.ts";
 import type { KeyPlace } from "./peer-handler.ts";
 import type { Peers } from "./peer-messages.ts";
 import type { Rests } from "./repair-pace.ts";
@@ -56,7 +58,9 @@ export interface TombstoneCollectorOptions {
   /** First owner in the layout that reads use. */
   firstOwnerOf(partition: number): NodeId;
   /** Owners in all active layouts. */
-  ownersOf(partition: number, n: number): readonly NodeId[];
+  ownersOf(partition: number, copies: Copies): readonly NodeId[];
+  /** How many copies there are of its keys. */
+  copiesOf(bucket: Bucket): Copies;
   isServing(node: NodeId): boolean;
   locate(internalKey: Uint8Array): KeyPlace;
 }
@@ -181,11 +185,11 @@ export class TombstoneCollector {
   }
 
   private read(partition: number, lower: Uint8Array): DeadPage {
-    const { store, due, gcDelayMs, nowMs, locate } = this.options;
+    const { store, due, gcDelayMs, nowMs, locate, copiesOf } = this.options;
     try {
       return readDead(store, partition, lower, {
         diedBeforeMs: nowMs() - gcDelayMs,
-        copiesOf: (internalKey) => locate(internalKey).bucket.properties.n,
+        copiesOf: (internalKey) => copiesOf(locate(internalKey).bucket),
         onLaterDeath: (diedAtMs) => due.noteDeath(partition, diedAtMs),
       });
     } catch (thrown) {

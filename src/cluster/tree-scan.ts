@@ -5,7 +5,8 @@
 import { prefixSuccessor, startsWith } from "../base/bytes.ts";
 import type { Leaves } from "../merkle/merkle-exchange.ts";
 import { bucketNameOf } from "../ring/partition.ts";
-import type { Buckets } from "./bucket-properties.ts";
+import type { Bucket, Buckets } from "./bucket-properties.ts";
+import type { Copies } from "./copies.ts";
 import type { TreeId } from "./exchange-codec.ts";
 import type { KeyRange } from "./key-scan.ts";
 import { PartitionScan } from "./partition-scan.ts";
@@ -18,6 +19,7 @@ const AROUND_NAME_BYTES = 3;
 export interface TreeScanParts {
   readonly store: ReplicaStore;
   readonly buckets: Buckets;
+  copiesOf(bucket: Bucket): Copies;
   readonly trees: { leafOf(internalKey: Uint8Array): number };
 }
 
@@ -86,7 +88,8 @@ export class TreeScan {
     while (scan.isValid && (this.prefix.length === 0 || !startsWith(scan.key, this.prefix))) {
       const name = bucketNameOf(scan.key);
       const prefix = scan.key.slice(0, AROUND_NAME_BYTES + name.length);
-      if (this.parts.buckets.get(name).properties.n === this.tree.n) this.prefix = prefix;
+      const { buckets, copiesOf } = this.parts;
+      if (copiesOf(buckets.get(name)) === this.tree.n) this.prefix = prefix;
       else scan.skipTo(prefixSuccessor(prefix)!); // it ends with 0x00
     }
   }

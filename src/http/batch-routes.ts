@@ -99,7 +99,7 @@ function checkOperation(
     // Whatever the options of the batch ask of this bucket is refused now, before anything is written.
     const { kv } = exchange.services;
     const { bucket, key, context } = operation;
-    consistencyOf(exchange, kv.bucket(bucket));
+    consistencyOf(exchange, bucket);
     if (context !== "") kv.checkContext(bucket, key, context);
     return operation;
   } catch (thrown) {
@@ -181,7 +181,7 @@ async function run(exchange: Exchange, operation: Operation): Promise<unknown> {
 
 async function runRead(exchange: Exchange, { bucket, key }: Operation): Promise<unknown> {
   const { kv } = exchange.services;
-  const result = await kv.read(bucket, key, readRequestOf(exchange, kv.bucket(bucket)));
+  const result = await kv.read(bucket, key, readRequestOf(exchange, bucket));
   return readResultJson(result);
 }
 
@@ -223,7 +223,7 @@ async function runWrite(exchange: Exchange, operation: Operation): Promise<unkno
     context: operation.context,
     condition: operation.condition,
     idempotencyKey: operation.idempotencyKey,
-    consistency: consistencyOf(exchange, properties),
+    consistency: consistencyOf(exchange, operation.bucket),
     timeoutMs: timeoutOf(exchange),
     session: exchange.option("x-session", "session", "bad-session") ?? "",
   };

@@ -16,7 +16,6 @@ import { EMPTY_BYTES } from "../base/bytes.ts";
 import { HutchError } from "../base/errors.ts";
 import type { Consistency } from "../quorum/consistency.ts";
 import type {
-  BucketProperties,
   Condition,
   Expiry,
   Metadata,
@@ -47,9 +46,9 @@ const NO_CONDITION: Condition = { kind: "none" };
 const SILENCE_MS = 8000;
 
 /** The options of a read. */
-export function readRequestOf(exchange: Exchange, properties: BucketProperties): ReadRequest {
+export function readRequestOf(exchange: Exchange, bucket: string): ReadRequest {
   return {
-    consistency: consistencyOf(exchange, properties),
+    consistency: consistencyOf(exchange, bucket),
     timeoutMs: timeoutOf(exchange),
     session: sessionOf(exchange),
   };
@@ -85,19 +84,15 @@ function hasNoOptions(exchange: Exchange): boolean {
 /** The options of a write; everything in the header block is checked before the body is read. */
 export function writeRequestOf(
   exchange: Exchange,
-  properties: BucketProperties,
+  bucket: string,
   kind: "put" | "delete",
 ): PendingWrite {
   return hasNoOptions(exchange)
-    ? plainWrite(exchange, properties, kind)
-    : writeWithOptions(exchange, properties, kind);
+    ? plainWrite(exchange, bucket, kind)
+    : writeWithOptions(exchange, bucket, kind);
 }
 
-function plainWrite(
-  exchange: Exchange,
-  properties: BucketProperties,
-  kind: "put" | "delete",
-): PendingWrite {
+function plainWrite(exchange: Exchange, bucket: string, kind: "put" | "delete"): PendingWrite {
   const { kv, limits } = exchange.services;
   return {
     kind,
@@ -109,7 +104,7 @@ function plainWrite(
     context: "",
     condition: NO_CONDITION,
     idempotencyKey: "",
-    consistency: consistencyFor(undefined, properties, kv.effectiveN(properties)),
+    consistency: consistencyFor(undefined, kv.bucket(bucket), kv.effectiveN(bucket)),
     timeoutMs: withSilence(exchange, limits.requestTimeoutMs),
     session: "",
   };
@@ -117,7 +112,7 @@ function plainWrite(
 
 function writeWithOptions(
   exchange: Exchange,
-  properties: BucketProperties,
+  bucket: string,
   kind: "put" | "delete",
 ): PendingWrite {
   const isPut = kind === "put";
@@ -133,17 +128,18 @@ function writeWithOptions(
     context: contextOf(exchange),
     condition: conditionOf(exchange),
     idempotencyKey: idempotencyKeyOf(exchange),
-    consistency: consistencyOf(exchange, properties),
+    consistency: consistencyOf(exchange, bucket),
     timeoutMs: timeoutOf(exchange),
     session: sessionOf(exchange),
   };
 }
 
-export function consistencyOf(exchange: Exchange, properties: BucketProperties): Consistency {
+export function consistencyOf(exchange: Exchange, bucket: string): Consistency {
+  const { kv } = exchange.services;
   return consistencyFor(
     exchange.option("x-consistency", "consistency", "bad-consistency"),
-    properties,
-    exchange.services.kv.effectiveN(properties),
+    kv.bucket(bucket),
+    kv.effectiveN(bucket),
   );
 }
 
@@ -172,8 +168,7 @@ export function conditionOf(exchange: Exchange): Condition {
  * default (row 28).
  */
 export function checkOptions(exchange: Exchange, bucket: string): void {
-  const { kv } = exchange.services;
-  consistencyOf(exchange, kv.bucket(bucket));
+  consistencyOf(exchange, bucket);
   timeoutOf(exchange);
   checkSession(exchange);
 }

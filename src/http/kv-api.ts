@@ -18,8 +18,8 @@ import type {
 export interface KvApi {
   /** As `/v1/cluster/nodes` shows it and `X-Node` says it. */
   readonly nodeId: string;
-  /** min(bucket's n, nodes in the layout): what consistency counts are of. */
-  effectiveN(properties: BucketProperties): number;
+  /** min(bucket's n, nodes in the layout): what consistency counts are of. While n changes, the number that holds for now (R6). */
+  effectiveN(bucket: string): number;
 
   read(bucket: string, key: Uint8Array, request: ReadRequest): ReadResult | Promise<ReadResult>;
   /** May the answer of an earlier read with that `freshness` be given again? Never true for -1, nor once the node is stopping. */

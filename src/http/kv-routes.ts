@@ -54,7 +54,7 @@ function read(exchange: Exchange, bucket: string, key: Uint8Array): Response | P
   const { kv, clock, counters } = exchange.services;
   const startMs = clock.monoMs();
   const properties = kv.bucket(bucket);
-  const request = readRequestOf(exchange, properties);
+  const request = readRequestOf(exchange, bucket);
   if (exchange.hasQuery && exchange.query.flag("explain")) return explain(exchange, bucket, key);
   const answer = (result: ReadResult): Response => {
     counters.kvReads.record(clock.monoMs() - startMs);
@@ -72,7 +72,7 @@ async function explain(exchange: Exchange, bucket: string, key: Uint8Array): Pro
 async function put(exchange: Exchange, bucket: string, key: Uint8Array): Promise<Response> {
   const { kv, bodies, clock, counters } = exchange.services;
   const properties = kv.bucket(bucket);
-  const request = writeRequestOf(exchange, properties, "put");
+  const request = writeRequestOf(exchange, bucket, "put");
   request.value = await bodies.read(exchange.request, properties.valueBytesMax);
   const startMs = clock.monoMs();
   const result = await kv.write(bucket, key, request);
@@ -86,7 +86,7 @@ async function put(exchange: Exchange, bucket: string, key: Uint8Array): Promise
 async function remove(exchange: Exchange, bucket: string, key: Uint8Array): Promise<Response> {
   const { kv, clock, counters } = exchange.services;
   const properties = kv.bucket(bucket);
-  const request = writeRequestOf(exchange, properties, "delete");
+  const request = writeRequestOf(exchange, bucket, "delete");
   const startMs = clock.monoMs();
   const result = await kv.write(bucket, key, request);
   counters.kvWrites.record(clock.monoMs() - startMs);
@@ -141,7 +141,7 @@ export async function postKey(exchange: Exchange): Promise<Response> {
   const bucket = bucketOf(exchange, KV);
   const { kv, bodies } = exchange.services;
   const properties = kv.bucket(bucket);
-  const request = writeRequestOf(exchange, properties, "put");
+  const request = writeRequestOf(exchange, bucket, "put");
   if (request.condition.kind !== "none") {
     throw new HutchError("bad-request", "Cannot use a condition with a key that is not made yet");
   }

@@ -232,7 +232,7 @@ function mergeTask({ services }: Exchange, bucket: string): ImportTask {
 function writeTask(exchange: Exchange, bucket: string): ImportTask {
   const { kv, limits } = exchange.services;
   const properties = kv.bucket(bucket);
-  const consistency = consistencyOf(exchange, properties);
+  const consistency = consistencyOf(exchange, bucket);
   const timeoutMs = timeoutOf(exchange);
   return (line) => {
     const input = shaped(writeLine, line);

@@ -233,22 +233,32 @@ export function levelConsistency(level: Level, n: number, isStrict: boolean): Co
   return (knownLevels[slot] ??= makeLevel(level, n, isStrict));
 }
 
-/** The same wish among another number of owners: while the ring changes, those of one layout may be fewer or more than those of another (R58). */
+/**
+ * The same wish among another number of owners: while the ring or a bucket's n changes, those of one layout may be fewer or more than those of another (R58).
+ * What was raised above its level to a quorum stays one, and reads and writes that met still meet.
+ */
 export function consistencyAmong(consistency: Consistency, n: number): Consistency {
   if (consistency.n === n) return consistency;
-  const { level, isSloppy, r, w, pr, pw, dw } = consistency;
-  if (level !== "") return { ...levelConsistency(level, n, !isSloppy), dw: Math.min(dw, n) };
-  const atMost = (count: number): number => Math.min(count, n);
-  return {
-    n,
-    r: atMost(r),
-    w: atMost(w),
-    pr: atMost(pr),
-    pw: atMost(pw),
-    dw: atMost(dw),
-    isSloppy,
-    level,
-  };
+  const { level, isSloppy, dw } = consistency;
+  const counts = level === "" ? countsAmong(consistency, n) : levelAmong(consistency, level, n);
+  return { n, ...counts, dw: Math.min(dw, n), isSloppy, level };
+}
+
+type Counts = Pick<Consistency, "r" | "w" | "pr" | "pw">;
+
+function levelAmong(given: Consistency, level: Level, n: number): Counts {
+  const isStrict = !given.isSloppy;
+  const before = levelConsistency(level, given.n, isStrict);
+  const now = levelConsistency(level, n, isStrict);
+  const among = (count: keyof Counts): number =>
+    given[count] > before[count] ? Math.max(now[count], quorumOf(n)) : now[count];
+  return { r: among("r"), w: among("w"), pr: among("pr"), pw: among("pw") };
+}
+
+function countsAmong({ n: before, r, w, pr, pw }: Consistency, n: number): Counts {
+  const among = (count: number, other: number): number =>
+    Math.min(n, count + other > before ? Math.max(count, quorumOf(n)) : count);
+  return { r: among(r, w), w: among(w, r), pr: among(pr, pw), pw: among(pw, pr) };
 }
 
 /** Indexed by N, level and strictness; N is small. */

@@ -179,8 +179,9 @@ test("what no bucket can have is refused from a peer as from a client, and chang
     ...FIRST_STAMP,
     hlc: 99,
     name: "b",
-    explicit: { n: 0 },
+    explicit: { n: 99 },
     isDeleted: false,
+    copiesSince: 0,
   };
   const body = concatBytes(new Uint8Array([1]), encodeEntries([entry]));
   expect(await a!.ask({ kind: "exchange", topic: "buckets", body }, b!)).toMatchObject({
@@ -192,7 +193,9 @@ test("what no bucket can have is refused from a peer as from a client, and chang
 
 test("rows 74: garbage for entries is refused cleanly, every prefix of a message too", async () => {
   const [a, b] = await start(2);
-  const entries = [{ ...FIRST_STAMP, name: "b", explicit: { ttl: 5 }, isDeleted: false }];
+  const entries = [
+    { ...FIRST_STAMP, name: "b", explicit: { ttl: 5 }, isDeleted: false, copiesSince: 0 },
+  ];
   const whole = concatBytes(new Uint8Array([1]), encodeEntries(entries));
   for (let end = 0; end < whole.length; end++) {
     const message = { kind: "exchange", topic: "buckets", body: whole.slice(0, end) } as const;
@@ -206,6 +209,7 @@ const arbitraryEntry: fc.Arbitrary<BucketEntry> = fc.record({
   hlc: fc.nat(2 ** 31),
   node: fc.constantFrom("00000000000000a1", "ffffffffffffffff", FIRST_STAMP.node),
   isDeleted: fc.boolean(),
+  copiesSince: fc.nat(9),
   explicit: fc.constantFrom({}, { ttl: 1 }, { n: 2, strict: true }),
 });
 
@@ -223,6 +227,7 @@ test("the hash of many buckets is not that of others with similar names: b0, b1,
     name,
     explicit: {},
     isDeleted: false,
+    copiesSince: 0,
   });
   const hashOf = (...names: string[]): number =>
     names.reduce((hash, name) => (hash ^ entryHash(listed(name))) >>> 0, 0);

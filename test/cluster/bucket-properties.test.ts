@@ -12,7 +12,7 @@ test("any bucket works at once with the defaults, and is listed after its first 
   node = await node.restart();
   expect(node.coordinator.bucketNames()).toEqual(["one", "two"]);
   expect(node.coordinator.bucket("one")).toEqual(DEFAULT_BUCKET_PROPERTIES);
-  expect(node.coordinator.effectiveN(node.coordinator.bucket("one"))).toBe(1);
+  expect(node.coordinator.effectiveN("one")).toBe(1);
 });
 
 test("put replaces what was set, patch changes it, both survive a restart", async () => {

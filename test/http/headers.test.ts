@@ -32,7 +32,7 @@ const services: HttpServices = {
   streams: new StreamSlots(),
 };
 // So large that no count of four digits is above it: ranges are not a matter of form.
-const properties = { ...kv.bucket("demo"), n: 9999 };
+await kv.setBucket("demo", "put", { n: 9999 });
 
 const exchangeOf = (headers: Record<string, string>, query = ""): Exchange =>
   new Exchange(
@@ -122,7 +122,7 @@ describe("headers", () => {
       fc.assert(
         fc.property(values, (text) => {
           const headers = { [name]: text.trim() };
-          const parsed = accepts(() => writeRequestOf(exchangeOf(headers), properties, "put"));
+          const parsed = accepts(() => writeRequestOf(exchangeOf(headers), "demo", "put"));
           const expected = WRITE_HEADERS.safeParse(headers).success;
           expect(`${name}: ${text} ${parsed}`).toBe(`${name}: ${text} ${expected}`);
           if (parsed) accepted++;
@@ -132,7 +132,7 @@ describe("headers", () => {
     }
     fc.assert(
       fc.property(block(Object.keys(VALUES)), (headers) => {
-        const parsed = accepts(() => writeRequestOf(exchangeOf(headers), properties, "put"));
+        const parsed = accepts(() => writeRequestOf(exchangeOf(headers), "demo", "put"));
         expect(parsed).toBe(WRITE_HEADERS.safeParse(headers).success && isExclusive(headers));
       }),
     );
@@ -143,7 +143,7 @@ describe("headers", () => {
 
   test("the same for what a read looks at", () => {
     const parse = (exchange: Exchange): void => {
-      readRequestOf(exchange, properties);
+      readRequestOf(exchange, "demo");
       conditionOf(exchange);
     };
     fc.assert(
@@ -166,7 +166,7 @@ describe("headers", () => {
         );
         const read = (exchange: Exchange): unknown => {
           try {
-            return writeRequestOf(exchange, properties, "put");
+            return writeRequestOf(exchange, "demo", "put");
           } catch (error) {
             return (error as HutchError).code;
           }
@@ -187,7 +187,7 @@ describe("headers", () => {
       fc.property(instant, (date) => {
         const headers = { "x-expires-at": date.toISOString() };
         expect(WRITE_HEADERS.safeParse(headers).success).toBe(true);
-        const { expiry } = writeRequestOf(exchangeOf(headers), properties, "put");
+        const { expiry } = writeRequestOf(exchangeOf(headers), "demo", "put");
         expect(expiry).toEqual({ kind: "at", wallMs: date.getTime() });
       }),
     );
