@@ -111,8 +111,13 @@ export class AliveMark {
   /** What a failed sync leaves is unknown, so the next mark goes into a new file (C15). */
   private fail(thrown: unknown): void {
     this.logger.warn("alive_not_marked", { reason: messageOf(thrown) });
-    this.file?.close();
+    const { file } = this;
     this.file = undefined;
+    try {
+      file?.close();
+    } catch (again) {
+      this.logger.warn("alive_not_closed", { reason: messageOf(again) });
+    }
   }
 
   /** @param isClean everything else is on disk; the last mark is exact then */
