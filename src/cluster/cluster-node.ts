@@ -330,7 +330,7 @@ export class ClusterNode {
   private refuseGone(request: PeerRequest): void {
     if (request.kind === "exchange" && request.topic === "layout") return;
     throw new HutchError(
-      "data-refused",
+      "unavailable",
       "Cannot answer: the node is of the cluster no more; want an empty data directory, with which it may join anew",
     );
   }

@@ -16,6 +16,8 @@ export interface LayoutSpreadOptions {
   readonly peers: Peers;
   readonly random: Random;
   view(): ClusterView;
+  /** What `node` knows of layouts. */
+  learnLayouts(body: Uint8Array, node: NodeId): Promise<void>;
 }
 
 export class LayoutSpread {
@@ -58,11 +60,25 @@ export class LayoutSpread {
     return [...up.slice(first), ...up.slice(0, first)].slice(0, TOLD_AT_ONCE_MAX);
   }
 
+  /**
+   * Exchanges with one of those that seem to be down. Whoever was removed while it was up hears nothing of the others any more, takes them for down, and learns
+   * it in this way alone (row 105).
+   */
+  async askOneDown(): Promise<void> {
+    const { view, self, random } = this.options;
+    const now = view();
+    const down = [...now.planned.keys()].filter((id) => id !== self && !now.isUp(id));
+    const node = down[random.u32() % Math.max(1, down.length)];
+    if (node !== undefined) await this.tellOne(node, this.state().encode());
+  }
+
   private async tellOne(node: NodeId, body: Uint8Array): Promise<boolean> {
     const message = { kind: "exchange", topic: "layout", body } as const;
     try {
       const reply = await this.options.peers.call(node, message, TELL_TIMEOUT_MS, "client");
-      return reply.kind === "exchange";
+      if (reply.kind !== "exchange") return false;
+      await this.options.learnLayouts(reply.body, node);
+      return true;
     } catch {
       // Gossip tells it, for as long as it does not know.
       return false;
