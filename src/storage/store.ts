@@ -42,7 +42,7 @@ export { DEFAULT_STORE_OPTIONS, VALUE_BYTES_MAX } from "./options.ts";
 export { Snapshot } from "./snapshot.ts";
 export type { FsyncMode, RetentionParameters, StoreOptions } from "./options.ts";
 export type { EntryIterator } from "./iterators/entry-iterator.ts";
-export { type LostRange, clipRange, lostRangeOf } from "./levels/lost-ranges.ts";
+export { type LostRange, clipRange, lostRangeOf, removeHealed } from "./levels/lost-ranges.ts";
 export type { Damage } from "./quarantine.ts";
 export type { ScrubProgress, ScrubResult } from "./scrubber.ts";
 export type { StorePorts } from "./store-ports.ts";
@@ -181,12 +181,15 @@ export class Store {
     }
   }
 
-  /** As `get`, for what mends damage: "lost" where `get` throws `CorruptionError`. What is applied on top is newer, so it can be read. */
+  /**
+   * As `get`, for what mends damage: "lost" for a key in a lost range of which nothing newer is known. What is applied on top is newer, so it can be read. Throws
+   * for damage that was not known yet: what it has lost is known when its table is replaced.
+   */
   getOrLost(key: Uint8Array): StoreRead | "lost" | undefined {
     try {
       return this.get(key);
     } catch (error) {
-      if (error instanceof CorruptionError) return "lost";
+      if (error instanceof CorruptionError && error.file === "") return "lost";
       throw error;
     }
   }
