@@ -6,8 +6,10 @@
  * - One process at a time: LOCK is held from `open` to `close`; the second gets `data-dir-in-use` and touches nothing.
  * - A directory that was copied or restored may be behind what this node has told others (R12a, row 93): LOCK is another file then than the one
  *   that IDENTITY remembers, and the incarnation grows as after a stop that was not clean.
+ * - A rollback in place (a volume's or a machine's snapshot) shows nothing here; only others know of a later start than `previousGeneration`.
  * - `generation` grows at every start and is on disk before anything is sent or minted. `incarnation` grows when the last
- *   stop was not a clean one: whatever this node may have forgotten, it never mints a dot under the old name again (D6, R12).
+ *   stop was not a clean one: whatever this node may have forgotten, it never mints a dot under the old name again (D6, R12). A new one is at least the
+ *   time in seconds, so that it is above all that a later state of a restored directory has used.
  * - Data files without IDENTITY, an unknown newer format, or a damaged IDENTITY are refused and nothing is changed.
  */
 import { hex, utf8, utf8Text } from "../base/bytes.ts";
@@ -28,6 +30,11 @@ import { readWholeFile } from "./log/log-scan.ts";
 
 /** Frozen; readers accept this and the one before. */
 export const DIRECTORY_FORMAT = 1;
+
+/** 2024-01-01. */
+const INCARNATION_EPOCH_MS = 1_704_067_200_000;
+/** Those with the highest bit are a fallback's (`cluster/fallback-actor.ts`). */
+const INCARNATION_MAX = 0x7fffffff;
 
 export interface Identity {
   readonly format: number;
@@ -52,14 +59,35 @@ export class DataDirectory {
   identity: Identity;
   /** The last stop was a clean one, or there was none, and these are the very files it left. */
   readonly wasClean: boolean;
+  /** These are not the files that the last process had open: they were copied, or restored from a backup that may be old (R61, row 93). */
+  readonly isCopied: boolean;
+  /** Of the last start that this directory knows of, 0 for none. Who knows of a later one has seen a state of this node that is gone. */
+  readonly previousGeneration: number;
   private readonly disk: Disk;
+  private readonly clock: Clock;
   private readonly lock: DiskLock;
 
-  private constructor(disk: Disk, lock: DiskLock, identity: Identity, wasClean: boolean) {
+  private constructor(disk: Disk, clock: Clock, lock: DiskLock, before: Identity) {
+    const home = disk.fileIdentity(LOCK_FILE);
     this.disk = disk;
+    this.clock = clock;
     this.lock = lock;
-    this.identity = identity;
-    this.wasClean = wasClean;
+    this.isCopied = before.home !== "" && before.home !== home;
+    this.wasClean = before.isClean && !this.isCopied;
+    this.previousGeneration = before.generation;
+    this.identity = {
+      ...before,
+      generation: Math.max(before.generation + 1, Math.floor(clock.wallMs() / 1000)),
+      incarnation: this.wasClean ? before.incarnation : this.incarnationAfter(before),
+      isClean: false,
+      home,
+    };
+    writeIdentity(disk, this.identity);
+  }
+
+  private incarnationAfter({ incarnation }: Identity): number {
+    const seconds = Math.floor((this.clock.wallMs() - INCARNATION_EPOCH_MS) / 1000);
+    return Math.max(incarnation + 1, Math.min(seconds, INCARNATION_MAX));
   }
 
   /**
@@ -77,17 +105,7 @@ export class DataDirectory {
     const lock = takeLock(disk, `${note}, started ${clock.wallMs()}\n`);
     try {
       const before = readIdentity(disk) ?? createIdentity(disk, random, q, isFormed);
-      const home = disk.fileIdentity(LOCK_FILE);
-      const isTrusted = before.isClean && (before.home === "" || before.home === home);
-      const started: Identity = {
-        ...before,
-        generation: Math.max(before.generation + 1, Math.floor(clock.wallMs() / 1000)),
-        incarnation: isTrusted ? before.incarnation : before.incarnation + 1,
-        isClean: false,
-        home,
-      };
-      writeIdentity(disk, started);
-      return new DataDirectory(disk, lock, started, isTrusted);
+      return new DataDirectory(disk, clock, lock, before);
     } catch (error) {
       lock.release();
       throw error;
@@ -103,7 +121,7 @@ export class DataDirectory {
 
   /** Something that this node knew is lost (R12c): it never mints under the old incarnation again. */
   renewIncarnation(): void {
-    this.identity = { ...this.identity, incarnation: this.identity.incarnation + 1 };
+    this.identity = { ...this.identity, incarnation: this.incarnationAfter(this.identity) };
     writeIdentity(this.disk, this.identity);
   }
 
