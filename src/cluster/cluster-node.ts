@@ -193,8 +193,8 @@ export class ClusterNode {
         replicaTimeoutMs,
         driftMaxMs,
         mayStore: (partition, bucket) => this.ring.handover.mayStore(partition, bucket),
-        onAmnesia: () => {
-          this.convergence.forgotten();
+        onAmnesia: (isUnawares) => {
+          if (isUnawares) this.convergence.forgotten();
           return makeActor(options.nodeId, options.renewIncarnation());
         },
         onBucketsChange: () => {
@@ -252,6 +252,7 @@ export class ClusterNode {
       hasNoHints: () => hints.targets().length === 0,
       isServing: () => !syncing.isSyncing,
       forget: (partition) => this.convergence.forget(partition),
+      onDropped: () => coordinator.replica.renewActor(),
       rest: (workMs, bytes) => this.convergence.pace.rest(workMs, bytes),
       onRefused: (error) => options.onFailure(error),
     });

@@ -170,7 +170,10 @@ export class Coordinator {
       copiesOf: (bucket) => this.copies.of(bucket),
       ...(observer && { observer }),
       ...(gate && { gate }),
-      ...(others && { driftMaxMs: others.driftMaxMs, onAmnesia: () => others.onAmnesia() }),
+      ...(others && {
+        driftMaxMs: others.driftMaxMs,
+        onAmnesia: (isUnawares) => others.onAmnesia(isUnawares),
+      }),
     });
   }
 

@@ -57,7 +57,13 @@ export class Deletions {
   constructor(options: DeletionsOptions) {
     const { q, store, logger, gcDelayMs, view } = options;
     this.options = options;
-    this.facts = new PartitionFacts({ store, logger, q, nowHlc: () => this.nowHlc() });
+    this.facts = new PartitionFacts({
+      store,
+      logger,
+      q,
+      nowHlc: () => this.nowHlc(),
+      floorMax: () => this.floorMax(),
+    });
     this.due = new CollectionDue(q, gcDelayMs);
     const common = {
       ...options,
@@ -97,6 +103,12 @@ export class Deletions {
   private nowHlc(): number {
     const { clock, driftMaxMs } = this.options;
     return hlcOfWallMs(clock.wallMs() + driftMaxMs) + HLC_STEPS_PER_MS - 1;
+  }
+
+  /** A deletion is older than gc-delay by every owner's clock before it is collected, and its dots are older than it. */
+  private floorMax(): number {
+    const { clock, driftMaxMs, gcDelayMs } = this.options;
+    return hlcOfWallMs(clock.wallMs() + driftMaxMs - gcDelayMs) + HLC_STEPS_PER_MS - 1;
   }
 
   start(): void {

@@ -52,6 +52,8 @@ export interface HandoverOptions {
   isServing(): boolean;
   /** The partition is not this node's any more. */
   forget(partition: number): void;
+  /** Something was deleted that may come back: what is minted of it then needs another name (R12a). */
+  onDropped(): void;
   /** Deletes some records of a partition that is. */
   dropRecords(records: readonly ScannedEntry[]): Promise<void>;
   /** After a piece of background work. */
@@ -73,6 +75,7 @@ export class Handover {
   private readonly options: HandoverOptions;
   /** What is being dropped: names of partitions, and of buckets in them. */
   private readonly leftOver = new Set<string>();
+  private hasDropped = false;
   private isStopped = false;
 
   constructor(options: HandoverOptions) {
@@ -175,6 +178,8 @@ export class Handover {
       if (foreign.length === copies.all().length) await this.dropPartition(partition);
       else await this.dropBuckets(partition, (bucket) => foreign.includes(copies.copiesOf(bucket)));
     }
+    if (this.hasDropped) this.options.onDropped();
+    this.hasDropped = false;
   }
 
   private async dropPartition(partition: number): Promise<void> {
@@ -235,6 +240,7 @@ export class Handover {
       // What is left after a stop waits for the next life.
       if (records.length > 0 && this.isStopped) return;
       if (records.length === 0) break;
+      this.hasDropped = true;
       await drop(records);
       await rest(clock.monoMs() - startMs, 0);
     }

@@ -3,7 +3,7 @@
  *
  *   the node     asks one member after the other to be staged, again and again, until a layout names it
  *   the member   checks that nobody else has the name, stages the join, and, where that is wanted, applies it a little later: nodes that come together are one
- *                layout version. While another change is under way it waits
+ *                layout version. While another change is under way it waits, unless somebody takes the place of a lost node
  *
  *   join    u8 1 | u8 1 = apply it, 0 = only stage it | member | name of the node that it replaces, a text, may be empty
  *   reply   u8 1
@@ -172,8 +172,12 @@ export class LayoutJoin {
     const changes = [...staged.values()];
     const areJoins = changes.length > 0 && changes.every(({ kind }) => kind === "join");
     if (!areJoins || !isApplied) return;
+    // The change under way may wait for the very node whose place is taken.
+    const isUrgent = changes.some(
+      (change) => change.kind === "join" && change.replaces !== undefined,
+    );
     try {
-      if (layouts.progress() === undefined) await layouts.apply(nextVersion);
+      if (isUrgent || layouts.progress() === undefined) await layouts.apply(nextVersion);
     } catch (thrown) {
       logger.info("join_not_applied", { version: nextVersion, reason: messageOf(thrown) });
     }

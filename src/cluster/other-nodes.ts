@@ -24,7 +24,7 @@ export interface OtherNodes extends BucketSpreading {
   /** States of the bucket in this partition may be stored here: nothing that was left over from an earlier time as an owner is being dropped. */
   mayStore(partition: number, bucket: string): boolean;
   /** This copy has forgotten something: the actor to mint under from now on (R12d). */
-  onAmnesia(): Actor;
+  onAmnesia(isUnawares: boolean): Actor;
   /** Properties of some bucket are not what they were. */
   onBucketsChange(): void;
 }

@@ -35,6 +35,8 @@ export interface PartitionFactsOptions {
   readonly q: number;
   /** A timestamp at or above every dot given out so far, by any node: the own clock plus the drift that is allowed. */
   nowHlc(): number;
+  /** The highest that the floor of any partition can be: nothing is collected before its gc-delay is over. */
+  floorMax(): number;
 }
 
 export class PartitionFacts {
@@ -93,12 +95,12 @@ export class PartitionFacts {
 
   /** Of the partitions that were not found: some of them may have had an entry. */
   private assumeTheWorst(found: ReadonlySet<number>): void {
-    const { q, logger, nowHlc } = this.options;
+    const { q, logger, floorMax } = this.options;
     logger.error("partition_facts_lost", { partitions: q - found.size });
-    const now = nowHlc();
+    const floor = floorMax();
     for (let partition = 0; partition < q; partition++) {
       if (found.has(partition)) continue;
-      this.gcFloors[partition] = now;
+      this.gcFloors[partition] = floor;
       this.dirty.add(partition);
     }
     void this.trySave();
@@ -127,10 +129,10 @@ export class PartitionFacts {
     this.put(batch, partition);
   }
 
-  /** What another node told. A floor in the future would make every write suspect, and cannot be true. */
+  /** What another node told. A floor above `floorMax` would make fresh writes suspect, and cannot be true. */
   learnFloor(partition: number, gcFloor: number): void {
     const known = this.gcFloors[partition];
-    const floor = Math.min(gcFloor, this.options.nowHlc());
+    const floor = Math.min(gcFloor, this.options.floorMax());
     if (known === undefined || floor <= known) return;
     this.gcFloors[partition] = floor;
     this.dirty.add(partition);

@@ -112,8 +112,8 @@ export interface ReplicaOptions {
   copiesOf(bucket: Bucket): Copies;
   /** How far ahead of our clock a state from elsewhere may be (R20). */
   readonly driftMaxMs?: number;
-  /** Somebody knows a dot of our actor that we do not: this copy has forgotten something. Answers the actor to go on with (R12d). */
-  readonly onAmnesia?: () => Actor;
+  /** This copy has forgotten something, unawares where somebody else had to tell it. Answers the actor to go on with (R12d). */
+  readonly onAmnesia?: (isUnawares: boolean) => Actor;
   /** Keeps the Merkle trees in step (R37). */
   readonly observer?: RecordObserver;
   /** Knows which absences are those of collected tombstones. */
@@ -134,7 +134,7 @@ export class Replica {
   private readonly logger: Logger;
   private actor: Actor;
   private readonly driftMaxMs: number;
-  private readonly onAmnesia: (() => Actor) | undefined;
+  private readonly onAmnesia: ((isUnawares: boolean) => Actor) | undefined;
   private scratch = new ByteWriter(4096);
   /** For what changes many records at once. */
   readonly writer: RecordWriter;
@@ -394,12 +394,12 @@ export class Replica {
       return;
     if (before.length === 0 && this.gate?.mayBeCollected(partition, theirs) === true) return;
     this.logger.error("amnesia_found", { actor: this.actor, counter: theirs });
-    this.renewActor();
+    this.actor = this.onAmnesia(true);
   }
 
-  /** This copy may have forgotten something: what it mints from now on has another name (R12). */
+  /** This copy has let go of something: what it mints from now on has another name (R12). */
   renewActor(): void {
-    if (this.onAmnesia !== undefined) this.actor = this.onAmnesia();
+    if (this.onAmnesia !== undefined) this.actor = this.onAmnesia(false);
   }
 
   /** Into scratch that the next call overwrites; the store reads it before `apply` returns. */

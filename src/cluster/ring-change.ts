@@ -45,6 +45,7 @@ export interface RingChangeOptions {
   hasNoHints(): boolean;
   isServing(): boolean;
   forget(partition: number): void;
+  onDropped(): void;
   learnBuckets(): Promise<void>;
   adoptCopies(bucket: string, n: number, since: number): Promise<void>;
   rest(workMs: number, bytes: number): Promise<void>;

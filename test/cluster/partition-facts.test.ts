@@ -34,7 +34,13 @@ class World {
   }
 
   load(store = this.store): PartitionFacts {
-    return new PartitionFacts({ store, logger: silentLogger, q: Q, nowHlc: () => this.nowHlc });
+    return new PartitionFacts({
+      store,
+      logger: silentLogger,
+      q: Q,
+      nowHlc: () => this.nowHlc,
+      floorMax: () => this.nowHlc,
+    });
   }
 
   async restart(): Promise<void> {
