@@ -13,9 +13,11 @@ import { CorruptionError, HutchError, messageOf } from "./base/errors.ts";
 import { Metrics } from "./base/metrics.ts";
 import { limitOf, mustRebuild, wasAwayLong } from "./cluster/absence.ts";
 import { Admin, type AdminParts } from "./cluster/admin.ts";
+import { defineClusterMetrics } from "./cluster/cluster-metrics.ts";
 import type { ClusterNode } from "./cluster/cluster-node.ts";
 import type { ReportParts } from "./cluster/cluster-report.ts";
-import { Coordinator, type CoordinatorOptions } from "./cluster/coordinator.ts";
+import type { Coordinator, CoordinatorOptions } from "./cluster/coordinator.ts";
+import { type Alone, coordinatorOfOne } from "./cluster/coordinator-alone.ts";
 import { saveLayouts, storedLayouts } from "./cluster/layout-store.ts";
 import type { Config } from "./config.ts";
 import { formatAddress } from "./config/knob-kinds.ts";
@@ -221,7 +223,8 @@ function assemble(
       { onFailure: (error) => failures.report(error), onGone: () => endings.report() },
       () => admin,
     );
-  const coordinator = cluster?.coordinator ?? new Coordinator(options);
+  const alone = cluster ? undefined : aloneOf(parts, options);
+  const coordinator = cluster?.coordinator ?? alone!.coordinator; // one of them
   const admin = new Admin({
     facts: factsOf(config, directory.identity),
     store,
@@ -229,12 +232,14 @@ function assemble(
     logger: ports.logger,
     partitionOf: (bucket, key) => coordinator.partitionOf(bucket, key),
     ...(cluster && adminPartsOf(cluster, ports)),
+    ...(alone && { collect: () => alone.deletions.collector.run() }),
   });
-  cluster?.defineMetrics(metrics);
+  if (cluster) defineClusterMetrics(metrics, cluster);
   door?.defineMetrics(metrics);
   retention.nowMs = () => coordinator.nowMs();
   const app = createApp(appOptionsOf(config, ports, coordinator, admin, metrics));
   cluster?.start(isRebuilding);
+  alone?.deletions.start();
   // Until it has rebuilt, a crash leaves it as long away as it was.
   if (cluster && isRebuilding) cluster.syncing.onServing = () => alive.start();
   else alive.start();
@@ -245,6 +250,7 @@ function assemble(
     drain: async () => {
       admin.drain();
       cluster?.leave();
+      alone?.deletions.stop();
       await coordinator.stop();
     },
     close: async () => {
@@ -282,6 +288,11 @@ function appOptionsOf(
       requestTimeoutMsMax: config.requestTimeoutMaxMs,
     },
   };
+}
+
+function aloneOf({ config, ports }: NodeParts, options: CoordinatorOptions): Alone {
+  const { gcDelayMs, driftMaxMs } = config;
+  return coordinatorOfOne({ ...options, random: ports.random, gcDelayMs, driftMaxMs });
 }
 
 /** Something that happens once; whoever listens later hears of it, too. */

@@ -7,7 +7,6 @@
  *   a peer asks                               -> peer handler
  */
 import { HutchError, messageOf } from "../base/errors.ts";
-import type { Metrics } from "../base/metrics.ts";
 import { makeActor } from "../causality/actor.ts";
 import type { Doubt, MemberChange } from "../gossip/effects.ts";
 import {
@@ -171,7 +170,7 @@ export class ClusterNode {
       replayDelayMs: hintReplayDelayMs,
       view: () => this.view,
       ownersOf: (internalKey) => {
-        const { bucket, address } = this.handler.locate(internalKey);
+        const { bucket, address } = this.coordinator.locate(internalKey);
         return this.view.holders(address.partition, this.view.copiesOf(bucket));
       },
       mergeHere: (message) => this.handler.merge(message, this.view.self),
@@ -266,7 +265,6 @@ export class ClusterNode {
       peers,
       hints: () => this.hints,
       view: () => this.view,
-      locate: (internalKey) => this.handler.locate(internalKey),
       mayStore: (partition, bucket) => this.ring.handover.mayStore(partition, bucket),
     });
   }
@@ -407,28 +405,6 @@ export class ClusterNode {
     if (topic === "buckets") return this.exchange.answerBuckets(body);
     return this.ring.answer(topic, body, from);
   }
-
-  defineMetrics(metrics: Metrics): void {
-    const { peers, gossip, hints, handoff, coordinator } = this;
-    defineCounters(metrics, "hutch_peer", "Requests to other nodes", () => {
-      const { waitingBytes: _, ...counts } = peers.counters;
-      return counts;
-    });
-    metrics.gauge(
-      "hutch_peer_waiting_bytes",
-      "Requests to other nodes that wait for their links",
-      () => peers.counters.waitingBytes,
-    );
-    defineCounters(metrics, "hutch_gossip", "Gossip", () => gossip.counters);
-    defineCounters(metrics, "hutch_hints", "Hints", () => hints.counters);
-    defineCounters(metrics, "hutch_handoff", "Hinted handoff", () => handoff.counters);
-    defineCounters(metrics, "hutch_read_repair", "Read repair", () => coordinator.repairs.counters);
-    metrics.gauge(
-      "hutch_local_health",
-      "Lifeguard's local health, 0 is well",
-      () => this.gossip.health,
-    );
-  }
 }
 
 /** Another process: a link to the one before may look open for a long time and leads nowhere. */
@@ -454,19 +430,4 @@ function selfRecord(options: ClusterNodeOptions): MemberRecord {
     layoutHash: layouts.hash,
     bucketsHash: 0,
   };
-}
-
-/** One metric for each plain count. */
-function defineCounters(
-  metrics: Metrics,
-  prefix: string,
-  about: string,
-  counters: () => object,
-): void {
-  for (const name of Object.keys(counters())) {
-    const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-    metrics.count(`${prefix}_${snake}`, `${about}: ${snake.replaceAll("_", " ")}`, () =>
-      Number((counters() as Readonly<Record<string, number>>)[name]),
-    );
-  }
 }

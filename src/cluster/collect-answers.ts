@@ -22,7 +22,7 @@ import {
 } from "./collect-messages.ts";
 import type { HintStore } from "./hint-store.ts";
 import type { PartitionFacts } from "./partition-facts.ts";
-import type { KeyPlace } from "./peer-handler.ts";
+import type { KeyPlace } from "./coordinator.ts";
 import type { RecordWriter } from "./record-writer.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 

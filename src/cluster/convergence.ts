@@ -18,7 +18,6 @@ import type { TreeId } from "./exchange-codec.ts";
 import type { PushResult } from "./handover.ts";
 import type { HintStore } from "./hint-store.ts";
 import { MerkleIndex } from "./merkle-index.ts";
-import type { KeyPlace } from "./peer-handler.ts";
 import type { Peers, RepairAnswerer, RepairTopic, ScannedEntry } from "./peer-messages.ts";
 import type { RecordObserver } from "./record-writer.ts";
 import type { RepairRound } from "./repair-log.ts";
@@ -43,7 +42,6 @@ export interface ConvergenceOptions {
   readonly driftMaxMs: number;
   readonly self: NodeId;
   view(): ClusterView;
-  locate(internalKey: Uint8Array): KeyPlace;
   /** States of this partition, and of the bucket where it is named, may be stored here now. */
   mayStore(partition: number, bucket?: string): boolean;
   hints(): Pick<HintStore, "read">;
@@ -118,7 +116,7 @@ export class Convergence {
       buckets: coordinator.buckets,
       pace: this.pace,
       trees: this.trees,
-      locate: (internalKey) => this.options.locate(internalKey),
+      locate: (internalKey) => coordinator.locate(internalKey),
       copiesOf: (bucket) => coordinator.copies.of(bucket),
       isHeld: (tree, bucket) => this.isHeld(tree, bucket),
       nowMs: () => coordinator.nowMs(),
@@ -238,7 +236,7 @@ export class Convergence {
     const { writer } = this.coordinator.replica;
     const batch = new WriteBatch();
     const places = records.map(({ key, record }) => {
-      const place = this.options.locate(key);
+      const place = this.coordinator.locate(key);
       writer.drop(batch, place.bucket, place.address, record);
       return place;
     });

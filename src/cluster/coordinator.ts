@@ -27,7 +27,13 @@ import type {
   WriteRequest,
   WriteResult,
 } from "../quorum/operation.ts";
-import { type KeyAddress, addressOf, partitionBitsOf } from "../ring/partition.ts";
+import {
+  type KeyAddress,
+  addressOf,
+  addressOfInternalKey,
+  bucketNameOf,
+  partitionBitsOf,
+} from "../ring/partition.ts";
 import { BucketAdmin } from "./bucket-admin.ts";
 import { BucketCopies } from "./bucket-copies.ts";
 import { type Bucket, Buckets } from "./bucket-properties.ts";
@@ -80,6 +86,11 @@ export interface CoordinatorOptions {
   readonly observer?: RecordObserver;
   /** Knows deletions that have been collected. */
   readonly gate?: MergeGate;
+}
+
+export interface KeyPlace {
+  readonly bucket: Bucket;
+  readonly address: KeyAddress;
 }
 
 export class Coordinator {
@@ -415,6 +426,15 @@ export class Coordinator {
       throw new HutchError("unavailable", "Cannot take the request: the node is not a member yet", {
         retry: "safe",
       });
+  }
+
+  /** Where an internal key lives. Throws `bad-request` for what is none. */
+  locate(internalKey: Uint8Array): KeyPlace {
+    const name = bucketNameOf(internalKey);
+    const address = addressOfInternalKey(internalKey, this.partitionBits);
+    if (name === "" || address === undefined)
+      throw new HutchError("bad-request", "Cannot find the key's place: it is no internal key");
+    return { bucket: this.buckets.get(name), address };
   }
 
   private address(bucket: Bucket, key: Uint8Array): KeyAddress {

@@ -7,6 +7,7 @@ import type { NodeId } from "../gossip/member.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
+import { COPIES_MAX } from "../ring/layout.ts";
 import { preferenceList } from "../ring/preference-list.ts";
 import type { Bucket } from "./bucket-properties.ts";
 import type { ClusterView } from "./cluster-view.ts";
@@ -16,15 +17,11 @@ import type { Copies } from "./copies.ts";
 import type { Coordinator } from "./coordinator.ts";
 import type { HintStore } from "./hint-store.ts";
 import { NO_RANK, PartitionFacts } from "./partition-facts.ts";
-import type { KeyPlace } from "./peer-handler.ts";
 import type { Peers, RepairAnswerer } from "./peer-messages.ts";
 import type { Rests } from "./repair-pace.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 import { Suspects } from "./suspects.ts";
 import { TombstoneCollector } from "./tombstone-collector.ts";
-
-/** No bucket keeps more. */
-const COPIES_MAX = 16;
 
 export interface DeletionsOptions {
   readonly store: ReplicaStore;
@@ -41,8 +38,6 @@ export interface DeletionsOptions {
   hints(): Pick<HintStore, "read">;
   /** Not before the first message and the first call of `start`. */
   coordinator(): Coordinator;
-  /** Throws `bad-request` for what is no internal key. */
-  locate(internalKey: Uint8Array): KeyPlace;
 }
 
 export class Deletions {
@@ -69,6 +64,7 @@ export class Deletions {
       ...options,
       facts: this.facts,
       due: this.due,
+      locate: (internalKey: Uint8Array) => options.coordinator().locate(internalKey),
       nowMs: () => options.coordinator().nowMs(),
       layoutVersion: () => view().layout.version,
       isServing: (node: NodeId) => view().isServing(node),

@@ -70,7 +70,7 @@ export interface HealerOptions {
    * Merges what the other owners have of the range, with what is lost here counting as absent. True only when so many of N owners were
    * compared with that every write quorum that this node was in has one of them: all N / 2, rounded up.
    */
-  fetch(partition: number, range: KeyRange): Promise<boolean>;
+  fetchRange(partition: number, range: KeyRange): Promise<boolean>;
   /** Merges an older state of our own where it cannot undo a collected deletion (R42). Settles when that is decided and durable. */
   offer(internalKey: Uint8Array, record: Uint8Array): Promise<void>;
   /** Called in the turn in which damage is known: a new incarnation is on disk when this returns, and the partitions are held since now (R12c, R42). */
@@ -256,7 +256,7 @@ export class Healer {
   private async heal({ kind, partition, range }: LostPiece): Promise<boolean> {
     const { store, isOwn } = this.options;
     const isDone =
-      kind === "own" ? await this.restoreOwn(range) : await this.fetch(partition, range);
+      kind === "own" ? await this.restoreOwn(range) : await this.fetchPiece(partition, range);
     if (!isDone) return false;
     const isOffered = kind === "data" && isOwn(partition);
     await this.settleLeft(range, (key, value) => this.settleOne(key, value, isOffered));
@@ -266,10 +266,10 @@ export class Healer {
   }
 
   /** Of a partition that this node does not hold nobody asks it. */
-  private async fetch(partition: number, { start, end }: LostRange): Promise<boolean> {
-    const { fetch, isOwn } = this.options;
+  private async fetchPiece(partition: number, { start, end }: LostRange): Promise<boolean> {
+    const { fetchRange, isOwn } = this.options;
     if (!isOwn(partition)) return true;
-    if (await fetch(partition, { lower: start, upper: end })) return true;
+    if (await fetchRange(partition, { lower: start, upper: end })) return true;
     this.reason = `not enough of the other owners of partition ${partition} could be asked`;
     return false;
   }

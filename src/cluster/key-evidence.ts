@@ -13,7 +13,7 @@ import {
   knowledgeOf,
 } from "./held-messages.ts";
 import type { PartitionFacts } from "./partition-facts.ts";
-import type { KeyPlace } from "./peer-handler.ts";
+import type { KeyPlace } from "./coordinator.ts";
 import { PeerError, type Peers } from "./peer-messages.ts";
 import { type ReplicaStore, decodeStored } from "./replica-store.ts";
 

@@ -10,13 +10,7 @@ import type { NodeId } from "../gossip/member.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { stateDigest } from "../kernels/kernels.ts";
 import type { Clock } from "../ports/clock.ts";
-import {
-  type KeyAddress,
-  addressOfInternalKey,
-  bucketNameOf,
-  partitionBitsOf,
-} from "../ring/partition.ts";
-import type { Bucket } from "./bucket-properties.ts";
+import { type KeyAddress } from "../ring/partition.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import type { Coordinator } from "./coordinator.ts";
 import type { HintStore } from "./hint-store.ts";
@@ -64,18 +58,11 @@ export interface PeerHandlerOptions {
   readonly repairs: Readonly<Partial<Record<RepairTopic, RepairAnswerer>>>;
 }
 
-export interface KeyPlace {
-  readonly bucket: Bucket;
-  readonly address: KeyAddress;
-}
-
 export class NodePeerHandler implements PeerHandler {
   private readonly options: PeerHandlerOptions;
-  private readonly partitionBits: number;
 
   constructor(options: PeerHandlerOptions) {
     this.options = options;
-    this.partitionBits = partitionBitsOf(options.q);
   }
 
   handle(request: PeerRequest, from: NodeId, budgetMs: number): PeerReply | Promise<PeerReply> {
@@ -106,7 +93,7 @@ export class NodePeerHandler implements PeerHandler {
   private read({ internalKey, knownDigest }: ReadMessage): PeerReply | Promise<PeerReply> {
     if (internalKey[MARK_AT] === IDEMPOTENCY_KEY_MARK) return this.readSide(internalKey);
     const { coordinator, view } = this.options;
-    const place = this.locate(internalKey);
+    const place = this.options.coordinator.locate(internalKey);
     const isOwner = coordinator.isOwner(place.bucket, place.address);
     const { value, durable } = coordinator.readLocal(place.address, !isOwner);
     const { self } = view();
@@ -129,11 +116,11 @@ export class NodePeerHandler implements PeerHandler {
   async merge(message: MergeMessage, from = this.options.view().self): Promise<PeerReply> {
     const { coordinator, isDurable } = this.options;
     const { internalKey, record, purpose, isConditional, side } = message;
-    const before = this.locate(internalKey);
+    const before = this.options.coordinator.locate(internalKey);
     if (!coordinator.isOwner(before.bucket, before.address)) throw this.notOwner(before.address);
     await this.admitted();
     // From here on there is no await before the merge: properties are those of this moment.
-    const { bucket, address } = this.locate(internalKey);
+    const { bucket, address } = this.options.coordinator.locate(internalKey);
     const incoming = decoded(record);
     const source = { node: from, purpose, ownedSince: 0 };
     const options = { encoded: record, isConditional, side, isFromPeer: true, source };
@@ -144,7 +131,7 @@ export class NodePeerHandler implements PeerHandler {
   private async hint(message: HintMessage): Promise<PeerReply> {
     const { hints, handoff, isDurable, coordinator } = this.options;
     const { target, targetIncarnation, internalKey, record, side } = message;
-    this.locate(internalKey);
+    this.options.coordinator.locate(internalKey);
     coordinator.replica.witness(decoded(record), coordinator.nowMs(), true);
     await this.admitted();
     if (!handoff.admits(target, targetIncarnation))
@@ -208,15 +195,6 @@ export class NodePeerHandler implements PeerHandler {
       if (!(cause instanceof DecodeError)) throw cause;
       throw new HutchError("bad-request", cause.message, { cause });
     }
-  }
-
-  /** Throws `bad-request` for a key that cannot be one. */
-  locate(internalKey: Uint8Array): KeyPlace {
-    const name = bucketNameOf(internalKey);
-    const address = addressOfInternalKey(internalKey, this.partitionBits);
-    if (name === "" || address === undefined)
-      throw new HutchError("bad-request", "Cannot find the key's place: it is no internal key");
-    return { bucket: this.options.coordinator.buckets.get(name), address };
   }
 
   private notOwner({ partition }: KeyAddress): HutchError {

@@ -33,7 +33,7 @@ import { Slots } from "./hint-pace.ts";
 import { encodeState } from "./join-states.ts";
 import { KeyEvidence, type KeyEvidenceOptions } from "./key-evidence.ts";
 import type { MergeGate, MergeOptions, StateSource } from "./merge-gate.ts";
-import type { KeyPlace } from "./peer-handler.ts";
+import type { KeyPlace } from "./coordinator.ts";
 import { type Verdict, isContinuous, verdictOf } from "./provenance-verdict.ts";
 import type { Replica } from "./replica.ts";
 import { decodeStored } from "./replica-store.ts";

@@ -28,7 +28,7 @@ import { CollectionRound, type RoundParts } from "./collection-round.ts";
 import type { CollectionDue } from "./collection-due.ts";
 import { type DeadPage, readDead } from "./collection-scan.ts";
 import type { Copies } from "./copies.ts";
-import type { KeyPlace } from "./peer-handler.ts";
+import type { KeyPlace } from "./coordinator.ts";
 import type { Peers } from "./peer-messages.ts";
 import type { Rests } from "./repair-pace.ts";
 import type { ReplicaStore } from "./replica-store.ts";

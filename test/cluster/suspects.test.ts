@@ -267,7 +267,7 @@ test("R42: an import of an old state into a cluster that has collected it is tol
   const { cluster, old } = await collected();
   const [first] = cluster.walk("k");
   const { coordinator } = first!;
-  const { bucket, address } = first!.handler.locate(cluster.address("k").internalKey);
+  const { bucket, address } = first!.coordinator.locate(cluster.address("k").internalKey);
   const merge = coordinator.replica.merge(bucket, address, decodeRecord(old), coordinator.nowMs());
   const code = await cluster.run(
     Promise.resolve(merge).catch((thrown: { code: string }) => thrown.code),

@@ -42,7 +42,6 @@ class DeletionPart implements NodeExtension {
       view: () => node.view(),
       hints: () => node.hints,
       coordinator: () => node.coordinator,
-      locate: (internalKey) => node.handler.locate(internalKey),
     });
     this.observer = this.deletions.due;
     this.gate = this.deletions.suspects;

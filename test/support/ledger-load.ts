@@ -134,14 +134,13 @@ export class LedgerLoad implements LaneOwner {
 
   private judge(lane: Lane, status: number): void {
     const { record, asked } = this.sent.get(lane)!;
-    const complaint = this.options.ledger.complaint(
-      record,
-      asked,
-      valuesOf(status, lane.reader.body().toString()),
-    );
-    const node = this.targets.find((_, place) => this.lanes[place] === lane);
-    if (complaint !== undefined)
-      this.violations.push(`${new Date().toISOString()} through port ${node?.port}: ${complaint}`);
+    const { reader } = lane;
+    const values = valuesOf(status, reader.body().toString());
+    const complaint = this.options.ledger.complaint(record, asked, values);
+    if (complaint === undefined) return;
+    const head = reader.bytes.toString("latin1", 0, reader.bodyStart);
+    const node = /^X-Node: (\S+)/im.exec(head)?.[1];
+    this.violations.push(`${new Date().toISOString()} through ${node}: ${complaint}`);
   }
 
   private end(lane: Lane, outcome: Outcome, problem?: string): void {

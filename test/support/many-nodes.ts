@@ -383,7 +383,7 @@ export class ManyNode {
       replayDelayMs: 1000,
       view: () => this.view(),
       ownersOf: (internalKey) => {
-        const { bucket, address } = this.handler.locate(internalKey);
+        const { bucket, address } = this.coordinator.locate(internalKey);
         return this.view().holders(address.partition, this.view().copiesOf(bucket));
       },
       mergeHere: (message) => this.handler.merge(message),

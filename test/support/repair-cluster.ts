@@ -108,7 +108,7 @@ export class RepairPart implements NodeExtension {
       replica: coordinator.replica,
       buckets: coordinator.buckets,
       trees: this.trees,
-      locate: (internalKey) => node.handler.locate(internalKey),
+      locate: (internalKey) => node.coordinator.locate(internalKey),
       copiesOf: (bucket) => bucket.properties.n,
       isHeld: (tree) => this.owns(node.id, tree),
       nowMs: () => coordinator.nowMs(),
