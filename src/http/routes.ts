@@ -200,6 +200,7 @@ const PROPERTY_PROBLEMS = [
   ...JSON_PROBLEMS,
   "bad-bucket",
   "bad-property",
+  "layout-conflict",
   "not-implemented",
 ] as const;
 
@@ -248,7 +249,7 @@ const bucketRoutes: readonly Route[] = [
     role: "admin",
     summary: "Forget the properties of an empty bucket",
     answers: { 204: "forgotten" },
-    problems: ["bad-bucket", "bucket-not-empty"],
+    problems: ["bad-bucket", "bucket-not-empty", "layout-conflict"],
     handle: deleteBucket,
   },
 ];

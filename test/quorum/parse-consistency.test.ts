@@ -4,6 +4,7 @@ import { HutchError } from "../../src/base/errors.ts";
 import { type BucketProperties, DEFAULT_BUCKET_PROPERTIES } from "../../src/quorum/operation.ts";
 import {
   checkDefaultConsistency,
+  consistencyAmong,
   consistencyFor,
   parseConsistency,
   quorumOf,
@@ -160,6 +161,29 @@ describe("consistencyFor()", () => {
       { numRuns: 1000 },
     );
     expect(accepted).toBeGreaterThan(20);
+  });
+
+  test("R6, row 107: among another number of owners reads and writes that met still meet, and a level is that level", () => {
+    const size = fc.integer({ min: 1, max: 7 });
+    fc.assert(
+      fc.property(size, size, fc.nat(6), fc.nat(6), fc.boolean(), (before, n, r, w, strict) => {
+        const text = `r=${(r % before) + 1}, w=${(w % before) + 1}${strict ? ", sloppy=?0" : ""}`;
+        const c = consistencyFor(text, bucket({ n: before }), before);
+        const among = consistencyAmong(c, n);
+        expect(among.r <= n && among.w <= n && among.pr <= among.r && among.pw <= among.w).toBe(
+          true,
+        );
+        if (c.r + c.w > before) expect(among.r + among.w).toBeGreaterThan(n);
+        if (c.pr + c.pw > before) expect(among.pr + among.pw).toBeGreaterThan(n);
+        for (const level of ["ONE", "QUORUM", "ALL"])
+          expect(consistencyAmong(consistencyFor(level, bucket({ n: before }), before), n)).toEqual(
+            consistencyFor(level, bucket({ n }), n),
+          );
+      }),
+    );
+    // R18: what a condition needs of owners stays a quorum of them.
+    const quorum = consistencyFor("QUORUM", bucket(), 3);
+    expect(consistencyAmong({ ...quorum, pw: 2 }, 5)).toMatchObject({ w: 3, pw: 3 });
   });
 
   test("no text at all makes it throw anything but a refusal", () => {
