@@ -265,13 +265,15 @@ function codeOf({ status, text, headers }: Answer): string {
 
 /** Answers that these clients may get; any other is a failure of the run. */
 const REFUSALS: readonly number[] = [409, 412, 503];
+/** Judged later (`checkDamage`): a damaged copy is answered for by the others. */
+const DAMAGED = "data-corrupt";
 
 function outcomeOf(operation: Operation, { status, code, node, detail }: Attempt): Outcome {
   if (status === 0) return code === "refused" ? "fail" : "info";
   if (status === 200 || status === 204) return "ok";
   if (status === 404 && operation.kind === "get") return "ok";
   if (status === 504) return "info";
-  if (REFUSALS.includes(status)) return "fail";
+  if (REFUSALS.includes(status) || code === DAMAGED) return "fail";
   throw new Error(`#${operation.id} got ${status} ${code} from ${node}: ${detail}`);
 }
 

@@ -205,20 +205,21 @@ export class Changes {
     }
   }
 
-  /** It is declared dead and is not: it was away, or is even there. It must not come back. */
+  /**
+   * It is declared dead and is not: it was away, or is even there. It must not come back. Until it has ended it may acknowledge what it alone has.
+   */
   private async fence(index: number, prng: Prng): Promise<void> {
     const { cluster, operator } = this;
-    this.noteLoss(index);
     const isAway = prng.chance(0.5);
     if (isAway) cluster.crash(index);
     cluster.mayEnd.add(index);
     await cluster.sleep(prng.between(0, 2000));
     this.asked("fence", index, await operator.remove(index, { force: !isAway }));
     await this.until(() => this.isOut(index));
-    if (!isAway) return this.until(() => cluster.gone.has(index));
-    cluster.gone.add(index);
-    cluster.restart(index);
+    if (isAway) cluster.restart(index);
     await this.until(() => !cluster.isUp(index));
+    cluster.gone.add(index);
+    this.noteLoss(index);
   }
 
   /** The disk is put back to what it was some time ago; the process may have been another one then. */

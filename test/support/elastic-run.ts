@@ -9,7 +9,13 @@ import { messageOf } from "../../src/base/errors.ts";
 import { wallMsOfHlc } from "../../src/causality/hlc.ts";
 import { WALL_START_MS } from "../../src/sim/clock.ts";
 import { Amnesty } from "./checkers/amnesty.ts";
-import { checkAnswered, checkNoHints, checkOneRing, type Waited } from "./checkers/calm.ts";
+import {
+  checkAnswered,
+  checkDamage,
+  checkNoHints,
+  checkOneRing,
+  type Waited,
+} from "./checkers/calm.ts";
 import { checkCopies, checkPreferenceLists, checkTrees } from "./checkers/copies.ts";
 import { DotBook, checkClocks, checkDots, nameDots } from "./checkers/dots.ts";
 import { checkQuorumReads, checkSessions } from "./checkers/order.ts";
@@ -241,6 +247,7 @@ class ElasticRun {
       ...checkSessions(history, amnesty),
       ...checkQuorumReads(history, amnesty),
       ...checkAnswered(this.waits),
+      ...checkDamage(history),
       ...checkOneRing(ringsOf(cluster)),
       ...checkNoHints(cluster.hintsAt(cluster.present[0]!)),
       ...this.checkGone(),

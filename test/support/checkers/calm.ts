@@ -6,7 +6,7 @@
  *   S7  hints for one node stay within their bytes
  */
 import type { Explanation, HeldHints } from "../sim-cluster.ts";
-import type { Violation } from "../cluster-history.ts";
+import { type History, type Violation, placeOf } from "../cluster-history.ts";
 
 export function checkEqualOwners(
   key: string,
@@ -55,6 +55,17 @@ export function checkHintBytes(
       invariant: "S7",
       message: `${holder} says that ${bytes} bytes are kept for ${node}, above ${bytesMax}`,
       key: "",
+    }));
+}
+
+/** Row 80: with other copies about, nobody is told of damage. */
+export function checkDamage({ operations }: History): Violation[] {
+  return operations
+    .filter(({ attempts }) => attempts.some(({ status }) => status === 500))
+    .map((operation) => ({
+      invariant: "row 80",
+      message: `#${operation.id} ${operation.client} ${operation.kind} ${operation.level} was answered with damage`,
+      key: placeOf(operation),
     }));
 }
 
