@@ -97,18 +97,7 @@ export class Store {
     this.space = new SpaceGuard(ports.disk, ports.clock, options, (state) =>
       this.spaceChanged(state),
     );
-    this.writePath = new WritePath(
-      {
-        ports,
-        options,
-        owner,
-        manifest,
-        onFrozen: (frozen) => this.flusher.add(frozen),
-        onFailure: (error) => this.fail(error),
-        onDiskFull: () => this.space.check(),
-      },
-      lastSequence,
-    );
+    this.writePath = this.makeWritePath(owner, lastSequence);
     this.views = new ViewOwner(ports.disk, {
       active: this.writePath.firstMemtable(),
       frozen: [],
@@ -323,6 +312,22 @@ export class Store {
       admission,
       space,
     });
+  }
+
+  private makeWritePath(owner: StoreOwner, lastSequence: number): WritePath {
+    const { ports, options, manifest } = this;
+    return new WritePath(
+      {
+        ports,
+        options,
+        owner,
+        manifest,
+        onFrozen: (frozen) => this.flusher.add(frozen),
+        onFailure: (error) => this.fail(error),
+        onDiskFull: () => this.space.check(),
+      },
+      lastSequence,
+    );
   }
 
   private makeParts(): StoreParts {

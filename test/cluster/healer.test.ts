@@ -70,7 +70,7 @@ class World {
       isOwn: (partition) => this.own.has(partition),
       isAlone: () => this.isAlone,
       soleOf: (partition) => (partition === 3 ? this.sole : []),
-      fetch: (partition, range) => this.fetch(partition, range),
+      fetchRange: (partition, range) => this.fetchRange(partition, range),
       offer: (key, record) => this.offer(key, record),
       forgotten: (partitions) => void this.log.push(`forgotten ${partitions.join()}`),
       rebuildTree: async (partition) => void this.log.push(`tree ${partition}`),
@@ -93,7 +93,7 @@ class World {
     return this.opened.store.apply(new WriteBatch().put(key, utf8(value)));
   }
 
-  private async fetch(partition: number, { lower, upper }: KeyRange): Promise<boolean> {
+  private async fetchRange(partition: number, { lower, upper }: KeyRange): Promise<boolean> {
     await Promise.resolve();
     if (!this.isReachable) return false;
     this.log.push(`fetch ${partition}`);

@@ -43,31 +43,35 @@ function expectSame(store: Store, model: Map<string, string>): void {
     expect(hex(store.get(Uint8Array.fromHex(key))!.value)).toBe(value);
 }
 
-test.each([1, 2, 3])("Store answers as a map does, seed %d", async (seed) => {
-  const prng = new Prng(seed);
-  const where = world();
-  const model = new Map<string, string>();
-  let opened = await openStore(where);
-  for (let step = 0; step < 3000; step++) {
-    const dice = prng.below(1000);
-    if (dice < 4) await opened.store.flush();
-    else if (dice < 5) await opened.store.compact();
-    else if (dice < 7) {
-      await opened.close();
-      opened = await openStore(where);
-    } else {
-      await opened.store.admit();
-      await opened.store.apply(randomBatch(prng, model));
+test.each([1, 2, 3])(
+  "Store answers as a map does, seed %d",
+  async (seed) => {
+    const prng = new Prng(seed);
+    const where = world();
+    const model = new Map<string, string>();
+    let opened = await openStore(where);
+    for (let step = 0; step < 3000; step++) {
+      const dice = prng.below(1000);
+      if (dice < 4) await opened.store.flush();
+      else if (dice < 5) await opened.store.compact();
+      else if (dice < 7) {
+        await opened.close();
+        opened = await openStore(where);
+      } else {
+        await opened.store.admit();
+        await opened.store.apply(randomBatch(prng, model));
+      }
+      if (step % 500 === 0) expectSame(opened.store, model);
     }
-    if (step % 500 === 0) expectSame(opened.store, model);
-  }
-  expectSame(opened.store, model);
-  await opened.store.compact();
-  expectSame(opened.store, model);
-  const absent = prng.bytes(30);
-  expect(opened.store.get(absent)).toBeUndefined();
-  await opened.close();
-});
+    expectSame(opened.store, model);
+    await opened.store.compact();
+    expectSame(opened.store, model);
+    const absent = prng.bytes(30);
+    expect(opened.store.get(absent)).toBeUndefined();
+    await opened.close();
+  },
+  30_000,
+);
 
 function randomBatch(prng: Prng, model: Map<string, string>): WriteBatch {
   const batch = new WriteBatch();
