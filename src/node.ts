@@ -328,6 +328,7 @@ function adminPartsOf(cluster: ClusterNode, { clock }: NodePorts): Partial<Admin
   return {
     cluster: reportPartsOf(cluster),
     phase: () => phaseOf(cluster),
+    isLeaving: () => cluster.view.isLeaving || !cluster.view.isMember,
     layout: { control: cluster.layouts, clock },
     repair: {
       run: (onProgress) => cluster.convergence.repairAll(onProgress),
@@ -364,6 +365,9 @@ function suspectsOf({ convergence, view }: ClusterNode): NonNullable<AdminParts[
 
 function phaseOf({ view }: ClusterNode): string {
   if (!view.isMember) return "joining";
+  if (view.isLeaving) return "leaving";
+  // It goes on serving while it hands over what it has; clients look for another node meanwhile.
+  if (!view.layout.members.some(({ id }) => id === view.self)) return "leaving";
   return view.members.get(view.self)?.record.phase ?? "serving";
 }
 

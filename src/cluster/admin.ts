@@ -37,6 +37,8 @@ export interface AdminParts {
   readonly cluster?: ReportParts;
   /** How far this node is with what it missed: it is ready when that is `serving`. Left out in a cluster of one. */
   phase?(): string;
+  /** The node is on its way into the cluster or out of it. */
+  isLeaving?(): boolean;
   /** How the ring is changed; left out in a cluster of one. */
   readonly layout?: { readonly control: LayoutControl; readonly clock: Clock };
   /** Comparing with the other owners; left out in a cluster of one. */
@@ -79,6 +81,11 @@ export class Admin {
   /** Follows no change of the ring any more; the changes go on without it. */
   close(): void {
     this.layout.close();
+  }
+
+  /** Clients should go elsewhere. */
+  get isEnding(): boolean {
+    return this.#isDraining || this.#parts.isLeaving?.() === true;
   }
 
   get isDraining(): boolean {

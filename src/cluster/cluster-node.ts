@@ -171,7 +171,9 @@ export class ClusterNode {
       view: () => this.view,
       ownersOf: (internalKey) => {
         const { bucket, address } = this.coordinator.locate(internalKey);
-        return this.view.holders(address.partition, this.view.copiesOf(bucket));
+        const holders = this.view.holders(address.partition, this.view.copiesOf(bucket));
+        // Who was removed is an owner until the layout that names it has retired, and never comes back.
+        return holders.filter((node) => !this.view.state.removed.has(node));
       },
       mergeHere: (message) => this.handler.merge(message, this.view.self),
     });
@@ -248,7 +250,8 @@ export class ClusterNode {
       adoptCopies: (...change) => coordinator.buckets.adoptCopies(...change),
       dropRecords: (records) => this.convergence.dropRecords(records),
       push: (partition, target) => this.convergence.push(partition, target),
-      hasNoHints: () => hints.targets().length === 0,
+      newestHintMs: () => hints.newestMs,
+      hasNoHints: (upToMs) => !hints.holdsUpTo(upToMs),
       isServing: () => !syncing.isSyncing,
       forget: (partition) => this.convergence.forget(partition),
       onDropped: () => coordinator.replica.renewActor(),

@@ -55,6 +55,11 @@ export class ClusterView {
     return this.planned.has(this.self);
   }
 
+  /** The newest layout does not name this node any more: it hands over what it has, and ends. */
+  get isLeaving(): boolean {
+    return this.isMember && !idsOf(this.layout).has(this.self);
+  }
+
   /** Of how many owners quorums are counted now (R6). */
   effectiveN(copies: Copies): number {
     return Math.min(copiesIn(this.readLayout, copies), this.nodeCount);
@@ -133,6 +138,15 @@ interface LayoutFacts {
   readonly planned: ReadonlyMap<NodeId, LayoutMember>;
   readonly copiesNow: ReadonlyMap<string, CopiesNow>;
 }
+
+function idsOf(layout: Layout): ReadonlySet<NodeId> {
+  let ids = idsOfLayouts.get(layout);
+  if (ids === undefined)
+    idsOfLayouts.set(layout, (ids = new Set(layout.members.map(({ id }) => id))));
+  return ids;
+}
+
+const idsOfLayouts = new WeakMap<Layout, ReadonlySet<NodeId>>();
 
 /** Views come and go with every word of gossip, layouts do not. */
 function factsOf(state: LayoutState): LayoutFacts {

@@ -46,8 +46,10 @@ export interface HandoverOptions {
   readonly copies: Pick<BucketCopies, "all" | "copiesOf">;
   /** Brings `target` to at least what this node has of the partition. Rejects where it cannot be reached. */
   push(partition: number, target: NodeId): Promise<PushResult>;
-  /** No hint is kept here for anybody. */
-  hasNoHints(): boolean;
+  /** When the newest hint that is kept here was stored, 0 without any. */
+  newestHintMs(): number;
+  /** None is kept here that was stored up to then. */
+  hasNoHints(upToMs: number): boolean;
   /** All that was missed while away is here. */
   isServing(): boolean;
   /** The partition is not this node's any more. */
@@ -76,6 +78,8 @@ export class Handover {
   /** What is being dropped: names of partitions, and of buckets in them. */
   private readonly leftOver = new Set<string>();
   private hasDropped = false;
+  /** Which hints have to be delivered before a version can be handed over to. */
+  private awaited = { version: 0, hintsUpToMs: 0 };
   private isStopped = false;
 
   constructor(options: HandoverOptions) {
@@ -93,9 +97,8 @@ export class Handover {
   }
 
   /** True when all is with its new owners. False where it has to be tried again, or is not wanted any more. */
-  async run(isWanted: () => boolean): Promise<boolean> {
-    const { hasNoHints, isServing } = this.options;
-    if (!isServing() || !hasNoHints()) return false;
+  async run(version: number, isWanted: () => boolean): Promise<boolean> {
+    if (!this.options.isServing() || !this.areHintsDelivered(version)) return false;
     const pushes = this.plan();
     this.total = pushes.length;
     this.done = 0;
@@ -105,7 +108,14 @@ export class Handover {
       const open = pushes.filter((push) => push.isFirst === isFirst);
       if (!(await this.pushAll(open, mayGoOn))) return false;
     }
-    return hasNoHints();
+    return this.areHintsDelivered(version);
+  }
+
+  /** Those that were kept when this was first asked. Writes that left later ones have their quorum among the new owners, too: all nodes had acknowledged them. */
+  private areHintsDelivered(version: number): boolean {
+    const { newestHintMs, hasNoHints } = this.options;
+    if (this.awaited.version !== version) this.awaited = { version, hintsUpToMs: newestHintMs() };
+    return hasNoHints(this.awaited.hintsUpToMs);
   }
 
   private plan(): Push[] {

@@ -8,6 +8,8 @@ export class HintAccount {
   bytes = 0;
   /** No hint was stored before it, Unix ms; `Infinity` with none. */
   oldestMs = Infinity;
+  /** No hint was stored after it, Unix ms; 0 with none. */
+  newestMs = 0;
   /** Is a hint of `oldestMs` known to be there still? Removing one makes it a bound until the next sweep. */
   isOldestExact = true;
   /** Hints stored since the start; whoever sees it stand still knows that nobody adds. */
@@ -34,12 +36,20 @@ export class HintAccounts {
     return held;
   }
 
+  /** No hint of anybody was stored after it. */
+  get newestMs(): number {
+    let newestMs = 0;
+    for (const account of this.accounts.values()) newestMs = Math.max(newestMs, account.newestMs);
+    return newestMs;
+  }
+
   /** @returns what takes it back, if the batch is taken back */
   stored(account: HintAccount, count: number, bytes: number, storedAtMs: number): () => void {
     const undo = this.undoOf(account, count, bytes);
     this.change(account, count, bytes);
     account.additions++;
     account.oldestMs = Math.min(account.oldestMs, storedAtMs);
+    account.newestMs = Math.max(account.newestMs, storedAtMs);
     return undo;
   }
 
@@ -78,6 +88,7 @@ export class HintAccounts {
     this.totalBytes += bytes;
     if (account.count > 0) return;
     account.oldestMs = Infinity;
+    account.newestMs = 0;
     account.isOldestExact = true;
   }
 }

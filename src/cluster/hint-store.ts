@@ -254,6 +254,28 @@ export class HintStore {
     return { count, bytes, oldestMs: count === 0 ? 0 : oldestMs };
   }
 
+  /** When the newest hint was stored, Unix ms, or a little later; 0 without any. */
+  get newestMs(): number {
+    return this.accounts.newestMs;
+  }
+
+  /** Is any hint there that was stored up to then? Where the accounts cannot tell, the hints are looked at. */
+  holdsUpTo(ms: number): boolean {
+    return this.accounts
+      .targets()
+      .some((target) => this.accounts.of(target).oldestMs <= ms && this.finds(target, ms));
+  }
+
+  private finds(target: NodeId, upToMs: number): boolean {
+    let after: Uint8Array | undefined;
+    for (;;) {
+      const page = this.page(target, after, SWEEP_HINTS, SWEEP_BYTES);
+      if (page.length === 0) return false;
+      if (page.some(({ hint }) => hint.storedAtMs <= upToMs)) return true;
+      after = page.at(-1)!.internalKey;
+    }
+  }
+
   /** Grows with every hint stored for `target`. */
   additionsFor(target: NodeId): number {
     return this.accounts.of(target).additions;

@@ -31,6 +31,8 @@ import type { ReplicaStore } from "./replica-store.ts";
 const LOOK_EVERY_MS = 500;
 /** How often one of those that seem to be down is asked whether that is so. */
 const ASK_EVERY_MS = 2000;
+/** From when a node is leaving to when it may be gone: two looks of a load balancer. */
+const LINGER_MS = 2000;
 /** After a step that failed. */
 const AGAIN_MS = 1000;
 
@@ -73,6 +75,7 @@ export class LayoutManager implements LayoutControl {
   private saving: Promise<void> = Promise.resolve();
   /** The version for which foreign partitions have been dropped. */
   private droppedFor = 0;
+  private leavingSinceMs = Infinity;
   private isStepping = false;
   private isGone = false;
   private isStopped = false;
@@ -269,9 +272,20 @@ export class LayoutManager implements LayoutControl {
     if (ack < version) return this.acknowledge(version);
     if (sync < version && current.trackers.ackedByAll() >= version) return this.handOver(version);
     const known = current.trackers.syncedByAll();
-    if (known <= syncAck) return false;
+    if (known <= syncAck || this.isLingering()) return false;
     await this.adoptCopies(known);
     return this.reach(current.report(self, { syncAck: known }));
+  }
+
+  /** A node on its way out is not ready any more, and gives its clients the time to notice: with its last word it is gone. */
+  private isLingering(): boolean {
+    const { clock, view } = this.options;
+    if (!view().isLeaving) {
+      this.leavingSinceMs = Infinity;
+      return false;
+    }
+    this.leavingSinceMs = Math.min(this.leavingSinceMs, clock.monoMs());
+    return clock.monoMs() < this.leavingSinceMs + LINGER_MS;
   }
 
   /** What versions say of buckets is to outlast them: a version retires only when all nodes have it written down. */
@@ -306,7 +320,7 @@ export class LayoutManager implements LayoutControl {
   /** False where it has to be tried again later. */
   private async handOver(version: number): Promise<boolean> {
     const { handover, self } = this.options;
-    if (!(await handover.run(() => this.current.newest.version === version))) return false;
+    if (!(await handover.run(version, () => this.current.newest.version === version))) return false;
     if (this.current.newest.version !== version) return true;
     return this.reach(this.current.report(self, { sync: version }));
   }

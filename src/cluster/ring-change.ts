@@ -42,7 +42,8 @@ export interface RingChangeOptions {
   /** Deletes records that are not this node's any more. */
   dropRecords(records: readonly ScannedEntry[]): Promise<void>;
   push(partition: number, target: NodeId): Promise<PushResult>;
-  hasNoHints(): boolean;
+  newestHintMs(): number;
+  hasNoHints(upToMs: number): boolean;
   isServing(): boolean;
   forget(partition: number): void;
   onDropped(): void;

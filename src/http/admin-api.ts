@@ -3,6 +3,8 @@ import type { LayoutApi } from "./layout-api.ts";
 
 export interface AdminApi {
   /** `ready`, or why not. */
+  /** Clients should go elsewhere: each answer is the last one on its connection. */
+  readonly isEnding: boolean;
   readiness(): { readonly isReady: boolean; readonly checks: Readonly<Record<string, string>> };
   cluster(): ClusterSummary;
   /** Asks the other nodes for what only they know; answers without those that do not answer in time. */

@@ -85,9 +85,19 @@ export function createApp(options: AppOptions): App {
   app.notFound(serve(noSuchRoute));
   app.onError((error, context) => problemAnswer(exchangeOf(services, context), error));
   const dispatch = app.fetch;
-  app.fetch = (request, server, execution) =>
-    answerKey(services, guard, request, server) ?? dispatch(request, server, execution);
+  app.fetch = (request, server, execution) => {
+    const answered =
+      answerKey(services, guard, request, server) ?? dispatch(request, server, execution);
+    return services.admin.isEnding ? lastAnswer(answered) : answered;
+  };
   return app;
+}
+
+/** A client that is told so does not send its next request into a connection that is about to end. */
+async function lastAnswer(answered: Response | Promise<Response>): Promise<Response> {
+  const response = await answered;
+  response.headers.set("Connection", "close");
+  return response;
 }
 
 const KEY_HANDLES: Readonly<Record<string, (exchange: Exchange) => Response | Promise<Response>>> =

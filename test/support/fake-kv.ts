@@ -484,6 +484,7 @@ function prefixOf(key: Uint8Array, { prefix, delimiter }: ListRequest): Uint8Arr
 }
 
 export class FakeAdmin implements AdminApi {
+  isEnding = false;
   isReady = true;
   held: readonly HeldForNode[] = [];
   suspected: readonly { readonly id: string }[] = [];
