@@ -15,8 +15,6 @@ import { ContextTokens } from "../causality/context-token.ts";
 import { recordFromJson } from "../causality/record-json.ts";
 import { type Record, decodeRecord } from "../causality/record.ts";
 import { SessionTokens } from "../causality/session-token.ts";
-import type { Clock } from "../ports/clock.ts";
-import type { Logger } from "../ports/logger.ts";
 import type {
   BucketProperties,
   ExportedKey,
@@ -42,6 +40,7 @@ import { WriteCoordination } from "./coordinate-put.ts";
 import { MINT_MARGIN_MS } from "./forward-write.ts";
 import type { CoordinatedWrite, PendingWrite } from "./pending-write.ts";
 import type { CoordinationParts, LocalState } from "./coordination-parts.ts";
+import type { CoordinatorOptions } from "./coordinator-options.ts";
 import { Deadlines } from "./deadlines.ts";
 import { explainKey } from "./explain.ts";
 import { FallbackActor } from "./fallback-actor.ts";
@@ -53,40 +52,15 @@ import { encodeState } from "./join-states.ts";
 import { answerRecord } from "./key-state.ts";
 import { Listing } from "./listing.ts";
 import { LocalReads } from "./local-reads.ts";
-import { type Company, type OtherNodes, nobodyElse } from "./other-nodes.ts";
+import { type Company, nobodyElse } from "./other-nodes.ts";
 import { ReadRepair } from "./read-repair.ts";
 import { OperationEpochs } from "./operation-epochs.ts";
-import type { RecordObserver } from "./record-writer.ts";
-import { type MergeGate, Replica, type ReplicaCounters } from "./replica.ts";
+import { Replica, type ReplicaCounters } from "./replica.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 import { TrustedClock } from "./trusted-clock.ts";
 import { WriteStamps } from "./write-stamps.ts";
 
-export interface CoordinatorOptions {
-  /** Open, with the retention of `causality/retention.ts`. */
-  readonly store: ReplicaStore;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** Eight bytes, random, for ever this node's. */
-  readonly nodeId: Uint8Array;
-  /** As shown to users and in `X-Node`. */
-  readonly nodeName: string;
-  /** New whenever the data may have forgotten something (R12). */
-  readonly incarnation: number;
-  readonly clusterId: Uint8Array;
-  /** Sixteen bytes that seal tokens; known to the nodes only. */
-  readonly clusterSecret: Uint8Array;
-  /** Q, for ever the cluster's. */
-  readonly q: number;
-  /** Does an acknowledged write survive a power loss (`fsync` is not `os`)? */
-  readonly isDurable: boolean;
-  /** Left out by a node alone. */
-  readonly others?: OtherNodes;
-  /** Keeps the Merkle trees in step. */
-  readonly observer?: RecordObserver;
-  /** Knows deletions that have been collected. */
-  readonly gate?: MergeGate;
-}
+export type { CoordinatorOptions };
 
 export interface KeyPlace {
   readonly bucket: Bucket;
