@@ -365,9 +365,8 @@ function suspectsOf({ convergence, view }: ClusterNode): NonNullable<AdminParts[
 
 function phaseOf({ view }: ClusterNode): string {
   if (!view.isMember) return "joining";
-  if (view.isLeaving) return "leaving";
   // It goes on serving while it hands over what it has; clients look for another node meanwhile.
-  if (!view.layout.members.some(({ id }) => id === view.self)) return "leaving";
+  if (view.isLeaving) return "leaving";
   return view.members.get(view.self)?.record.phase ?? "serving";
 }
 

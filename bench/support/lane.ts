@@ -86,6 +86,12 @@ export class Lane {
     this.#reconnect(0);
   }
 
+  /** To the next target: this one wants no more on this connection. */
+  goOn(): void {
+    this.#leave();
+    this.#reconnect(RECONNECT_MS);
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#leave();

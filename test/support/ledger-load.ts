@@ -32,6 +32,7 @@ const DRAIN_MS = 5000;
 /** One read in so many is of a deleted record. */
 const DELETED_READ_EVERY = 20;
 const PICKS_MAX = 20;
+const CONNECTION_CLOSE = Buffer.from("\r\nConnection: close\r\n");
 const NOTHING_KNOWN: Asked = { floor: 0, isGone: false };
 
 export class LedgerLoad implements LaneOwner {
@@ -129,7 +130,8 @@ export class LedgerLoad implements LaneOwner {
       const code = /"code":"([\w-]+)"/.exec(lane.reader.body().toString())?.[1] ?? "";
       this.end(lane, status === 503 ? "refused" : "unknown", `${status} ${code}`);
     }
-    this.serve(lane, nowMs);
+    if (isLastAnswer(lane.reader)) lane.goOn();
+    else this.serve(lane, nowMs);
   }
 
   private judge(lane: Lane, status: number): void {
@@ -215,6 +217,12 @@ export class LedgerLoad implements LaneOwner {
       "latin1",
     );
   }
+}
+
+/** A node that goes away says so: nothing more is to be sent on this connection. */
+function isLastAnswer({ bytes, bodyStart }: Lane["reader"]): boolean {
+  const at = bytes.indexOf(CONNECTION_CLOSE);
+  return at >= 0 && at < bodyStart;
 }
 
 function valuesOf(status: number, body: string): readonly string[] {
