@@ -19,6 +19,7 @@ import type { ReportParts } from "./cluster/cluster-report.ts";
 import type { Coordinator, CoordinatorOptions } from "./cluster/coordinator.ts";
 import { type Alone, coordinatorOfOne } from "./cluster/coordinator-alone.ts";
 import { saveLayouts, storedLayouts } from "./cluster/layout-store.ts";
+import { scrubUpkeep } from "./cluster/scrub-upkeep.ts";
 import type { Config } from "./config.ts";
 import { formatAddress } from "./config/knob-kinds.ts";
 import type { App, AppOptions } from "./http/app.ts";
@@ -152,15 +153,22 @@ function refuseGone(layouts: LayoutState | undefined, self: string): void {
 /** The instant that a compaction starts with; one that begins before the coordinator knows the time forgets nothing. */
 class Retention {
   nowMs: (() => number) | undefined;
+  /** Not while clients want the node (C24). */
+  mayScrub: () => boolean = () => true;
 
   instants(): Readonly<Record<string, number>> {
     return this.nowMs === undefined ? {} : { nowMs: this.nowMs() };
   }
 }
 
+/** Share of the time that background work may take below which no table is verified. */
+const SCRUB_SHARE_MIN = 0.5;
+
 /** The store's knobs have the names of its options; the type checker holds that none is missing. */
 function storeOptionsOf(config: Config, retention: Retention): StoreOptions {
-  return { ...config, retention: () => retention.instants() };
+  const onDamagedLog = config.seeds.length > 0 ? "quarantine" : "refuse";
+  const mayScrub = (): boolean => retention.mayScrub();
+  return { ...config, retention: () => retention.instants(), onDamagedLog, mayScrub };
 }
 
 /** A layout that damage took is asked for again: the others have it, and a node alone makes the same one. */
@@ -186,7 +194,12 @@ interface NodeParts {
   readonly isRebuilding: boolean;
 }
 
-function coordinatorOptionsOf({ config, ports, directory, store }: NodeParts): CoordinatorOptions {
+function coordinatorOptionsOf({
+  config,
+  ports,
+  directory,
+  store,
+}: NodeParts): CoordinatorOptions & { readonly store: Store } {
   const { clock, logger } = ports;
   const { identity } = directory;
   return {
@@ -231,12 +244,13 @@ function assemble(
     metrics,
     logger: ports.logger,
     partitionOf: (bucket, key) => coordinator.partitionOf(bucket, key),
-    ...(cluster && adminPartsOf(cluster, ports)),
+    ...(cluster && adminPartsOf(cluster, parts)),
     ...(alone && { collect: () => alone.deletions.collector.run() }),
   });
   if (cluster) defineClusterMetrics(metrics, cluster);
   door?.defineMetrics(metrics);
   retention.nowMs = () => coordinator.nowMs();
+  if (cluster) retention.mayScrub = () => cluster.convergence.pace.share >= SCRUB_SHARE_MIN;
   const app = createApp(appOptionsOf(config, ports, coordinator, admin, metrics));
   cluster?.start(isRebuilding);
   alone?.deletions.start();
@@ -324,7 +338,10 @@ function reportPartsOf(cluster: ClusterNode): ReportParts {
 }
 
 /** What administration can see and do where there are others. */
-function adminPartsOf(cluster: ClusterNode, { clock }: NodePorts): Partial<AdminParts> {
+function adminPartsOf(
+  cluster: ClusterNode,
+  { ports: { clock }, store }: NodeParts,
+): Partial<AdminParts> {
   return {
     cluster: reportPartsOf(cluster),
     phase: () => phaseOf(cluster),
@@ -334,6 +351,7 @@ function adminPartsOf(cluster: ClusterNode, { clock }: NodePorts): Partial<Admin
       run: (onProgress) => cluster.convergence.repairAll(onProgress),
       report: () => cluster.convergence.antiEntropy.report(),
     },
+    scrub: scrubUpkeep(store, cluster.healer),
     collect: () => cluster.convergence.deletions.collector.run(),
     suspects: suspectsOf(cluster),
   };

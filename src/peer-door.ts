@@ -8,7 +8,7 @@ import { messageOf, HutchError } from "./base/errors.ts";
 import { hex } from "./base/bytes.ts";
 import type { Metrics } from "./base/metrics.ts";
 import type { Admin } from "./cluster/admin.ts";
-import { ClusterNode } from "./cluster/cluster-node.ts";
+import { ClusterNode, type ClusterNodeOptions } from "./cluster/cluster-node.ts";
 import type { CoordinatorOptions } from "./cluster/coordinator.ts";
 import { aliveSince } from "./cluster/absence.ts";
 import {
@@ -161,7 +161,7 @@ export class PeerDoor {
 
   /** The layouts are on disk: this node is one of the cluster's from now on, and tells whoever knocks. */
   enter(
-    options: CoordinatorOptions,
+    options: CoordinatorOptions & Pick<ClusterNodeOptions, "store">,
     layouts: LayoutState,
     endings: {
       readonly onFailure: (error: HutchError) => void;

@@ -69,7 +69,7 @@ export class Buckets {
   private readonly unlisted = new Map<string, Bucket>();
 
   /** Some of what was written down cannot be read: a bucket that is not listed may have had properties. */
-  private readonly isIncomplete: boolean;
+  private isIncomplete: boolean;
 
   /**
    * @param newStamp later than all that this node gave out before
@@ -239,6 +239,12 @@ export class Buckets {
       if (joined !== own && hasRoom) news.push(joined);
     }
     if (news.length > 0) await this.write(news);
+  }
+
+  /** Damage took what was written down; what is known by now, from others as well, is all that there is. Settles when it is on disk. */
+  async rewrite(): Promise<void> {
+    if (this.entries.size > 0) await this.write(this.all());
+    this.isIncomplete = false;
   }
 
   /** Visible at once; taken back where the disk refuses it. */

@@ -6,7 +6,7 @@ import { ByteReader } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
 import { CorruptionError } from "../base/errors.ts";
 import type { Logger } from "../ports/logger.ts";
-import type { WriteBatch } from "../storage/store.ts";
+import { WriteBatch } from "../storage/store.ts";
 import { type ReplicaStore, asCorruption, systemKey } from "./replica-store.ts";
 
 const CLOCK_KEY = systemKey("hlc-ceiling");
@@ -29,6 +29,14 @@ export class ClockCeiling {
     writer.u8(VERSION);
     writer.u64(this.stored);
     batch.put(CLOCK_KEY, writer.finish());
+  }
+
+  /** Damage has taken it. Settles when it is on disk again. */
+  async rewrite(store: ReplicaStore, tick: number): Promise<void> {
+    const batch = new WriteBatch();
+    this.stored = 0;
+    this.raiseIn(batch, Math.max(1, tick));
+    await store.apply(batch);
   }
 
   /** The disk has taken a batch back: what it raised is not there. To store it once more is harmless. */

@@ -26,6 +26,8 @@ import type { ClusterView } from "./cluster-view.ts";
 import { Convergence } from "./convergence.ts";
 import { Coordinator, type CoordinatorOptions } from "./coordinator.ts";
 import { GossipService } from "./gossip-service.ts";
+import type { Healer, HealerStore } from "./healer.ts";
+import { makeHealer } from "./healing.ts";
 import { HintStore } from "./hint-store.ts";
 import { HintedHandoff } from "./hinted-handoff.ts";
 import type { LayoutManager } from "./layout-manager.ts";
@@ -51,7 +53,7 @@ const DOUBT_TIMEOUT_MS = 1000;
 const EMPTY_KNOCK: KnockMessage = { kind: "knock", body: new Uint8Array(0) };
 
 export interface ClusterNodeOptions extends Omit<CoordinatorOptions, "others"> {
-  readonly store: ReplicaStore;
+  readonly store: ReplicaStore & HealerStore;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -102,6 +104,8 @@ export class ClusterNode {
   private readonly exchange: StateExchange;
   private readonly ring: RingChange;
   readonly convergence: Convergence;
+  /** Made last; the coordinator asks for it when it reads. */
+  readonly healer: Healer;
 
   constructor(options: ClusterNodeOptions) {
     const { store, clock, logger, random, layouts } = options;
@@ -142,6 +146,7 @@ export class ClusterNode {
     this.exchange = this.makeExchange();
     this.ring = this.makeRing();
     this.handler = this.makeHandler();
+    this.healer = this.makeHealer();
     this.gossip.onChange((view, changes) => this.viewChanged(view, changes));
   }
 
@@ -186,6 +191,7 @@ export class ClusterNode {
       ...options,
       observer: this.convergence.observer,
       gate: this.convergence.deletions.suspects,
+      isLost: (internalKey) => this.healer.covers(internalKey),
       others: {
         view: () => this.view,
         peers,
@@ -272,6 +278,19 @@ export class ClusterNode {
     });
   }
 
+  private makeHealer(): Healer {
+    const { options, coordinator, convergence, hints, layouts } = this;
+    return makeHealer({
+      ...options,
+      coordinator,
+      convergence,
+      hints,
+      layouts,
+      view: () => this.view,
+      learnBuckets: () => this.exchange.learnFromOne(),
+    });
+  }
+
   private makeHandler(): NodePeerHandler {
     const { coordinator, hints, handoff, options } = this;
     const { store, clock, q, isDurable } = options;
@@ -304,12 +323,14 @@ export class ClusterNode {
     if (mustRebuild) this.convergence.forgotten();
     this.syncing.enter(mustRebuild ? "rebuilding" : "started", mustRebuild);
     this.convergence.start();
+    this.healer.start();
     this.ring.start();
   }
 
   /** The first step of an end: the others learn that nothing should be asked of this node any more. */
   leave(): void {
     this.ring.stop();
+    this.healer.stop();
     this.syncing.stop();
     this.handoff.stop();
     this.gossip.stop();
@@ -392,6 +413,7 @@ export class ClusterNode {
       const wasUp = before !== undefined && before.liveness !== "down";
       if (isNewLife(before, after)) this.peers.forget(id);
       else if (after?.liveness === "alive" && !wasUp) this.peers.retryNow(id);
+      if (after?.liveness === "alive" && !wasUp && !this.healer.isSound) this.healer.kick();
     }
     this.syncing.viewChanged(view);
     this.handoff.viewChanged();

@@ -156,11 +156,14 @@ export class Convergence {
 
   /** Partitions of which this node keeps something, in any active layout. */
   heldPartitions(): number[] {
+    const all = Array.from({ length: this.view.layout.q }, (_, partition) => partition);
+    return all.filter((partition) => this.isHeldPartition(partition));
+  }
+
+  isHeldPartition(partition: number): boolean {
     const { view } = this;
     const counts = this.coordinator.copies.all();
-    return Array.from({ length: view.layout.q }, (_, partition) => partition).filter((partition) =>
-      counts.some((n) => view.holders(partition, n).includes(view.self)),
-    );
+    return counts.some((n) => view.holders(partition, n).includes(view.self));
   }
 
   start(): void {

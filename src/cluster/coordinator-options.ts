@@ -30,4 +30,6 @@ export interface CoordinatorOptions {
   readonly observer?: RecordObserver;
   /** Knows deletions that have been collected. */
   readonly gate?: MergeGate;
+  /** Is the key among what a damaged disk has lost and is not healed yet? */
+  readonly isLost?: (internalKey: Uint8Array) => boolean;
 }

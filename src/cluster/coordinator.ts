@@ -75,6 +75,7 @@ export class Coordinator {
   readonly copies: BucketCopies;
   readonly repairs: ReadRepair;
   readonly writes: WriteCoordination;
+  readonly fallbackActor: FallbackActor;
   private readonly options: CoordinatorOptions;
   private readonly store: ReplicaStore;
   private readonly partitionBits: number;
@@ -115,6 +116,7 @@ export class Coordinator {
     this.repairs = new ReadRepair({ self: id, replica, trusted, clock, logger, ...company });
     this.parts = this.makeParts(company);
     this.reads = new ClientReads(this.parts, new LocalReads(shared));
+    this.fallbackActor = this.openFallbackActor();
     this.writes = this.openWrites();
     this.listing = new Listing({
       store,
@@ -142,7 +144,7 @@ export class Coordinator {
   }
 
   private openReplica(): Replica {
-    const { store, logger, nodeId, incarnation, others, observer, gate } = this.options;
+    const { store, logger, nodeId, incarnation, others, observer, gate, isLost } = this.options;
     const { buckets, tokens, stamps } = this;
     const actor = makeActor(nodeId, incarnation);
     return new Replica({
@@ -155,6 +157,7 @@ export class Coordinator {
       copiesOf: (bucket) => this.copies.of(bucket),
       ...(observer && { observer }),
       ...(gate && { gate }),
+      ...(isLost && { isLost }),
       ...(others && {
         driftMaxMs: others.driftMaxMs,
         onAmnesia: (isUnawares) => others.onAmnesia(isUnawares),
@@ -162,22 +165,23 @@ export class Coordinator {
     });
   }
 
+  private openFallbackActor(): FallbackActor {
+    const { store, nodeId } = this.options;
+    const { counters } = this.parts.hints;
+    const removals = (): number => counters.removed + counters.dropped;
+    return new FallbackActor(store, nodeId, () => this.trusted.nowMs(), removals);
+  }
+
   private openWrites(): WriteCoordination {
-    const { store, nodeId, isDurable } = this.options;
+    const { store, isDurable } = this.options;
     const { parts, replica, sessions, trusted } = this;
-    const { counters } = parts.hints;
     return new WriteCoordination({
       parts,
       replica,
       store,
       sessions,
       tokens: this.tokens,
-      fallbackActor: new FallbackActor(
-        store,
-        nodeId,
-        () => trusted.nowMs(),
-        () => counters.removed + counters.dropped,
-      ),
+      fallbackActor: this.fallbackActor,
       trusted,
       isDurable,
       answerOf: ({ bucket, address }, { record, nowMs, conflictDropped }) =>

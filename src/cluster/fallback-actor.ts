@@ -63,6 +63,13 @@ export class FallbackActor {
     this.leaseEnd = end;
   }
 
+  /** Damage has taken the lease: names go on from where they are, under a new one. Settles when that is on disk. */
+  async leaseAnew(): Promise<void> {
+    if (this.next === 0) this.next = this.afterLoss();
+    this.leaseEnd = 0;
+    await this.prepare();
+  }
+
   private lastLeaseEnd(): number {
     try {
       const stored = this.store.get(KEY);
@@ -70,8 +77,13 @@ export class FallbackActor {
     } catch (thrown) {
       const error = asCorruption(thrown);
       if (!(error instanceof CorruptionError)) throw error;
-      return FIRST + Math.floor((this.nowMs() - HLC_EPOCH_MS) / 1000);
+      return this.afterLoss();
     }
+  }
+
+  /** No lease has reached as far as the time in seconds. */
+  private afterLoss(): number {
+    return FIRST + Math.floor((this.nowMs() - HLC_EPOCH_MS) / 1000);
   }
 
   /** Requires `prepare`. */

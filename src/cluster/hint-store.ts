@@ -156,6 +156,20 @@ export class HintStore {
     return "added";
   }
 
+  /** Damage has taken some: any member may miss something, and what is left is counted anew. Settles when the marks are on disk. */
+  async damaged(members: readonly NodeId[]): Promise<void> {
+    const batch = new WriteBatch();
+    for (const target of members) this.needsRepair.markIn(batch, target, "damaged");
+    if (batch.count > 0) await this.store.apply(batch);
+    for (const target of this.accounts.targets()) this.accounts.reset(this.accounts.of(target));
+    const snapshot = this.store.snapshot();
+    try {
+      this.count(snapshot.iteratorWithLost());
+    } finally {
+      snapshot.close();
+    }
+  }
+
   private undoWith(batch: WriteBatch, undo: () => void): void {
     const undos = this.undos.get(batch);
     if (undos === undefined) this.undos.set(batch, [undo]);

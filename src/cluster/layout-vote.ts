@@ -182,6 +182,13 @@ export class LayoutVotes {
     return { isGranted: true, promised: ballot, accepted: undefined };
   }
 
+  /** What was promised for the next version is lost: this node has no vote on it. Settles when that is on disk. */
+  abstain(): Promise<void> {
+    const highest = { round: Number.MAX_SAFE_INTEGER, node: "ff".repeat(8) };
+    const { nextVersion } = this.state();
+    return this.promise({ version: nextVersion, ballot: highest, accepted: undefined });
+  }
+
   /** Of an earlier version is of no interest any more. */
   private promised(version: number): Promised {
     const nothing = { version, ballot: NO_BALLOT, accepted: undefined };

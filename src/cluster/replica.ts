@@ -118,6 +118,8 @@ export interface ReplicaOptions {
   readonly observer?: RecordObserver;
   /** Knows which absences are those of collected tombstones. */
   readonly gate?: MergeGate;
+  /** Is the key among what a damaged disk has lost and is not healed yet? Its copy here counts for nothing then. */
+  readonly isLost?: (internalKey: Uint8Array) => boolean;
 }
 
 export class Replica {
@@ -139,6 +141,8 @@ export class Replica {
   /** For what changes many records at once. */
   readonly writer: RecordWriter;
   private readonly gate: MergeGate | undefined;
+  private readonly isLost: ((internalKey: Uint8Array) => boolean) | undefined;
+  private readonly ceiling: ClockCeiling;
 
   constructor(options: ReplicaOptions) {
     this.store = options.store;
@@ -148,13 +152,15 @@ export class Replica {
     this.driftMaxMs = options.driftMaxMs ?? DRIFT_REJECT_MS;
     this.onAmnesia = options.onAmnesia;
     this.gate = options.gate;
-    const ceiling = new ClockCeiling(options.store, options.logger);
-    this.clock = new HybridClock(ceiling.stored);
-    this.writer = new RecordWriter({ ...options, ceiling, clock: this.clock });
+    this.isLost = options.isLost;
+    this.ceiling = new ClockCeiling(options.store, options.logger);
+    this.clock = new HybridClock(this.ceiling.stored);
+    this.writer = new RecordWriter({ ...options, ceiling: this.ceiling, clock: this.clock });
   }
 
-  read(address: KeyAddress): StoreRead | undefined {
-    return this.store.get(address.internalKey);
+  read({ internalKey }: KeyAddress): StoreRead | undefined {
+    if (this.isLost?.(internalKey) === true) throw notHealedYet();
+    return this.store.get(internalKey);
   }
 
   /** Throws `bad-context`, `context-mismatch`, `data-corrupt`, `disk-full` and what else keeps a write from being tried. */
@@ -174,7 +180,7 @@ export class Replica {
     const replayed = retryKey && this.replay(bucket, address, request, retryKey, nowMs);
     if (replayed !== undefined) return replayed;
 
-    const stored = plan.before === undefined ? this.store.get(address.internalKey) : undefined;
+    const stored = plan.before === undefined ? this.read(address) : undefined;
     const before = plan.before ?? (stored === undefined ? [] : decodeStored(stored.value));
     const { properties } = bucket;
     if (request.condition.kind !== "none") {
@@ -338,9 +344,10 @@ export class Replica {
   }
 
   /** A copy that is lost here is absent for who brings it back. */
-  private storedFor({ internalKey }: KeyAddress, options: MergeOptions): StoreRead | undefined {
+  private storedFor(address: KeyAddress, options: MergeOptions): StoreRead | undefined {
     try {
-      return this.store.get(internalKey);
+      if (options.isHealing !== true) return this.read(address);
+      return this.store.get(address.internalKey);
     } catch (thrown) {
       if (options.isHealing === true && thrown instanceof CorruptionError) return undefined;
       throw thrown;
@@ -397,6 +404,11 @@ export class Replica {
     this.actor = this.onAmnesia(true);
   }
 
+  /** Damage has taken how far the clock may have gone; settles when it is on disk again. */
+  rewriteCeiling(): Promise<void> {
+    return this.ceiling.rewrite(this.store, this.clock.last);
+  }
+
   /** This copy has let go of something: what it mints from now on has another name (R12). */
   renewActor(): void {
     if (this.onAmnesia !== undefined) this.actor = this.onAmnesia(false);
@@ -413,4 +425,12 @@ export class Replica {
 
 function isSuspectState(thrown: unknown): boolean {
   return thrown instanceof HutchError && thrown.code === "suspect-state";
+}
+
+function notHealedYet(): CorruptionError {
+  return new CorruptionError(
+    "Cannot use key: what the disk has lost of it is being fetched",
+    "",
+    -1,
+  );
 }
