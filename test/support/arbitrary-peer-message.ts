@@ -169,6 +169,7 @@ export const arbitraryReply: fc.Arbitrary<PeerReply> = fc.oneof(
   fc.record({
     kind: fc.constant("hints-held" as const),
     count: whole,
+    lastGeneration: whole,
     isIncomplete: fc.boolean(),
   }),
   fc.record({

@@ -6,6 +6,7 @@ import { Prng } from "../../src/base/prng.ts";
 import type { DiskLoss } from "./checkers/amnesty.ts";
 import { type Change, type ChangeKind, LOSSES } from "./elastic-plan.ts";
 import type { Strikes } from "./elastic-strikes.ts";
+import { TABLE_DAMAGES, damageTable, tablesOf } from "./sim-damage.ts";
 import { knownWithout } from "./sim-contents.ts";
 import type { SimCluster } from "./sim-cluster.ts";
 import { SimOperator } from "./sim-operator.ts";
@@ -31,6 +32,8 @@ export class Changes {
   private readonly strikes: Strikes;
   private readonly operator: SimOperator;
   private isOver = false;
+  /** Changes that have begun and not ended. */
+  private readonly underWay = new Set<Change>();
 
   constructor(cluster: SimCluster, strikes: Strikes) {
     this.cluster = cluster;
@@ -55,17 +58,24 @@ export class Changes {
     this.isOver = true;
   }
 
-  private async carryOut({ kind, seed }: Change): Promise<void> {
+  private async carryOut(change: Change): Promise<void> {
+    const { kind, seed } = change;
     const prng = new Prng(`change/${seed}`);
-    if (kind === "join") return this.join();
     const index = await this.choose(kind, prng);
     if (index === undefined) return;
-    this.begins(kind, index);
-    await this.carryOutAt(kind, index, prng);
-    this.tell(`${kind} of ${this.cluster.names[index]} has ended`);
+    this.underWay.add(change);
+    if (kind === "join") await this.join();
+    else await this.carryOutAt(kind, index, prng);
+    this.underWay.delete(change);
   }
 
   private async carryOutAt(kind: ChangeKind, index: number, prng: Prng): Promise<void> {
+    this.begins(kind, index);
+    await this.doTo(kind, index, prng);
+    this.tell(`${kind} of ${this.cluster.names[index]} has ended`);
+  }
+
+  private async doTo(kind: ChangeKind, index: number, prng: Prng): Promise<void> {
     switch (kind) {
       case "leave":
         return this.leave(index);
@@ -109,7 +119,11 @@ export class Changes {
 
   private mayBegin(kind: ChangeKind): boolean {
     const { cluster, strikes } = this;
-    const staying = cluster.present.length - this.leaving.size;
+    const staying = cluster.present.length - this.leaving.size - strikes.held.size;
+    // Force overrules whatever else is decided at the same time.
+    const others = [...this.underWay];
+    if (others.some((other) => other.kind === "fence")) return false;
+    if (kind === "fence" && others.length > 0) return false;
     if (["leave", "remove", "fence"].includes(kind) && staying <= N) return false;
     if (!LOSSES.includes(kind)) return true;
     return strikes.held.size === 0 && this.leaving.size === 0 && this.isCalm();
@@ -147,14 +161,19 @@ export class Changes {
     this.leaving.delete(index);
   }
 
+  /** Found by a read or by the scrub; or at the next start, which comes at once in half of the cases. */
   private async damage(index: number, prng: Prng): Promise<void> {
-    const { disk } = this.cluster.machines[index]!;
-    const tables = disk.image.visible.keys().filter((path) => path.endsWith(".sst"));
-    const hit = [...tables].filter(() => prng.chance(0.7));
+    const { cluster, strikes } = this;
+    const hit = tablesOf(cluster, index).filter(() => prng.chance(0.7));
     if (hit.length === 0) return;
     this.noteLoss(index);
-    for (const path of hit) disk.damage.flipBits(path, prng.between(1, 4));
-    await this.cluster.sleep(prng.between(0, 4000));
+    for (const path of hit) damageTable(cluster, index, path, prng.pick(TABLE_DAMAGES), prng);
+    if (prng.chance(0.5)) {
+      cluster.crash(index);
+      strikes.disturbed(index, 0);
+      cluster.restart(index);
+    }
+    await cluster.sleep(prng.between(0, 4000));
   }
 
   private noteLoss(index: number): void {

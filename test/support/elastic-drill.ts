@@ -135,8 +135,7 @@ export class ElasticDrill {
   /** Bits of the tables of a node that runs are turned; the scrub finds them, and the other owners heal them. */
   rot(name: string): Promise<void> {
     return this.step(`turn bits in the tables of ${name}`, async () => {
-      const { cluster } = this.options;
-      await cluster.job(name, "flush");
+      await this.options.cluster.job(name, "flush");
       return this.damageAndHeal(name, () => Promise.resolve());
     });
   }
@@ -144,8 +143,10 @@ export class ElasticDrill {
   /** The same while it is stopped. */
   rotWhileStopped(name: string): Promise<void> {
     return this.step(`turn bits in the tables of ${name} while it is stopped`, async () => {
+      const { cluster } = this.options;
+      await cluster.job(name, "flush");
       await this.stop(name);
-      return this.damageAndHeal(name, () => this.options.cluster.start(name));
+      return this.damageAndHeal(name, () => cluster.start(name));
     });
   }
 

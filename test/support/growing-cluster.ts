@@ -164,10 +164,12 @@ export class GrowingCluster {
 
   /** Long work of one node to its end, well or not. */
   async job(name: string, kind: "repair" | "flush" | "compact" | "scrub"): Promise<Job> {
-    let job = await this.json<Job>(name, `/v1/admin/${kind}`, "POST");
-    for (; job.state === "running"; await Bun.sleep(LOOK_EVERY_MS))
-      job = await this.json<Job>(name, `/v1/admin/jobs/${job.id}`);
-    return job;
+    const { id } = await this.json<{ id: string }>(name, `/v1/admin/${kind}`, "POST");
+    for (;;) {
+      const job = await this.json<Job>(name, `/v1/admin/jobs/${id}`);
+      if (job.state !== "running") return job;
+      await Bun.sleep(LOOK_EVERY_MS);
+    }
   }
 
   /** Looks until there is no complaint any more. */

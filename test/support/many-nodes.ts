@@ -432,6 +432,7 @@ export class ManyNode {
       q: Q,
       isDurable,
       view: () => this.view(),
+      lastGenerationOf: () => 0,
       markAlive: () => undefined,
       exchange: (message) => this.exchange.answerBuckets(message.body),
       status: () => ({ kind: "status", keys: 0, bytes: 0, dataIncarnation: 1, hints: [] }),
