@@ -94,7 +94,8 @@ async function openNode(config: Config, ports: NodePorts): Promise<Node> {
     if (store.stats().lostRanges > 0) directory.renewIncarnation();
     const layouts = await layoutsOf(store, ports.logger, door, formed?.layouts);
     refuseGone(layouts, hex(directory.identity.nodeId));
-    const isRebuilding = await wasAwayTooLong(config, ports, door, layouts);
+    // A copied or restored directory is of some earlier time (row 93).
+    const isRebuilding = directory.isCopied || (await wasAwayTooLong(config, ports, door, layouts));
     if (isRebuilding) directory.renewIncarnation();
     const alive = new AliveMark(disk, clock, ports.logger, aliveEveryMs(config));
     const parts = { config, ports, directory, store, retention, alive, isRebuilding };
@@ -252,6 +253,8 @@ function assemble(
   retention.nowMs = () => coordinator.nowMs();
   if (cluster) retention.mayScrub = () => cluster.convergence.pace.share >= SCRUB_SHARE_MIN;
   const app = createApp(appOptionsOf(config, ports, coordinator, admin, metrics));
+  // Without syncs a crash takes what was acknowledged last (R12).
+  if (config.fsync === "os" && !directory.wasClean) cluster?.convergence.forgotten();
   cluster?.start(isRebuilding);
   alone?.deletions.start();
   // Until it has rebuilt, a crash leaves it as long away as it was.

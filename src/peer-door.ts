@@ -182,6 +182,7 @@ export class PeerDoor {
       areJoinsApplied: this.#config.joins === "apply",
       clientAddress: formatAddress(this.#config.listen),
       generation,
+      previousGeneration: this.#directory.previousGeneration,
       identity: () => this.#identity(),
       ...(scheduleFlush && { scheduleFlush }),
       renewIncarnation: () => {

@@ -68,6 +68,8 @@ export interface ClusterNodeOptions extends Omit<CoordinatorOptions, "others"> {
   readonly clientAddress: string;
   /** Of this start (R49). */
   readonly generation: number;
+  /** Of the start before it, as this disk knows. */
+  readonly previousGeneration: number;
   readonly gossipIntervalMs: number;
   readonly replicaTimeoutMs: number;
   readonly driftMaxMs: number;
@@ -102,6 +104,8 @@ export class ClusterNode {
   private readonly guard: PauseGuard;
   private readonly handler: NodePeerHandler;
   private readonly exchange: StateExchange;
+  /** Of nodes that have started anew: the generation before, one entry for each. */
+  private readonly lastGenerations = new Map<NodeId, number>();
   private readonly ring: RingChange;
   readonly convergence: Convergence;
   /** Made last; the coordinator asks for it when it reads. */
@@ -226,7 +230,12 @@ export class ClusterNode {
       view: () => this.view,
       incarnation: () => this.ownIncarnation,
       setPhase: (phase) => this.gossip.setSelf({ phase }),
-      pull: () => this.convergence.catchUp(),
+      pull: (hasForgotten) => this.convergence.catchUp(hasForgotten),
+      previousGeneration: this.options.previousGeneration,
+      onRolledBack: () => {
+        this.convergence.forgotten();
+        this.coordinator.replica.renewActor();
+      },
     });
   }
 
@@ -303,6 +312,7 @@ export class ClusterNode {
       q,
       isDurable,
       view: () => this.view,
+      lastGenerationOf: (node) => this.lastGenerations.get(node) ?? 0,
       markAlive: (node, incarnation) => this.gossip.markAlive(node, incarnation),
       exchange: (message, from) => this.answerExchange(message, from),
       status: () => options.status(),
@@ -316,12 +326,12 @@ export class ClusterNode {
   }
 
   /** Begins to speak and to listen; syncing until the others have been asked. */
-  start(mustRebuild = false): void {
+  start(hasForgotten = false): void {
     this.tellBuckets();
     this.gossip.start();
     this.guard.start();
-    if (mustRebuild) this.convergence.forgotten();
-    this.syncing.enter(mustRebuild ? "rebuilding" : "started", mustRebuild);
+    if (hasForgotten) this.convergence.forgotten();
+    this.syncing.enter(hasForgotten ? "rebuilding" : "started", hasForgotten);
     this.convergence.start();
     this.healer.start();
     this.ring.start();
@@ -411,13 +421,18 @@ export class ClusterNode {
   private viewChanged(view: ClusterView, changes: readonly MemberChange[]): void {
     for (const { id, before, after } of changes) {
       const wasUp = before !== undefined && before.liveness !== "down";
-      if (isNewLife(before, after)) this.peers.forget(id);
+      if (isNewLife(before, after)) this.newLife(id, before!);
       else if (after?.liveness === "alive" && !wasUp) this.peers.retryNow(id);
       if (after?.liveness === "alive" && !wasUp && !this.healer.isSound) this.healer.kick();
     }
     this.syncing.viewChanged(view);
     this.handoff.viewChanged();
     this.convergence.viewChanged();
+  }
+
+  private newLife(id: NodeId, before: Member): void {
+    this.peers.forget(id);
+    this.lastGenerations.set(id, generationOf(before.record.incarnation));
   }
 
   private tellBuckets(): void {

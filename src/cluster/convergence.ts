@@ -273,8 +273,9 @@ export class Convergence {
   }
 
   /** Fetches what this node may lack of its partitions from a quorum of their owners (R59); false where that has to be tried again. */
-  catchUp(): Promise<boolean> {
-    return this.antiEntropy.repairPartitions(this.heldPartitions(), { quorum: true });
+  catchUp(hasForgotten: boolean): Promise<boolean> {
+    const options = { quorum: true, hasForgotten };
+    return this.antiEntropy.repairPartitions(this.heldPartitions(), options);
   }
 }
 

@@ -124,11 +124,16 @@ export class HintedHandoff {
   }
 
   /** `from` is alive in this incarnation and asks what it has missed. */
-  answerHeld(from: NodeId, incarnation: number): HintsHeldReply {
+  answerHeld(from: NodeId, incarnation: number, lastGeneration = 0): HintsHeldReply {
     if (incarnation > (this.alive.get(from) ?? -1)) this.alive.set(from, incarnation);
     const { count, bytes } = this.hints.heldFor(from);
     if (!this.isStopped && this.isUp(from)) this.appear(from, bytes <= HURRIED_BYTES_MAX);
-    return { kind: "hints-held", count, isIncomplete: this.hints.isIncomplete(from) };
+    return {
+      kind: "hints-held",
+      count,
+      isIncomplete: this.hints.isIncomplete(from),
+      lastGeneration,
+    };
   }
 
   /** May a hint be taken from somebody whose last news of `target` is `targetIncarnation`? */

@@ -4,7 +4,7 @@
  *   record        flags u8: bit 0 serving, bits 1-2 absent, same, present | record, only where present
  *   stored        flags u8: bit 0 durable
  *   coordinated   flags u8: bit 0 replay | context text | record | nowMs, dropped varints | acks: n ok primary hinted durable varints | session text
- *   hints-held    flags u8: bit 0 incomplete | count varint
+ *   hints-held    flags u8: bit 0 incomplete | count, last generation varints
  *   scan          flags u8: bit 0 more, bit 1 incomplete | count varint | key, record ...
  *   exchange      body
  *   status        keys, bytes, data incarnation varints | count varint | target 8, count, bytes, oldestMs varints ...
@@ -79,7 +79,8 @@ export function encodeReply(writer: ByteWriter, reply: PeerReply): void {
       return encodeCoordinated(writer, reply);
     case "hints-held":
       writer.u8(reply.isIncomplete ? 1 : 0);
-      return writer.varint(reply.count);
+      writer.varint(reply.count);
+      return writer.varint(reply.lastGeneration);
     case "scan":
       return encodeScanReply(writer, reply);
     case "status":
@@ -200,7 +201,9 @@ function decodeAcks(reader: ByteReader): AckCounts {
 }
 
 function decodeHintsHeld(reader: ByteReader): HintsHeldReply {
-  return { kind: "hints-held", isIncomplete: readBoolean(reader), count: reader.varint() };
+  const isIncomplete = readBoolean(reader);
+  const count = reader.varint();
+  return { kind: "hints-held", isIncomplete, count, lastGeneration: reader.varint() };
 }
 
 function decodeScanReply(reader: ByteReader): ScanReply {

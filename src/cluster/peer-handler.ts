@@ -49,6 +49,8 @@ export interface PeerHandlerOptions {
   readonly q: number;
   readonly isDurable: boolean;
   view(): ClusterView;
+  /** Of the node's last start before its present one; 0 where none was seen. */
+  lastGenerationOf(node: NodeId): number;
   /** First-hand news that this node is alive. */
   markAlive(node: NodeId, incarnation: number): void;
   exchange(message: ExchangeMessage, from: NodeId): Promise<Uint8Array>;
@@ -169,7 +171,7 @@ export class NodePeerHandler implements PeerHandler {
     const { handoff, hints, markAlive } = this.options;
     markAlive(from, message.incarnation);
     if (message.isRepaired) await hints.clearIncomplete(from);
-    return handoff.answerHeld(from, message.incarnation);
+    return handoff.answerHeld(from, message.incarnation, this.options.lastGenerationOf(from));
   }
 
   private async exchange(message: ExchangeMessage, from: NodeId): Promise<PeerReply> {

@@ -162,6 +162,8 @@ export interface HintsHeldReply {
   readonly count: number;
   /** Some were dropped or never taken: the asker has to repair before it serves. */
   readonly isIncomplete: boolean;
+  /** Of the asker's last start before the present one that the answerer has seen; 0 for none. */
+  readonly lastGeneration: number;
 }
 
 export interface ScannedEntry {

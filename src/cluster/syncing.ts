@@ -34,7 +34,11 @@ export interface SyncingOptions {
   /** Tells the others. */
   setPhase(phase: "syncing" | "serving"): void;
   /** Fetches what this node's partitions may lack from their other owners; false where that has to be tried again. */
-  pull(): Promise<boolean>;
+  pull(hasForgotten: boolean): Promise<boolean>;
+  /** Of the last start before this one, as our own disk knows it. */
+  readonly previousGeneration: number;
+  /** Others have seen a life of this node that its disk knows nothing of (row 93): what it minted then is forgotten. */
+  onRolledBack(): void;
 }
 
 export class Syncing {
@@ -42,8 +46,8 @@ export class Syncing {
   /** `undefined` while serving. */
   private session: SyncSession | undefined;
   private wasAlone = false;
-  /** It was told to fetch, and has not served since. */
-  private mustPull = false;
+  /** It has, and has not served since. */
+  private hasForgotten = false;
   /** Called when it serves, each time. */
   onServing: () => void = () => undefined;
   private isStopped = false;
@@ -59,15 +63,15 @@ export class Syncing {
   /**
    * From now on this node may have missed something. Begins anew where it is syncing already.
    *
-   * @param mustPull whatever the others hold for it, it serves only after it has fetched what it lacks
+   * @param hasForgotten what it has is not all that it had: whatever the others hold for it, it serves only after it has fetched what it lacks
    */
-  enter(reason: string, mustPull = false): void {
+  enter(reason: string, hasForgotten = false): void {
     if (this.isStopped) return;
-    this.mustPull ||= mustPull;
+    this.hasForgotten ||= hasForgotten;
     this.options.logger.info("syncing", { reason });
     this.session?.stop();
     this.options.setPhase("syncing");
-    const session = new SyncSession(this.options, this.mustPull, () => {
+    const session = new SyncSession(this.options, this.hasForgotten, () => {
       if (this.session === session) this.leave();
     });
     this.session = session;
@@ -76,7 +80,7 @@ export class Syncing {
 
   private leave(): void {
     this.session = undefined;
-    this.mustPull = false;
+    this.hasForgotten = false;
     this.options.logger.info("serving");
     this.options.setPhase("serving");
     this.onServing();
@@ -105,13 +109,15 @@ class SyncSession {
   private readonly onDone: () => void;
   private readonly done = new Set<NodeId>();
   private mustPull: boolean;
+  private hasForgotten: boolean;
   private isStopped = false;
   private timer: Timer | undefined;
   private pauseMs = FIRST_PAUSE_MS;
 
-  constructor(options: SyncingOptions, mustPull: boolean, onDone: () => void) {
+  constructor(options: SyncingOptions, hasForgotten: boolean, onDone: () => void) {
     this.options = options;
-    this.mustPull = mustPull;
+    this.mustPull = hasForgotten;
+    this.hasForgotten = hasForgotten;
     this.onDone = onDone;
   }
 
@@ -152,17 +158,26 @@ class SyncSession {
     }
   }
 
-  private heard(node: NodeId, { count, isIncomplete }: HintsHeldReply): boolean {
+  private heard(node: NodeId, { count, isIncomplete, lastGeneration }: HintsHeldReply): boolean {
+    if (lastGeneration > this.options.previousGeneration) this.rolledBack(node, lastGeneration);
     if (isIncomplete) this.mustPull = true;
     if (count === 0) this.done.add(node);
     return count === 0;
+  }
+
+  private rolledBack(node: NodeId, lastGeneration: number): void {
+    if (this.hasForgotten) return;
+    this.mustPull = true;
+    this.hasForgotten = true;
+    this.options.logger.error("rolled_back", { toldBy: node, generation: lastGeneration });
+    this.options.onRolledBack();
   }
 
   private async pullIfNeeded(): Promise<boolean> {
     if (!this.mustPull) return true;
     const { logger, pull } = this.options;
     try {
-      if (!(await pull())) return false;
+      if (!(await pull(this.hasForgotten))) return false;
       await this.tellRepaired();
       return true;
     } catch (thrown) {

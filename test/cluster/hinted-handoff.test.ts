@@ -371,6 +371,7 @@ test("D4: a returning node is told what is held for it, hints on their way to th
     kind: "hints-held",
     count: 2,
     isIncomplete: false,
+    lastGeneration: 0,
   });
   await added;
   world.hints.markIncomplete(B, "test");
