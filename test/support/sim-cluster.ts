@@ -19,6 +19,7 @@ import type { Config } from "../../src/config.ts";
 import type { ClusterNode } from "../../src/cluster/cluster-node.ts";
 import { type Node, startNode } from "../../src/node.ts";
 import type { PeerPorts } from "../../src/ports/transport.ts";
+import { SimCrash } from "../../src/sim/crash.ts";
 import type { DiskImage } from "../../src/sim/disk-image.ts";
 import type { PowerLossProfile } from "../../src/sim/disk-power-loss.ts";
 import { SimProcess } from "../../src/sim/scheduler.ts";
@@ -162,8 +163,13 @@ export class SimCluster {
   /** As `cli/serve.ts` does: in order, and with exit code 0. */
   private async leaves(index: number, life: Life, node: Node): Promise<void> {
     this.gone.add(index);
-    await node.drain();
-    await node.close();
+    try {
+      await node.drain();
+      await node.close();
+    } catch (thrown) {
+      // It is killed while it ends; its machine knows.
+      if (!(thrown instanceof SimCrash)) throw thrown;
+    }
     if (this.lives[index] === life) this.crash(index);
   }
 
