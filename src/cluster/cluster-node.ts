@@ -19,7 +19,7 @@ import {
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
-import type { PeerPorts } from "../ports/transport.ts";
+import { LinkRefusedError, type PeerPorts } from "../ports/transport.ts";
 import type { LayoutState } from "../ring/layout-state.ts";
 import type { LayoutMember } from "../ring/layout.ts";
 import type { ClusterView } from "./cluster-view.ts";
@@ -42,6 +42,7 @@ import type {
   PeerRequest,
   StatusReply,
 } from "./peer-messages.ts";
+import { readRefusal } from "./peer-refusal.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 import { RingChange } from "./ring-change.ts";
 import { StateExchange } from "./state-exchange.ts";
@@ -405,6 +406,8 @@ export class ClusterNode {
       if (kind === "superseded") this.superseded();
       else this.gossip.markAlive(id, hello.incarnation);
     } catch (thrown) {
+      // A process that goes by our own id takes the knock for a duplicate: that is the confirmation.
+      if (kind === "superseded" && isDuplicateRefusal(thrown)) return this.superseded();
       // Nobody there who could confirm it; gossip will doubt again.
       logger.debug("doubt_stays", { node: id, reason: messageOf(thrown) });
     }
@@ -445,6 +448,11 @@ export class ClusterNode {
     if (topic === "buckets") return this.exchange.answerBuckets(body);
     return this.ring.answer(topic, body, from);
   }
+}
+
+function isDuplicateRefusal(thrown: unknown): boolean {
+  if (!(thrown instanceof LinkRefusedError)) return false;
+  return readRefusal(thrown.status, thrown.body).code === "duplicate-node-id";
 }
 
 /** Another process: a link to the one before may look open for a long time and leads nowhere. */

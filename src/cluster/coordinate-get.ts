@@ -268,7 +268,8 @@ export class ReadOperation {
 
   private whyNot(): HutchError {
     const { r } = this.options.consistency;
-    if (this.failure?.code === "data-corrupt" && this.replies.length === 0) return this.failure;
+    // With one owner there is no other copy; with several the damaged ones are being mended.
+    if (this.failure?.code === "data-corrupt" && this.set.owners.length === 1) return this.failure;
     if (this.hasUnprovenAbsence && this.merged === undefined)
       return new HutchError(
         "absence-unproven",

@@ -50,6 +50,7 @@ import { importState } from "./import-state.ts";
 import { refuseImpossibleWrite } from "./impossible-write.ts";
 import { encodeState } from "./join-states.ts";
 import { answerRecord } from "./key-state.ts";
+import { knownBucket } from "./known-bucket.ts";
 import { Listing } from "./listing.ts";
 import { LocalReads } from "./local-reads.ts";
 import { type Company, nobodyElse } from "./other-nodes.ts";
@@ -231,7 +232,7 @@ export class Coordinator {
 
   effectiveN(bucketName: string): number {
     const view = this.parts.view();
-    return view.effectiveN(view.copiesOf(this.buckets.get(bucketName)));
+    return view.effectiveN(view.copiesOf(this.bucketOf(bucketName)));
   }
 
   get counters(): Readonly<ReplicaCounters> {
@@ -245,7 +246,7 @@ export class Coordinator {
 
   /** Partition of a key, for `/v1/cluster/ring`. */
   partitionOf(bucket: string, key: Uint8Array): number {
-    return this.address(this.buckets.get(bucket), key).partition;
+    return this.address(this.bucketOf(bucket), key).partition;
   }
 
   read(
@@ -255,7 +256,7 @@ export class Coordinator {
   ): ReadResult | Promise<ReadResult> {
     this.refuseStopping();
     this.foreground.operations++;
-    const bucket = this.buckets.get(bucketName);
+    const bucket = this.bucketOf(bucketName);
     return this.reads.read(bucket, this.address(bucket, key), request);
   }
 
@@ -273,7 +274,7 @@ export class Coordinator {
   async write(bucketName: string, key: Uint8Array, request: WriteRequest): Promise<WriteResult> {
     return this.counted(async () => {
       const { isDurable } = this.options;
-      refuseImpossibleWrite(this.buckets.get(bucketName).properties, request, isDurable);
+      refuseImpossibleWrite(this.bucketOf(bucketName).properties, request, isDurable);
       if (request.session !== "") this.sessions.decode(request.session);
       const write = this.pending(bucketName, key, request, request.timeoutMs);
       return resultOf(await this.writes.write(write));
@@ -288,7 +289,7 @@ export class Coordinator {
     budgetMs: number,
   ): Promise<CoordinatedWrite> {
     return this.counted(() => {
-      const { properties } = this.buckets.get(bucketName);
+      const { properties } = this.bucketOf(bucketName);
       refuseImpossibleWrite(properties, request, this.options.isDurable);
       const mintWithinMs = Math.max(0, budgetMs - MINT_MARGIN_MS);
       return this.writes.coordinate(this.pending(bucketName, key, request, mintWithinMs));
@@ -301,7 +302,7 @@ export class Coordinator {
     request: WriteRequest,
     mintWithinMs: number,
   ): PendingWrite {
-    const bucket = this.buckets.get(bucketName);
+    const bucket = this.bucketOf(bucketName);
     const address = this.address(bucket, key);
     const nowMs = this.options.clock.monoMs();
     const deadlineMonoMs = nowMs + request.timeoutMs;
@@ -329,7 +330,7 @@ export class Coordinator {
 
   /** Throws unless `context` is a token of this key. */
   checkContext(bucketName: string, key: Uint8Array, context: string): void {
-    this.tokens.decode(this.address(this.buckets.get(bucketName), key).fingerprint, context);
+    this.tokens.decode(this.address(this.bucketOf(bucketName), key).fingerprint, context);
   }
 
   /** Throws unless `session` is `new` or a token of this cluster. */
@@ -339,18 +340,18 @@ export class Coordinator {
 
   list(bucketName: string, request: ListRequest): Promise<ListPage> {
     this.refuseStopping();
-    return this.listing.page(this.buckets.get(bucketName), request);
+    return this.listing.page(this.bucketOf(bucketName), request);
   }
 
   export(bucketName: string, after: Uint8Array): AsyncIterable<ExportedKey> {
     this.refuseStopping();
-    return this.listing.export(this.buckets.get(bucketName), after);
+    return this.listing.export(this.bucketOf(bucketName), after);
   }
 
   /** Mints nothing; importing twice changes nothing. Answers how many concurrent values a lww bucket gave up for it. */
   async importMerge(bucketName: string, exported: ExportedKey): Promise<number> {
     return this.counted(() => {
-      const bucket = this.buckets.get(bucketName);
+      const bucket = this.bucketOf(bucketName);
       const address = this.address(bucket, exported.key);
       return importState(
         { parts: this.parts, store: this.store, replica: this.replica, trusted: this.trusted },
@@ -361,7 +362,7 @@ export class Coordinator {
 
   async explain(bucketName: string, key: Uint8Array): Promise<Explained> {
     this.refuseStopping();
-    const bucket = this.buckets.get(bucketName);
+    const bucket = this.bucketOf(bucketName);
     return explainKey(this.parts, this.address(bucket, key), this.parts.view().copiesOf(bucket));
   }
 
@@ -404,6 +405,10 @@ export class Coordinator {
       throw new HutchError("unavailable", "Cannot take the request: the node is not a member yet", {
         retry: "safe",
       });
+  }
+
+  private bucketOf(name: string): Bucket {
+    return knownBucket(this.buckets, this.parts.view(), name);
   }
 
   /** Where an internal key lives. Throws `bad-request` for what is none. */

@@ -182,7 +182,7 @@ export class LayoutManager implements LayoutControl {
 
   /** By vote, because two contents of one version would be two rings. */
   private async adopt(wanted: Proposal, isForced: boolean): Promise<Layout> {
-    const { layout, lost } = isForced ? wanted : await this.votes.elect(wanted);
+    const { layout, lost } = await this.elected(wanted, isForced);
     await this.become(this.current.withLayout(layout, lost));
     this.options.logger.info("layout_applied", { version: layout.version });
     await this.spreading.tell();
@@ -192,6 +192,17 @@ export class LayoutManager implements LayoutControl {
       `Cannot apply the layout: another change came first, as version ${layout.version}; want the change staged again on top of it`,
       { retry: "safe", data: { version: layout.version } },
     );
+  }
+
+  /** Force overrules only a majority that cannot be had: where there is one, two forced changes at once are still one after the other. */
+  private async elected(wanted: Proposal, isForced: boolean): Promise<Proposal> {
+    try {
+      return await this.votes.elect(wanted);
+    } catch (thrown) {
+      if (!isForced) throw thrown;
+      this.options.logger.warn("layout_forced", { version: wanted.layout.version });
+      return wanted;
+    }
   }
 
   progress(): ChangeProgress | undefined {
