@@ -159,6 +159,10 @@ export class ElasticDrill {
     await cluster.until(() => this.unhealed(name), settleMs);
     const again = await cluster.job(name, "scrub");
     if (again.state !== "done") this.wrong(`${name}: a second scrub says: ${again.detail}`);
+    // A damaged table stays beside its copy for whoever wants to look at it.
+    const corrupt = [...new Bun.Glob("*.corrupt").scanSync(cluster.dataDir(name))];
+    if (corrupt.length < tables.length)
+      this.wrong(`${name}: of ${tables.length} damaged tables ${corrupt.length} were found`);
     const { version } = await cluster.layout();
     await cluster.settled(version, settleMs);
     return `${flips} bits in ${tables.length} tables; ${found.detail}`;
