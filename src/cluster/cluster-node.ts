@@ -6,9 +6,9 @@
  *   we were given up, paused, or alone        -> syncing
  *   a peer asks                               -> peer handler
  */
-import { HutchError, messageOf } from "../base/errors.ts";
+import { HutchError } from "../base/errors.ts";
 import { makeActor } from "../causality/actor.ts";
-import type { Doubt, MemberChange } from "../gossip/effects.ts";
+import type { MemberChange } from "../gossip/effects.ts";
 import {
   type Member,
   type MemberRecord,
@@ -19,7 +19,7 @@ import {
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
-import { LinkRefusedError, type PeerPorts } from "../ports/transport.ts";
+import type { PeerPorts } from "../ports/transport.ts";
 import type { LayoutState } from "../ring/layout-state.ts";
 import type { LayoutMember } from "../ring/layout.ts";
 import type { ClusterView } from "./cluster-view.ts";
@@ -42,16 +42,13 @@ import type {
   PeerRequest,
   StatusReply,
 } from "./peer-messages.ts";
-import { readRefusal } from "./peer-refusal.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 import { RingChange } from "./ring-change.ts";
 import { StateExchange } from "./state-exchange.ts";
 import { Syncing } from "./syncing.ts";
+import { WhoIsWho } from "./who-is-who.ts";
 
 const SYNC_EVERY_MS_MAX = 500;
-const DOUBT_TIMEOUT_MS = 1000;
-/** Asks for nothing; the hello that comes back says who is there. */
-const EMPTY_KNOCK: KnockMessage = { kind: "knock", body: new Uint8Array(0) };
 
 export interface ClusterNodeOptions extends Omit<CoordinatorOptions, "others"> {
   readonly store: ReplicaStore & HealerStore;
@@ -103,6 +100,7 @@ export class ClusterNode {
   readonly syncing: Syncing;
   private readonly options: ClusterNodeOptions;
   private readonly guard: PauseGuard;
+  private readonly whoIsWho: WhoIsWho;
   private readonly handler: NodePeerHandler;
   private readonly exchange: StateExchange;
   /** Of nodes that have started anew: the generation before, one entry for each. */
@@ -140,8 +138,15 @@ export class ClusterNode {
       events: {
         onStale: (node, topic) => this.exchange.differs(node, topic),
         onDeclaredDown: () => this.syncing.enter("declared_down"),
-        onDoubt: (doubt) => void this.lookInto(doubt),
+        onDoubt: (doubt) => void this.whoIsWho.lookInto(doubt),
       },
+    });
+    this.whoIsWho = new WhoIsWho({
+      peers: this.peers,
+      logger,
+      view: () => this.view,
+      markAlive: (node, incarnation) => this.gossip.markAlive(node, incarnation),
+      onSuperseded: (error) => options.onFailure(error),
     });
     this.handoff = this.makeHandoff();
     this.convergence = this.makeConvergence();
@@ -376,41 +381,7 @@ export class ClusterNode {
 
   /** Is another process with this id alive, of a later start (R52)? */
   isDuplicate(node: NodeId, incarnation: number): boolean {
-    const own = this.ownIncarnation;
-    if (node === this.view.self) {
-      if (generationOf(incarnation) > generationOf(own)) this.superseded();
-      return true;
-    }
-    const known = this.view.members.get(node);
-    if (known === undefined || known.liveness !== "alive") return false;
-    return generationOf(incarnation) < generationOf(known.record.incarnation);
-  }
-
-  private superseded(): void {
-    this.options.onFailure(
-      new HutchError(
-        "duplicate-node-id",
-        "Cannot go on: a later process is this node now; want one process for each data directory",
-      ),
-    );
-  }
-
-  /** Gossip alone does not decide who is who: a link does. */
-  private async lookInto({ id, kind, incarnation, address }: Doubt): Promise<void> {
-    const { logger } = this.options;
-    logger.warn("member_doubted", { node: id, kind, address });
-    if (kind === "duplicate") return;
-    try {
-      const { hello } = await this.peers.knock(address, EMPTY_KNOCK, DOUBT_TIMEOUT_MS);
-      if (hello.nodeId !== id || hello.incarnation < incarnation) return;
-      if (kind === "superseded") this.superseded();
-      else this.gossip.markAlive(id, hello.incarnation);
-    } catch (thrown) {
-      // A process that goes by our own id takes the knock for a duplicate: that is the confirmation.
-      if (kind === "superseded" && isDuplicateRefusal(thrown)) return this.superseded();
-      // Nobody there who could confirm it; gossip will doubt again.
-      logger.debug("doubt_stays", { node: id, reason: messageOf(thrown) });
-    }
+    return this.whoIsWho.isDuplicate(node, incarnation);
   }
 
   private paused(gapMs: number): void {
@@ -448,11 +419,6 @@ export class ClusterNode {
     if (topic === "buckets") return this.exchange.answerBuckets(body);
     return this.ring.answer(topic, body, from);
   }
-}
-
-function isDuplicateRefusal(thrown: unknown): boolean {
-  if (!(thrown instanceof LinkRefusedError)) return false;
-  return readRefusal(thrown.status, thrown.body).code === "duplicate-node-id";
 }
 
 /** Another process: a link to the one before may look open for a long time and leads nowhere. */
