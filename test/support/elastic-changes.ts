@@ -17,7 +17,7 @@ const NODES_MAX = 6;
 const LOOK_EVERY_MS = 100;
 /** A change that may not begin within this time is left out; one that has begun is waited for so long by the next. */
 const BEGIN_MS_MAX = 20_000;
-const FOLLOW_MS_MAX = 30_000;
+const FOLLOW_MS_MAX = 60_000;
 
 export class Changes {
   readonly counts = new Map<ChangeKind, number>();
@@ -210,7 +210,7 @@ export class Changes {
         cluster.destroy(index);
         await cluster.sleep(pauseMs);
         const heir = operator.join({ replace: name });
-        return this.until(() => this.isMember(heir));
+        return this.operator.follow(() => this.isMember(heir), FOLLOW_MS_MAX);
       }
       case "wipe":
         this.noteLoss(index);
@@ -218,7 +218,7 @@ export class Changes {
         cluster.replaceDisk(index);
         await cluster.sleep(pauseMs);
         cluster.restart(index, { replace: name });
-        return this.until(() => this.isMember(index));
+        return this.operator.follow(() => this.isMember(index), FOLLOW_MS_MAX);
       default:
         return this.restore(index, prng);
     }

@@ -230,7 +230,7 @@ class ElasticRun {
   }
 
   private judge(): void {
-    const { history, book, cluster, changes, plan, violations } = this;
+    const { history, book, cluster, changes, strikes, plan, violations } = this;
     const finals = this.readAll();
     nameDots(history, book);
     const amnesty = new Amnesty(history, {
@@ -247,7 +247,7 @@ class ElasticRun {
       ...checkSessions(history, amnesty),
       ...checkQuorumReads(history, amnesty),
       ...checkAnswered(this.waits),
-      ...checkDamage(history),
+      ...checkDamage(history, (fromMs, untilMs) => strikes.wasTrouble(fromMs, untilMs)),
       ...checkOneRing(ringsOf(cluster)),
       ...checkNoHints(cluster.hintsAt(cluster.present[0]!)),
       ...this.checkGone(),

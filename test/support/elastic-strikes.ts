@@ -13,6 +13,8 @@ const CLOCK_OFFSET_MS_MAX = 400;
 /** A torn node dies at one of its next calls of the disk. */
 const TORN_CALLS_MAX = 40;
 const LOOK_EVERY_MS = 50;
+/** It takes nodes so long to hear of deaths and returns, and to bring the missing up to date. */
+const NOTICE_MS = 3000;
 
 /** A node was not itself: nobody is blamed for what it answered late then. */
 export interface Disturbance {
@@ -24,6 +26,8 @@ export interface Disturbance {
 export class Strikes {
   readonly counts = new Map<StrikeKind, number>();
   readonly disturbances: Disturbance[] = [];
+  /** Cut and bad links. */
+  private readonly cuts: Omit<Disturbance, "index">[] = [];
   /** What was done, for people. */
   readonly told: string[] = [];
   /** Nodes that are down, or are not to be touched, because somebody does something to them. */
@@ -73,6 +77,8 @@ export class Strikes {
     this.counts.set(strike.kind, (this.counts.get(strike.kind) ?? 0) + 1);
     const { world, names } = cluster;
     const name = names[index]!;
+    const { nowMs } = cluster;
+    this.cuts.push({ fromMs: nowMs, untilMs: nowMs + strike.forMs });
     this.told.push(
       `${cluster.nowMs.toFixed(1)} ${strike.kind} of ${name} at ${strike.nth} ${strike.event}`,
     );
@@ -134,6 +140,13 @@ export class Strikes {
     const { cluster } = this;
     if (cluster.isUp(index) || cluster.gone.has(index) || this.held.has(index)) return;
     cluster.restart(index);
+  }
+
+  /** Was anything wrong with any node or link then, or shortly before? */
+  wasTrouble(fromMs: number, untilMs: number): boolean {
+    return [...this.disturbances, ...this.cuts].some(
+      (own) => own.fromMs <= untilMs && own.untilMs + NOTICE_MS >= fromMs,
+    );
   }
 
   disturbed(index: number, forMs: number): void {

@@ -7,7 +7,10 @@ import type { Flags } from "./sim-config.ts";
 import type { Answer, SimCluster } from "./sim-cluster.ts";
 
 const AGAIN_MS = 500;
+const LOOK_EVERY_MS = 100;
 const TRIES_MAX = 60;
+/** People wait so long for a vote before they overrule it: with a member dead and another that has forgotten its promises there may be no majority. */
+const PATIENCE_MS = 15_000;
 const JSON_TYPE = { "Content-Type": "application/json" };
 
 export class SimOperator {
@@ -60,11 +63,34 @@ export class SimOperator {
     return false;
   }
 
+  /** Applies what is staged, whatever the members say. */
+  async overrule(): Promise<void> {
+    const { cluster } = this;
+    const up = cluster.present.filter((i) => cluster.isStarted(i));
+    const { nextVersion } = cluster.clusterOf(this.prng.pick(up)).layouts.state();
+    await this.post("/v1/cluster/layout/apply", { version: nextVersion, force: true }, -1);
+  }
+
+  /** Waits until it is so; overrules what keeps it from being so after a while. */
+  async follow(isSo: () => boolean, limitMs: number): Promise<void> {
+    const { cluster } = this;
+    const startMs = cluster.nowMs;
+    let overruledMs = startMs;
+    while (!isSo() && cluster.nowMs < startMs + limitMs) {
+      await cluster.sleep(LOOK_EVERY_MS);
+      if (cluster.nowMs < overruledMs + PATIENCE_MS) continue;
+      overruledMs = cluster.nowMs;
+      await this.overrule();
+    }
+  }
+
   private async change(index: number, action: string, body: object): Promise<boolean> {
     const { cluster } = this;
+    const startMs = cluster.nowMs;
     const path = `/v1/cluster/nodes/${cluster.names[index]!}/${action}`;
     for (let tries = 0; tries < TRIES_MAX; tries++) {
-      const answer = await this.post(path, body, index);
+      const isForced = action === "remove" && cluster.nowMs > startMs + PATIENCE_MS;
+      const answer = await this.post(path, isForced ? { ...body, force: true } : body, index);
       if (answer?.status === 202) return true;
       // Taken by a request before this one, whose answer was lost.
       if (answer?.status === 404 || isOutside(answer)) return true;

@@ -58,10 +58,15 @@ export function checkHintBytes(
     }));
 }
 
-/** Row 80: with other copies about, nobody is told of damage. */
-export function checkDamage({ operations }: History): Violation[] {
+/** Row 80: with other copies about, nobody is told of damage. @param isExcused were other copies out of reach then? */
+export function checkDamage(
+  { operations }: History,
+  isExcused: (startMs: number, endMs: number) => boolean,
+): Violation[] {
   return operations
-    .filter(({ attempts }) => attempts.some(({ status }) => status === 500))
+    .filter(({ attempts }) =>
+      attempts.some(({ status, startMs, endMs }) => status === 500 && !isExcused(startMs, endMs)),
+    )
     .map((operation) => ({
       invariant: "row 80",
       message: `#${operation.id} ${operation.client} ${operation.kind} ${operation.level} was answered with damage`,
