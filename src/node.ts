@@ -15,12 +15,12 @@ import { limitOf, mustRebuild, wasAwayLong } from "./cluster/absence.ts";
 import { Admin, type AdminParts } from "./cluster/admin.ts";
 import { defineClusterMetrics } from "./cluster/cluster-metrics.ts";
 import type { ClusterNode } from "./cluster/cluster-node.ts";
-import type { ReportParts } from "./cluster/cluster-report.ts";
 import type { Coordinator, CoordinatorOptions } from "./cluster/coordinator.ts";
-import { type Alone, coordinatorOfOne } from "./cluster/coordinator-alone.ts";
+import { coordinatorOfOne } from "./cluster/coordinator-alone.ts";
 import { saveLayouts, storedLayouts } from "./cluster/layout-store.ts";
-import { scrubUpkeep } from "./cluster/scrub-upkeep.ts";
+import type { Collected } from "./cluster/tombstone-collector.ts";
 import type { Config } from "./config.ts";
+import { adminPartsOf } from "./node-admin.ts";
 import { formatAddress } from "./config/knob-kinds.ts";
 import type { App, AppOptions } from "./http/app.ts";
 import { createApp } from "./http/app.ts";
@@ -32,7 +32,6 @@ import type { PeerPorts } from "./ports/transport.ts";
 import { PeerDoor, peerAddressOf } from "./peer-door.ts";
 import type { LayoutState } from "./ring/layout-state.ts";
 import { ALIVE_EVERY_MS, AliveMark, lastAliveMs } from "./storage/alive-mark.ts";
-import { bucketNameOf } from "./ring/partition.ts";
 import type { Identity } from "./storage/data-directory.ts";
 import { DataDirectory } from "./storage/data-directory.ts";
 import type { StoreOptions, StorePorts } from "./storage/store.ts";
@@ -217,57 +216,44 @@ function coordinatorOptionsOf({
   };
 }
 
+/** What makes requests mean something: a node among others, or one that has none. */
+interface Core {
+  readonly cluster: ClusterNode | undefined;
+  readonly coordinator: Coordinator;
+  readonly admin: Admin;
+  readonly metrics: Metrics;
+  start(): void;
+  stop(): void;
+}
+
 function assemble(
   parts: NodeParts,
   door: PeerDoor | undefined,
   layouts: LayoutState | undefined,
 ): Node {
-  const { config, ports, directory, store, retention, alive, isRebuilding } = parts;
+  const { config, ports, directory, store, alive } = parts;
   const failures = new News<HutchError>();
-  store.onFailure((error) => failures.report(error));
   const endings = new News<void>();
-  const metrics = new Metrics();
-  const options = coordinatorOptionsOf(parts);
-  const cluster =
-    door &&
-    layouts &&
-    door.enter(
-      options,
-      layouts,
-      { onFailure: (error) => failures.report(error), onGone: () => endings.report() },
-      () => admin,
-    );
-  const alone = cluster ? undefined : aloneOf(parts, options);
-  const coordinator = cluster?.coordinator ?? alone!.coordinator; // one of them
-  const admin = new Admin({
-    facts: factsOf(config, directory.identity),
-    store,
-    metrics,
-    logger: ports.logger,
-    partitionOf: (bucket, key) => coordinator.partitionOf(bucket, key),
-    ...(cluster && adminPartsOf(cluster, parts)),
-    ...(alone && { collect: () => alone.deletions.collector.run() }),
-  });
-  if (cluster) defineClusterMetrics(metrics, cluster);
-  door?.defineMetrics(metrics);
-  retention.nowMs = () => coordinator.nowMs();
-  if (cluster) retention.mayScrub = () => cluster.convergence.pace.share >= SCRUB_SHARE_MIN;
+  store.onFailure((error) => failures.report(error));
+  const news = {
+    onFailure: (error: HutchError) => failures.report(error),
+    onGone: () => endings.report(),
+  };
+  const core =
+    door !== undefined && layouts !== undefined
+      ? coreAmongOthers(parts, door, layouts, news)
+      : coreAlone(parts);
+  const { cluster, coordinator, admin, metrics } = core;
+  parts.retention.nowMs = () => coordinator.nowMs();
   const app = createApp(appOptionsOf(config, ports, coordinator, admin, metrics));
-  // Without syncs a crash takes what was acknowledged last (R12).
-  if (config.fsync === "os" && !directory.wasClean) cluster?.convergence.forgotten();
-  cluster?.start(isRebuilding);
-  alone?.deletions.start();
-  // Until it has rebuilt, a crash leaves it as long away as it was.
-  if (cluster && isRebuilding) cluster.syncing.onServing = () => alive.start();
-  else alive.start();
+  core.start();
   return {
     app,
     id: coordinator.nodeId,
     inside: { store, cluster },
     drain: async () => {
       admin.drain();
-      cluster?.leave();
-      alone?.deletions.stop();
+      core.stop();
       await coordinator.stop();
     },
     close: async () => {
@@ -279,6 +265,62 @@ function assemble(
     onFailure: (listener) => failures.listen(listener),
     onGone: (listener) => endings.listen(listener),
   };
+}
+
+function coreAmongOthers(
+  parts: NodeParts,
+  door: PeerDoor,
+  layouts: LayoutState,
+  news: { readonly onFailure: (error: HutchError) => void; readonly onGone: () => void },
+): Core {
+  const { config, ports, directory, store, retention, alive, isRebuilding } = parts;
+  const metrics = new Metrics();
+  const cluster = door.enter(coordinatorOptionsOf(parts), layouts, news, () => admin);
+  const { coordinator, convergence } = cluster;
+  const admin = adminOf(parts, coordinator, metrics, adminPartsOf(cluster, store, ports.clock));
+  defineClusterMetrics(metrics, cluster);
+  door.defineMetrics(metrics);
+  retention.mayScrub = () => convergence.pace.share >= SCRUB_SHARE_MIN;
+  const start = (): void => {
+    // Without syncs a crash takes what was acknowledged last (R12).
+    if (config.fsync === "os" && !directory.wasClean) convergence.forgotten();
+    cluster.start(isRebuilding);
+    // Until it has rebuilt, a crash leaves it as long away as it was.
+    if (isRebuilding) cluster.syncing.onServing = () => alive.start();
+    else alive.start();
+  };
+  return { cluster, coordinator, admin, metrics, start, stop: () => cluster.leave() };
+}
+
+function coreAlone(parts: NodeParts): Core {
+  const { gcDelayMs, driftMaxMs } = parts.config;
+  const { random } = parts.ports;
+  const options = { ...coordinatorOptionsOf(parts), random, gcDelayMs, driftMaxMs };
+  const { coordinator, deletions } = coordinatorOfOne(options);
+  const metrics = new Metrics();
+  const collect = (): Promise<Collected> => deletions.collector.run();
+  const admin = adminOf(parts, coordinator, metrics, { collect });
+  const start = (): void => {
+    deletions.start();
+    parts.alive.start();
+  };
+  return { cluster: undefined, coordinator, admin, metrics, start, stop: () => deletions.stop() };
+}
+
+function adminOf(
+  { config, ports, directory, store }: NodeParts,
+  coordinator: Coordinator,
+  metrics: Metrics,
+  rest: Partial<AdminParts>,
+): Admin {
+  return new Admin({
+    facts: factsOf(config, directory.identity),
+    store,
+    metrics,
+    logger: ports.logger,
+    partitionOf: (bucket, key) => coordinator.partitionOf(bucket, key),
+    ...rest,
+  });
 }
 
 function appOptionsOf(
@@ -307,11 +349,6 @@ function appOptionsOf(
   };
 }
 
-function aloneOf({ config, ports }: NodeParts, options: CoordinatorOptions): Alone {
-  const { gcDelayMs, driftMaxMs } = config;
-  return coordinatorOfOne({ ...options, random: ports.random, gcDelayMs, driftMaxMs });
-}
-
 /** Something that happens once; whoever listens later hears of it, too. */
 class News<T> {
   #event: { readonly value: T } | undefined;
@@ -327,68 +364,6 @@ class News<T> {
     if (this.#event === undefined) this.#listeners.push(listener);
     else listener(this.#event.value);
   }
-}
-
-function reportPartsOf(cluster: ClusterNode): ReportParts {
-  const { coordinator, hints, peers, gossip } = cluster;
-  return {
-    view: () => cluster.view,
-    peers,
-    phiOf: (node) => gossip.phiOf(node),
-    hints: () => hints.targets().map((target) => ({ target, ...hints.heldFor(target) })),
-    copiesOf: (bucket) => coordinator.copies.copiesOf(bucket),
-  };
-}
-
-/** What administration can see and do where there are others. */
-function adminPartsOf(
-  cluster: ClusterNode,
-  { ports: { clock }, store }: NodeParts,
-): Partial<AdminParts> {
-  return {
-    cluster: reportPartsOf(cluster),
-    phase: () => phaseOf(cluster),
-    isLeaving: () => cluster.view.isLeaving || !cluster.view.isMember,
-    layout: { control: cluster.layouts, clock },
-    repair: {
-      run: (onProgress) => cluster.convergence.repairAll(onProgress),
-      report: () => cluster.convergence.antiEntropy.report(),
-    },
-    scrub: scrubUpkeep(store, cluster.healer),
-    collect: () => cluster.convergence.deletions.collector.run(),
-    suspects: suspectsOf(cluster),
-  };
-}
-
-const SUSPECTS_SHOWN_MAX = 1000;
-
-/** By the hexadecimal digits of their internal keys. */
-function suspectsOf({ convergence, view }: ClusterNode): NonNullable<AdminParts["suspects"]> {
-  const { suspects } = convergence.deletions;
-  return {
-    list: () =>
-      suspects.quarantine
-        .list(undefined, SUSPECTS_SHOWN_MAX)
-        .map(({ internalKey, sinceMs, broughtBy, record }) => ({
-          id: hex(internalKey),
-          bucket: bucketNameOf(internalKey),
-          sinceMs,
-          broughtBy: view.nameOf(broughtBy),
-          values: record.flatMap(({ values }) => values).length,
-        })),
-    accept: async (id) => {
-      const isHex = /^([0-9a-f]{2})+$/.test(id);
-      if (isHex && (await suspects.accept(Uint8Array.fromHex(id)))) return;
-      throw new HutchError("key-not-found", `Cannot accept "${id}": nothing is held back under it`);
-    },
-  };
-}
-
-function phaseOf({ view }: ClusterNode): string {
-  if (!view.isMember) return "joining";
-  // It goes on serving while it hands over what it has; clients look for another node meanwhile.
-  if (view.isLeaving) return "leaving";
-  return view.members.get(view.self)?.record.phase ?? "serving";
 }
 
 function factsOf(config: Config, { clusterId, q, incarnation }: Identity) {

@@ -6,7 +6,7 @@
  *   we were given up, paused, or alone        -> syncing
  *   a peer asks                               -> peer handler
  */
-import { HutchError } from "../base/errors.ts";
+import type { HutchError } from "../base/errors.ts";
 import { makeActor } from "../causality/actor.ts";
 import type { MemberChange } from "../gossip/effects.ts";
 import {
@@ -111,36 +111,12 @@ export class ClusterNode {
   readonly healer: Healer;
 
   constructor(options: ClusterNodeOptions) {
-    const { store, clock, logger, random, layouts } = options;
+    const { store, clock, logger } = options;
     this.options = options;
     this.hints = new HintStore(store, options, clock, logger);
-    this.peers = new PeerClient({
-      transport: options.ports.transport,
-      clock,
-      random,
-      logger,
-      identity: () => options.identity(),
-      addressOf: (node) => this.addressOf(node),
-      ...(options.scheduleFlush && { scheduleFlush: options.scheduleFlush }),
-    });
+    this.peers = this.makePeers();
     this.guard = new PauseGuard(clock, (gapMs) => this.paused(gapMs));
-    this.gossip = new GossipService({
-      guard: this.guard,
-      self: selfRecord(options),
-      clusterId: options.clusterId,
-      state: layouts,
-      intervalMs: options.gossipIntervalMs,
-      clock,
-      random,
-      datagrams: options.ports.datagrams,
-      logger,
-      peers: this.peers,
-      events: {
-        onStale: (node, topic) => this.exchange.differs(node, topic),
-        onDeclaredDown: () => this.syncing.enter("declared_down"),
-        onDoubt: (doubt) => void this.whoIsWho.lookInto(doubt),
-      },
-    });
+    this.gossip = this.makeGossip();
     this.whoIsWho = new WhoIsWho({
       peers: this.peers,
       logger,
@@ -158,6 +134,37 @@ export class ClusterNode {
     this.handler = this.makeHandler();
     this.healer = this.makeHealer();
     this.gossip.onChange((view, changes) => this.viewChanged(view, changes));
+  }
+
+  private makePeers(): PeerClient {
+    const { ports, clock, random, logger, identity, scheduleFlush } = this.options;
+    return new PeerClient({
+      transport: ports.transport,
+      clock,
+      random,
+      logger,
+      identity,
+      addressOf: (node) => this.addressOf(node),
+      ...(scheduleFlush && { scheduleFlush }),
+    });
+  }
+
+  private makeGossip(): GossipService {
+    const { options } = this;
+    return new GossipService({
+      ...options,
+      guard: this.guard,
+      self: selfRecord(options),
+      state: options.layouts,
+      intervalMs: options.gossipIntervalMs,
+      datagrams: options.ports.datagrams,
+      peers: this.peers,
+      events: {
+        onStale: (node, topic) => this.exchange.differs(node, topic),
+        onDeclaredDown: () => this.syncing.enter("declared_down"),
+        onDoubt: (doubt) => void this.whoIsWho.lookInto(doubt),
+      },
+    });
   }
 
   get view(): ClusterView {
@@ -361,17 +368,8 @@ export class ClusterNode {
 
   /** A peer asks; `from` has shown the cluster's id. */
   handle(request: PeerRequest, from: NodeId, budgetMs: number): PeerReply | Promise<PeerReply> {
-    if (this.ring.isGone(from)) this.refuseGone(request);
+    this.ring.admit(request, from);
     return this.handler.handle(request, from, budgetMs);
-  }
-
-  /** Whoever is of the cluster no more may learn that, and nothing else (R51, row 106). */
-  private refuseGone(request: PeerRequest): void {
-    if (request.kind === "exchange" && request.topic === "layout") return;
-    throw new HutchError(
-      "unavailable",
-      "Cannot answer: the node is of the cluster no more; want an empty data directory, with which it may join anew",
-    );
   }
 
   /** Before anything that comes in is looked at: was this process standing still (R53)? */
