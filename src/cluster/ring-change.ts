@@ -14,7 +14,7 @@ import type { ClusterView } from "./cluster-view.ts";
 import { Handover, type PushResult } from "./handover.ts";
 import { LayoutJoin } from "./layout-join.ts";
 import { LayoutManager } from "./layout-manager.ts";
-import type { Peers, ScannedEntry } from "./peer-messages.ts";
+import type { PeerRequest, Peers, ScannedEntry } from "./peer-messages.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 
 /** Nodes that join within so many gossip intervals are in one layout version. */
@@ -91,8 +91,17 @@ export class RingChange {
     this.layouts.stop();
   }
 
-  /** Of a node that is of the cluster no more nothing is believed; it is told what has become of it. */
-  isGone(node: NodeId): boolean {
+  /** Whoever is of the cluster no more may learn that, and nothing else (R51, row 106). Throws `unavailable`. */
+  admit(request: PeerRequest, from: NodeId): void {
+    if (!this.isGone(from) || (request.kind === "exchange" && request.topic === "layout")) return;
+    throw new HutchError(
+      "unavailable",
+      "Cannot answer: the node is of the cluster no more; want an empty data directory, with which it may join anew",
+    );
+  }
+
+  /** Nothing that it says is believed. */
+  private isGone(node: NodeId): boolean {
     return this.layouts.state().removed.has(node);
   }
 
