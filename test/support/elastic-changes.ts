@@ -7,7 +7,7 @@ import type { DiskLoss } from "./checkers/amnesty.ts";
 import { type Change, type ChangeKind, LOSSES } from "./elastic-plan.ts";
 import type { Strikes } from "./elastic-strikes.ts";
 import { TABLE_DAMAGES, damageTable, tablesOf } from "./sim-damage.ts";
-import { knownWithout } from "./sim-contents.ts";
+import { hasLosses, knownWithout } from "./sim-contents.ts";
 import type { SimCluster } from "./sim-cluster.ts";
 import { SimOperator } from "./sim-operator.ts";
 
@@ -134,7 +134,8 @@ export class Changes {
     return (
       cluster.present.every((i) => cluster.isStarted(i)) &&
       cluster.isOneLayout() &&
-      cluster.present.every((i) => cluster.isServing(i))
+      cluster.present.every((i) => cluster.isServing(i)) &&
+      !hasLosses(cluster)
     );
   }
 
