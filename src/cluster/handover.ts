@@ -25,8 +25,8 @@ import { PartitionScan } from "./partition-scan.ts";
 import type { ScannedEntry } from "./peer-messages.ts";
 import type { ReplicaStore } from "./replica-store.ts";
 
-/** Pushes at once, each to another node. */
-const PUSHES_MAX = 3;
+/** Pushes at once: most of a push is waiting for a disk elsewhere. */
+const PUSHES_MAX = 12;
 const DROP_KEYS = 512;
 const DROP_BYTES = 1024 * 1024;
 const EVERYTHING: KeyRange = { lower: EMPTY_BYTES, upper: undefined };
