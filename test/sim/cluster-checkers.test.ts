@@ -10,76 +10,8 @@ import {
 import { DotBook, checkClocks, checkDots } from "../support/checkers/dots.ts";
 import { checkQuorumReads, checkSessions } from "../support/checkers/order.ts";
 import { checkVersions } from "../support/checkers/versions.ts";
-import {
-  type BucketKind,
-  History,
-  type Operation,
-  type Seen,
-  type Version,
-} from "../support/cluster-history.ts";
-
-const A = "00000000000000aa00000001";
-const B = "00000000000000bb00000001";
-const PLAIN: BucketKind = {
-  name: "b",
-  conflicts: "siblings",
-  blindPut: "supersede",
-  strict: false,
-};
-const BLIND: BucketKind = { ...PLAIN, blindPut: "sibling" };
-const LWW: BucketKind = { ...PLAIN, conflicts: "lww" };
-
-function seen(vector: Record<string, number>, hlc = 0, dots: readonly string[] = []): Seen {
-  return { vector: new Map(Object.entries(vector)), dots: new Set(dots), hlc };
-}
-
-/** A history of one key whose operations follow each other, 10 ms each. */
-class Story {
-  readonly history = new History();
-  private nowMs = 0;
-  private readonly bucket: BucketKind;
-
-  constructor(bucket: BucketKind = PLAIN) {
-    this.bucket = bucket;
-  }
-
-  add(fields: Partial<Operation> & Pick<Operation, "kind">): Operation {
-    const startMs = fields.startMs ?? this.nowMs;
-    const operation = this.history.begin({
-      client: "c",
-      bucket: this.bucket,
-      key: "k",
-      outcome: "ok",
-      ok: 2,
-      primary: 2,
-      ...fields,
-      startMs,
-    });
-    operation.endMs = fields.endMs ?? startMs + 10;
-    this.nowMs = Math.max(this.nowMs, startMs + 20);
-    return operation;
-  }
-
-  put(value: string, dot: string, covered: Seen, fields: Partial<Operation> = {}): Operation {
-    return this.add({ kind: "put", value, dot, seen: covered, ...fields });
-  }
-
-  delete(dot: string, covered: Seen, fields: Partial<Operation> = {}): Operation {
-    return this.add({ kind: "delete", dot, seen: covered, ...fields });
-  }
-
-  get(versions: readonly Version[], covered: Seen, fields: Partial<Operation> = {}): Operation {
-    return this.add({ kind: "get", versions, seen: covered, ...fields });
-  }
-
-  /** What a final read that shows this is blamed for. */
-  blame(versions: readonly Version[], covered: Seen, fields: Partial<Operation> = {}): string[] {
-    const final = this.get(versions, covered, fields);
-    return checkVersions(this.history, [final]).map(({ invariant }) => invariant);
-  }
-}
-
-const version = (dot: string, value?: string): Version => ({ dot, value });
+import { A, B, BLIND, LWW, Story, seen, version } from "../support/story.ts";
+import type { Seen } from "../support/cluster-history.ts";
 
 describe("versions", () => {
   test("S1: an acknowledged write that the final state does not know is lost", () => {
