@@ -277,13 +277,17 @@ export class AntiEntropy {
     const { heal, isVerified = true, signal } = options;
     const how = { direction: "both", isBulk: true, isVerified, heal, signal } as const;
     let complete = 0;
+    let heard = 0;
     for (const peer of others) {
       if (!this.options.isUp(peer)) continue;
       const result = await this.exchangeOne(peer, tree, how);
       received.keysReceived += result.keysReceived;
       received.bytesReceived += result.bytesReceived;
       if (result.isComplete) complete++;
+      if (result.isComplete || result.isWithLosses) heard++;
     }
+    // Where several copies have lost the same, nobody has more than what all of them have told.
+    if (heal !== undefined && others.length > 0 && heard === others.length) return true;
     return complete >= witnessesNeeded(others.length, options);
   }
 

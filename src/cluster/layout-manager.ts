@@ -322,7 +322,8 @@ export class LayoutManager implements LayoutControl {
 
   private async acknowledge(version: number): Promise<boolean> {
     await this.options.handover.dropLeftOver();
-    await this.options.learnBuckets();
+    // Who has just come knows of none yet; in a cluster that begins there are none.
+    if (this.current.layouts.length > 1) await this.options.learnBuckets();
     await this.options.olderWritesEnded();
     if (this.current.newest.version !== version) return true;
     return this.reach(this.current.report(this.options.self, { ack: version }));

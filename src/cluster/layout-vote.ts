@@ -38,6 +38,8 @@ const FORMAT = 1;
 const VOTE_TIMEOUT_MS = 2000;
 const BALLOTS_MAX = 5;
 const PAUSE_MS = 100;
+/** Above every ballot. */
+const ABSTAINING = Number.MAX_SAFE_INTEGER;
 const PREPARE = 1;
 const ACCEPT = 2;
 
@@ -167,6 +169,8 @@ export class LayoutVotes {
     const { newest, conflicts, nextVersion } = this.state();
     const isSameBase = baseVersion === newest.version && baseHash === layoutHash(newest);
     const known = this.promised(nextVersion);
+    // A promise that nobody can keep up with would stop the others.
+    if (known.ballot.round === ABSTAINING) return NO_VOTE;
     const { accepted } = known;
     const isHigh =
       phase === PREPARE ? order(ballot, known.ballot) > 0 : order(ballot, known.ballot) >= 0;
@@ -184,7 +188,7 @@ export class LayoutVotes {
 
   /** What was promised for the next version is lost: this node has no vote on it. Settles when that is on disk. */
   abstain(): Promise<void> {
-    const highest = { round: Number.MAX_SAFE_INTEGER, node: "ff".repeat(8) };
+    const highest = { round: ABSTAINING, node: NO_BALLOT.node };
     const { nextVersion } = this.state();
     return this.promise({ version: nextVersion, ballot: highest, accepted: undefined });
   }

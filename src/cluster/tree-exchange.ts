@@ -56,6 +56,8 @@ export interface ExchangeResult {
   isEqual: boolean;
   /** All that differed was moved. */
   isComplete: boolean;
+  /** All that is left of it was moved: damage has taken some at either end. */
+  isWithLosses: boolean;
   /** Why it ended early. */
   failure: string | undefined;
 }
@@ -76,6 +78,7 @@ export function noResult(): ExchangeResult {
     leavesDiffering: 0,
     isEqual: false,
     isComplete: false,
+    isWithLosses: false,
     failure: undefined,
   };
 }
@@ -118,7 +121,9 @@ class TreeExchange {
       const outcome = this.options.heal === undefined ? await this.byTree() : await this.byRange();
       const isThrough = outcome === "equal" || outcome === "settled";
       result.isEqual = outcome === "equal";
-      result.isComplete = isThrough && tally.unsettled === 0 && !tally.isIncomplete;
+      const isSettled = isThrough && tally.unsettled === 0;
+      result.isComplete = isSettled && !tally.isIncomplete;
+      result.isWithLosses = isSettled && tally.isIncomplete;
       if (!isThrough) result.failure = outcome;
     } catch (thrown) {
       if (!isExpected(thrown)) throw thrown;
