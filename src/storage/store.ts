@@ -274,7 +274,7 @@ export class Store {
     this.scrubber.stop();
     // A compaction may take minutes more; what it writes after the manifest is closed is an orphan, and removed at the next start.
     const background = this.compactor.stop().then(() => this.exclusive);
-    await Promise.race([background.catch(() => undefined), this.ports.clock.sleep(CLOSE_WAIT_MS)]);
+    await this.forAWhile(background);
     await this.flusher.stop();
     await this.writePath.log.close();
     const isRecorded = await this.recordEnd();
@@ -282,6 +282,14 @@ export class Store {
     this.isClosed = true;
     this.views.closeAll();
     return isRecorded && this.failure === undefined;
+  }
+
+  /** A timer that is left over would keep a process that has nothing else to do. */
+  private async forAWhile(background: Promise<unknown>): Promise<void> {
+    const { promise: isLate, resolve } = Promise.withResolvers<void>();
+    const timer = this.ports.clock.after(CLOSE_WAIT_MS, resolve);
+    await Promise.race([background.catch(() => undefined), isLate]);
+    timer.cancel();
   }
 
   /** How far the log must reach at the next start: a tail that is lost while the node is down does not go unnoticed. */
