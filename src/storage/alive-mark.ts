@@ -7,7 +7,7 @@
  * A line that a crash has torn is not whole, and the one before it tells of ten seconds less. A file that has grown to `LINES_MAX` is replaced. What a disk
  * does not take is lost, and makes the node look absent for longer than it was: the careful side.
  */
-import { utf8, utf8Text } from "../base/bytes.ts";
+import { utf8 } from "../base/bytes.ts";
 import { messageOf } from "../base/errors.ts";
 import { crc32 } from "../kernels/kernels.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
@@ -23,12 +23,18 @@ const LINES_MAX = 4096;
 /** Unix ms; `undefined` where nobody has ever said so, 0 where it cannot be read any more. */
 export function lastAliveMs(disk: Disk): number | undefined {
   if (disk.sizeOf(ALIVE_FILE) < 0) return undefined;
-  const lines = (utf8Text(readWholeFile(disk, ALIVE_FILE)) ?? "").split("\n");
-  for (const line of lines.reverse()) {
+  for (const line of linesOf(readWholeFile(disk, ALIVE_FILE)).reverse()) {
     const [digits = "", checksum] = line.split(" ");
     if (checksum === checksumOf(digits)) return Number(digits);
   }
   return 0;
+}
+
+/** Byte by byte: behind the last whole line a power loss may have left anything. */
+function linesOf(bytes: Uint8Array): string[] {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text.split("\n");
 }
 
 const checksumOf = (digits: string): string => crc32(utf8(digits)).toString(16).padStart(8, "0");

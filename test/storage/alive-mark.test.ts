@@ -48,6 +48,16 @@ test("R43: an unclean end marks nothing, and a node that never served leaves the
   expect(lastAliveMs(disk)).toBe(startMs);
 });
 
+test("R43: a tail of anything hides no line before it", async () => {
+  const { disk, clock, mark } = started();
+  await pass(clock, ALIVE_EVERY_MS);
+  await mark.stop(false);
+  const file = disk.open(ALIVE_FILE, "read-write");
+  file.append(new Uint8Array([0xff, 0xc3, 0x00, 0x0a, 0x80]));
+  file.close();
+  expect(lastAliveMs(disk)).toBe(clock.wallMs());
+});
+
 test("R43: a torn line costs ten seconds, a file that is all damage counts as away for ever", async () => {
   const { disk, clock, mark } = started();
   await pass(clock, 2 * ALIVE_EVERY_MS);

@@ -93,8 +93,19 @@ const OFTEN: ReadonlySet<string> = new Set([
   "answer exchange",
 ]);
 
+/**
+ * What mends copies also hides what went wrong with them, so in some runs there is less of it: exchanges that come seldom, no hints, keys that nobody reads
+ * for a while.
+ */
+export interface Profile {
+  readonly keysPerBucket: number;
+  readonly repairInterval: string;
+  readonly hintWindow: string;
+}
+
 export interface ElasticPlan {
   readonly nodes: number;
+  readonly profile: Profile;
   /** Nodes that are killed, or whose disk is lost, at the same time. */
   readonly downAtOnceMax: number;
   readonly changes: readonly Change[];
@@ -114,9 +125,18 @@ export function drawElasticPlan(seed: number | string, options: ElasticPlanOptio
   const prng = new Prng(`elastic/${seed}`);
   return {
     nodes: options.nodes ?? prng.fork("nodes").pick([3, 4, 4, 5]),
+    profile: drawProfile(prng.fork("profile")),
     downAtOnceMax: prng.fork("down").pick([1, 1, 2]),
     changes: drawChanges(prng.fork("changes"), options),
     strikes: drawStrikes(prng.fork("strikes"), options),
+  };
+}
+
+function drawProfile(prng: Prng): Profile {
+  return {
+    keysPerBucket: prng.pick([3, 3, 10, 30]),
+    repairInterval: prng.pick(["1s", "1s", "4s", "15s"]),
+    hintWindow: prng.pick(["3s", "3s", "0"]),
   };
 }
 

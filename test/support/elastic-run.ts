@@ -64,10 +64,8 @@ const GC_DELAY_MS = 7000;
 const FLAGS = {
   requestTimeoutMaxMs: "2s",
   hintTtlMs: "3s",
-  hintWindowMs: "3s",
   driftMaxMs: "1s",
   gcDelayMs: `${GC_DELAY_MS}ms`,
-  repairIntervalMs: "1s",
   scrubIntervalMs: "3s",
   hintBytesMax: "64KiB",
 } as const;
@@ -77,7 +75,6 @@ const CLOCK_ERROR_MS = 1000;
 const CLIENTS_END_MS = 10_000;
 const CHANGES_END_MS = 120_000;
 const EQUAL_MS_MAX = 60_000;
-const KEYS_PER_BUCKET = 3;
 const OK_SHARE_MIN = 0.2;
 
 /** @throws Error with the seed and everything that is known, at the first violation */
@@ -103,9 +100,10 @@ class ElasticRun {
     this.options = options;
     this.durationMs = durationMs;
     this.plan = drawElasticPlan(seed, { ...options, durationMs });
+    const { repairInterval, hintWindow } = this.plan.profile;
     this.cluster = new SimCluster(seed, {
       nodes: this.plan.nodes,
-      flags: FLAGS,
+      flags: { ...FLAGS, repairIntervalMs: repairInterval, hintWindowMs: hintWindow },
       ...(options.words !== undefined && { words: options.words }),
       tap: (record, kind) => this.book.noteRecord(record, `message ${kind}`),
     });
@@ -159,7 +157,7 @@ class ElasticRun {
           cluster,
           history,
           name: `c${i + 1}`,
-          keysPerBucket: KEYS_PER_BUCKET,
+          keysPerBucket: this.plan.profile.keysPerBucket,
           untilMs,
           waits,
           wasDisturbed,
@@ -295,6 +293,7 @@ class ElasticRun {
   private tellPlan(): string[] {
     const { plan, changes, strikes, cluster } = this;
     return [
+      `  ${JSON.stringify(plan.profile)}`,
       ...plan.changes.map((change) => `  ${JSON.stringify(change)}`),
       ...plan.strikes.map((strike) => `  ${JSON.stringify(strike)}`),
       ...changes.told.map((line) => `  ${line}`),
