@@ -103,9 +103,18 @@ export class KeyEvidence {
     };
   }
 
-  /** Its values are views, until the next `await`. */
-  recordOf({ address }: KeyPlace): Record {
-    const stored = this.options.store.get(address.internalKey);
-    return stored === undefined ? [] : decodeStored(stored.value);
+  /**
+   * Its values are views, until the next `await`.
+   *
+   * @param isHealing what is damaged here counts as absent
+   */
+  recordOf({ address }: KeyPlace, isHealing = false): Record {
+    try {
+      const stored = this.options.store.get(address.internalKey);
+      return stored === undefined ? [] : decodeStored(stored.value);
+    } catch (thrown) {
+      if (isHealing && thrown instanceof CorruptionError) return [];
+      throw thrown;
+    }
   }
 }

@@ -152,7 +152,7 @@ export class Suspects implements MergeGate {
     options: MergeOptions,
   ): Promise<Consideration> {
     this.counters.considered++;
-    const verdicts = await this.verdictsOn(place, incoming, options.source);
+    const verdicts = await this.verdictsOn(place, incoming, options);
     const having = (...wanted: Verdict[]): Record =>
       incoming.filter((entry) => wanted.includes(verdicts.get(entry) ?? "real"));
     await this.merge(place, having("real"), options);
@@ -171,11 +171,11 @@ export class Suspects implements MergeGate {
   private async verdictsOn(
     place: KeyPlace,
     incoming: Record,
-    source: StateSource | undefined,
+    { source, isHealing = false }: MergeOptions,
   ): Promise<ReadonlyMap<Record[number], Verdict>> {
     const { facts, nowMs } = this.options;
     const { partition } = place.address;
-    const before = this.evidence.recordOf(place);
+    const before = this.evidence.recordOf(place, isHealing);
     const floor = facts.gcFloorOf(partition);
     const { suspect } = splitSuspect(before, incoming, floor, nowMs());
     const open = suspect

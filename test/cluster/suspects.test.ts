@@ -4,6 +4,8 @@ import { Prng } from "../../src/base/prng.ts";
 import { type Record, decodeRecord } from "../../src/causality/record.ts";
 import { encodeState } from "../../src/cluster/join-states.ts";
 import type { MergeMessage, PeerReply } from "../../src/cluster/peer-messages.ts";
+import { CorruptionError } from "../../src/base/errors.ts";
+import { equalBytes } from "../../src/base/bytes.ts";
 import { SUSPECTS_KEPT_MS } from "../../src/cluster/suspect-store.ts";
 import type { Suspects } from "../../src/cluster/suspects.ts";
 import { WriteBatch } from "../../src/storage/store.ts";
@@ -274,6 +276,33 @@ test("R42: an import of an old state into a cluster that has collected it is tol
   );
   expect(code).toBe("suspect-state");
   expect(first!.stored("k")).toEqual([]);
+  await cluster.close();
+});
+
+test("R42, row 80: what damage has left of a collected key is judged by the others, though it cannot be read here", async () => {
+  const { cluster, old } = await collected();
+  const [first] = cluster.walk("k");
+  const { coordinator, opened } = first!;
+  const { internalKey } = cluster.address("k");
+  const { bucket, address } = coordinator.locate(internalKey);
+  const get = opened.store.get.bind(opened.store);
+  opened.store.get = (key) => {
+    if (equalBytes(key, internalKey)) throw new CorruptionError("lost", "", -1);
+    return get(key);
+  };
+  const source = { node: first!.id, purpose: "exchange", ownedSince: 0 } as const;
+  const how = { isHealing: true, source };
+  const merge = coordinator.replica.merge(
+    bucket,
+    address,
+    decodeRecord(old),
+    coordinator.nowMs(),
+    how,
+  );
+  const code = await cluster.run(
+    Promise.resolve(merge).catch((thrown: { code: string }) => thrown.code),
+  );
+  expect(code).toBe("suspect-state");
   await cluster.close();
 });
 
