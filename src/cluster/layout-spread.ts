@@ -46,9 +46,15 @@ export class LayoutSpread {
       const body = this.state().encode();
       const targets = this.targets();
       const answers = await Promise.all(targets.map((node) => this.tellOne(node, body)));
-      isKnown = targets.length === 0 || answers.includes(true);
+      isKnown = this.isAlone || answers.includes(true);
     }
     return isKnown;
+  }
+
+  /** That nobody else is up proves nothing: it may be this node that is cut off. */
+  private get isAlone(): boolean {
+    const { view, self } = this.options;
+    return [...view().planned.keys()].every((id) => id === self);
   }
 
   private targets(): NodeId[] {

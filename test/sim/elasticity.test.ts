@@ -175,6 +175,22 @@ describe("leaves", () => {
   });
 });
 
+test("R60: a node that is cut off in the middle of its leave stays until somebody knows that it is done", () => {
+  for (const atMs of [0, 2, 4, 6, 8, 12, 16, 24]) {
+    const cluster = formed(`cut leaver ${atMs}`, { nodes: 4 });
+    const written = fill(cluster, 20);
+    const operator = new SimOperator(cluster);
+    expect(cluster.world.runUntil(operator.leave(3))).toBe(true);
+    cluster.world.run(atMs);
+    const heal = cluster.world.network.isolate("n4", cluster.names);
+    cluster.world.run(NOTICE_MS / 2);
+    heal();
+    cluster.waitFor("it has left", () => cluster.gone.has(3) && !cluster.isUp(3), 60_000);
+    expectWhole(cluster);
+    expectAll(cluster, written);
+  }
+});
+
 describe("removals", () => {
   test("row 105: a node that is up is removed by force only; it learns that and ends", () => {
     const cluster = formed("fence", { nodes: 4 });
