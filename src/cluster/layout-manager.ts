@@ -341,7 +341,9 @@ export class LayoutManager implements LayoutControl {
   private async gone(): Promise<boolean> {
     if (this.isGone) return false;
     await this.save();
-    if (!(await this.spreading.tell())) return false;
+    // The others may ignore it already, and it takes them for down.
+    const isKnown = (await this.spreading.tell()) || (await this.spreading.askOneDown());
+    if (!isKnown) return false;
     this.isGone = true;
     this.options.logger.warn("gone_from_the_cluster", { version: this.current.newest.version });
     this.options.onGone();

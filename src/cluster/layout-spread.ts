@@ -68,14 +68,14 @@ export class LayoutSpread {
 
   /**
    * Exchanges with one of those that seem to be down. Whoever was removed while it was up hears nothing of the others any more, takes them for down, and learns
-   * it in this way alone (row 105).
+   * it in this way alone (row 105); who has left has to be heard before it ends. True when there was an answer.
    */
-  async askOneDown(): Promise<void> {
+  async askOneDown(): Promise<boolean> {
     const { view, self, random } = this.options;
     const now = view();
     const down = [...now.planned.keys()].filter((id) => id !== self && !now.isUp(id));
     const node = down[random.u32() % Math.max(1, down.length)];
-    if (node !== undefined) await this.tellOne(node, this.state().encode());
+    return node !== undefined && (await this.tellOne(node, this.state().encode()));
   }
 
   private async tellOne(node: NodeId, body: Uint8Array): Promise<boolean> {
