@@ -24,7 +24,7 @@ const ARGS = [
 ];
 const RECORDS = 5000;
 const DELETED = 500;
-const RATE = 200;
+const RATE = 100;
 const BUCKET = "records";
 const SETTLE_MS = 60_000;
 

@@ -184,6 +184,7 @@ export class ElasticDrill {
 
   private async step(step: string, act: () => Promise<string>): Promise<void> {
     const { load, onRow } = this.options;
+    load.dropBacklog();
     load.takeTally();
     const startedMs = performance.now();
     const note = await act();

@@ -84,6 +84,11 @@ export class LedgerLoad implements LaneOwner {
   /** So many operations a second; 0: as many as are answered. */
   pace(ratePerSecond: number): void {
     this.intervalMs = ratePerSecond === 0 ? 0 : 1000 / ratePerSecond;
+    this.dropBacklog();
+  }
+
+  /** What was due and is not sent yet will not be: what is measured from now on does not pay for what was before. */
+  dropBacklog(): void {
     this.pacedMs = performance.now();
     this.issued = 0;
   }
