@@ -139,6 +139,25 @@ describe("those who come back", () => {
     }
   });
 
+  test("row 93, R42: a disk put back to before deletions that are collected meanwhile brings none of them back", () => {
+    const cluster = formed("collected snapshot");
+    const kept = fill(cluster, 20);
+    fill(cluster, GONE, "gone");
+    const image = cluster.imageOf(2);
+    removeAll(cluster, [0, 1, 2]);
+    cluster.world.run(GC_DELAY_MS);
+    expectNothingDead(cluster);
+    for (const [key, value] of fill(cluster, 20, "later")) kept.set(key, value);
+    cluster.crash(2);
+    cluster.replaceDisk(2, image);
+    cluster.restart(2, { rejoin: "rebuild" });
+    expectWhole(cluster);
+    cluster.world.run(GC_DELAY_MS);
+    expectWhole(cluster);
+    expectGone(cluster);
+    expectAll(cluster, kept);
+  });
+
   test("row 93, R12: a node restored from a snapshot mints under no name that it has used since", () => {
     const cluster = formed("names");
     cluster.world.runUntil(cluster.stop(0), 15_000);
