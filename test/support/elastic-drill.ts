@@ -111,8 +111,7 @@ export class ElasticDrill {
       const { cluster } = this.options;
       await this.stop(name);
       cluster.wipe(name);
-      const note = await this.rebuild(name, name);
-      return note;
+      return this.rebuild(name, name);
     });
   }
 
