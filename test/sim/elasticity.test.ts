@@ -269,9 +269,16 @@ test("row 107: the number of copies of a bucket changes while it serves, up and 
   }
 }, 30_000);
 
+test("the same seed gives the same trace of a cluster that changes", () => {
+  const once = (): ElasticRunResult => elasticRun({ seed: "twice", durationMs: 6000 });
+  expect(once()).toEqual(once());
+}, 30_000);
+
 describe("seeds", () => {
   /** `HUTCH_SEEDS` scales all simulations. */
   const SEEDS = Math.ceil(Number(process.env["HUTCH_SEEDS"] ?? 15) * 0.5);
+  /** Seeds that have found something, or some planted error: they stay. */
+  const REGRESSIONS = [4, 10, 39];
   const fresh = Array.from({ length: SEEDS }, (_, i) => 5000 + i);
 
   test("a ring that changes costs nobody a request, as long as nothing else goes wrong", () => {
@@ -281,7 +288,7 @@ describe("seeds", () => {
   }, 120_000);
 
   test("S1 to S6, I5, I8, L1 to L5: nodes and disks come and go, and die at any step of it", () => {
-    const results = runAll(fresh, {});
+    const results = runAll([...REGRESSIONS, ...fresh], {});
     const sum = (count: (result: ElasticRunResult) => number): number =>
       results.reduce((total, result) => total + count(result), 0);
     expect(sum(({ ok }) => ok)).toBeGreaterThan(0.5 * sum(({ operations }) => operations));
