@@ -72,9 +72,10 @@ export class LayoutJoin {
     this.applying?.cancel();
   }
 
+  /** Of any active layout: who is on its way out does not ask to be let in again. */
   private isMember(): boolean {
     const { self, layouts } = this.options;
-    return layouts.state().newest.members.some(({ id }) => id === self.id);
+    return layouts.state().members.has(self.id);
   }
 
   private async ask(): Promise<void> {

@@ -175,6 +175,38 @@ describe("leaves", () => {
   });
 });
 
+test("R60: a node that has just joined and leaves again does not ask to be let in anew", () => {
+  const cluster = formed("in and out");
+  const written = fill(cluster, 30);
+  cluster.powerLoss(1);
+  cluster.replaceDisk(1);
+  cluster.restart(1, { replace: "n2" });
+  const late = cluster.add();
+  const isIn = (): boolean => cluster.isStarted(late) && cluster.isServing(late);
+  cluster.waitFor("both are in", () => isIn() && cluster.isSettled(), 30_000);
+  // One of them runs with --replace, the other without.
+  for (const leaver of [1, late]) {
+    cluster.mayEnd.add(leaver);
+    const path = `/v1/cluster/nodes/${cluster.names[leaver]}/leave`;
+    expect(post(cluster, 0, path, { force: true }).status).toBe(202);
+    cluster.world.run(20);
+    if (cluster.isUp(leaver)) {
+      cluster.crash(leaver);
+      cluster.restart(leaver);
+    }
+    cluster.waitFor(
+      "it has left",
+      () => cluster.gone.has(leaver) || cluster.endings.has(leaver),
+      30_000,
+    );
+    const ending = cluster.endings.get(leaver) as HutchError | undefined;
+    expect(ending?.code ?? "data-refused").toBe("data-refused");
+    cluster.gone.add(leaver);
+    expectWhole(cluster);
+    expectAll(cluster, written);
+  }
+});
+
 test("R60: a node that is cut off in the middle of its leave stays until somebody knows that it is done", () => {
   for (const atMs of [0, 2, 4, 6, 8, 12, 16, 24]) {
     const cluster = formed(`cut leaver ${atMs}`, { nodes: 4 });
