@@ -92,6 +92,25 @@ export class ClusterView {
 
   /** The owners in each active layout, those of `owners` first; equal sets once. A node that is gone for ever still counts as an owner that is down. */
   ownerSets(partition: number, copies: Copies): readonly (readonly NodeId[])[] {
+    return this.ownership(partition, copies).sets;
+  }
+
+  /** Owners in any active layout: whoever may hold the partition's keys. */
+  holders(partition: number, copies: Copies): readonly NodeId[] {
+    return this.ownership(partition, copies).holders;
+  }
+
+  private ownership(partition: number, copies: Copies): Ownership {
+    const known = ownershipsOf(this.state, copies);
+    return (known[partition] ??= this.findOwnership(partition, copies));
+  }
+
+  private findOwnership(partition: number, copies: Copies): Ownership {
+    const sets = this.distinctSets(partition, copies);
+    return { sets, holders: sets.length === 1 ? sets[0]! : [...new Set(sets.flat())] };
+  }
+
+  private distinctSets(partition: number, copies: Copies): readonly (readonly NodeId[])[] {
     const sets = [this.owners(partition, copies)];
     if (!this.isChanging) return sets;
     for (const layout of this.layouts) {
@@ -99,12 +118,6 @@ export class ClusterView {
       if (!sets.some((known) => isSameSet(known, set))) sets.push(set);
     }
     return sets;
-  }
-
-  /** Owners in any active layout: whoever may hold the partition's keys. */
-  holders(partition: number, copies: Copies): readonly NodeId[] {
-    const sets = this.ownerSets(partition, copies);
-    return sets.length === 1 ? sets[0]! : [...new Set(sets.flat())];
   }
 
   isUp(node: NodeId): boolean {
@@ -147,6 +160,27 @@ function idsOf(layout: Layout): ReadonlySet<NodeId> {
 }
 
 const idsOfLayouts = new WeakMap<Layout, ReadonlySet<NodeId>>();
+
+/** Who owns one partition, for one number of copies. */
+interface Ownership {
+  readonly sets: readonly (readonly NodeId[])[];
+  readonly holders: readonly NodeId[];
+}
+
+/** Kept with the state of the layouts, because every operation asks: by number of copies and partition. Of more numbers, those asked for last. */
+const COPIES_KEPT_MAX = 16;
+const ownershipsOfStates = new WeakMap<LayoutState, Map<Copies, Ownership[]>>();
+
+function ownershipsOf(state: LayoutState, copies: Copies): Ownership[] {
+  let kept = ownershipsOfStates.get(state);
+  if (kept === undefined) ownershipsOfStates.set(state, (kept = new Map()));
+  let known = kept.get(copies);
+  if (known !== undefined) return known;
+  if (kept.size >= COPIES_KEPT_MAX) kept.clear();
+  known = new Array<Ownership>(state.newest.q);
+  kept.set(copies, known);
+  return known;
+}
 
 /** Views come and go with every word of gossip, layouts do not. */
 function factsOf(state: LayoutState): LayoutFacts {

@@ -13,6 +13,7 @@ import { AntiEntropy } from "./anti-entropy.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import type { Coordinator } from "./coordinator.ts";
 import { Deletions } from "./deletions.ts";
+import type { Copies } from "./copies.ts";
 import { ExchangeAnswers, type ExchangeParts } from "./exchange-answers.ts";
 import type { TreeId } from "./exchange-codec.ts";
 import type { PushResult } from "./handover.ts";
@@ -147,11 +148,15 @@ export class Convergence {
     const { view } = this;
     const trees: TreeId[] = [];
     for (const n of this.coordinator.copies.all())
-      for (let partition = 0; partition < view.layout.q; partition++) {
-        const holders = view.holders(partition, n);
-        if (holders.includes(view.self) && holders.includes(peer)) trees.push({ partition, n });
-      }
+      for (let partition = 0; partition < view.layout.q; partition++)
+        if (this.isShared(peer, partition, n)) trees.push({ partition, n });
     return trees;
+  }
+
+  private isShared(peer: NodeId, partition: number, n: Copies): boolean {
+    const { view } = this;
+    const holders = view.holders(partition, n);
+    return holders.includes(view.self) && holders.includes(peer);
   }
 
   /** Partitions of which this node keeps something, in any active layout. */
@@ -225,9 +230,9 @@ export class Convergence {
     this.trees.hold(partition);
     let isComplete = this.trees.isTrusted(partition);
     let bytesSent = 0;
-    for (const tree of this.treesShared(target)) {
-      if (tree.partition !== partition || !isComplete) continue;
-      const result = await this.antiEntropy.push(target, tree);
+    for (const n of this.coordinator.copies.all()) {
+      if (!isComplete || !this.isShared(target, partition, n)) continue;
+      const result = await this.antiEntropy.push(target, { partition, n });
       bytesSent += result.bytesSent;
       isComplete &&= result.isComplete;
     }

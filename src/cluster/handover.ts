@@ -27,7 +27,7 @@ import type { ReplicaStore } from "./replica-store.ts";
 
 /** Pushes at once: most of a push is waiting for a disk elsewhere. */
 const PUSHES_MAX = 12;
-const DROP_KEYS = 512;
+const DROP_KEYS = 256;
 const DROP_BYTES = 1024 * 1024;
 const EVERYTHING: KeyRange = { lower: EMPTY_BYTES, upper: undefined };
 
@@ -153,6 +153,7 @@ export class Handover {
       const { isComplete, bytesSent } = await this.options.push(partition, target);
       this.bytesSent += bytesSent;
       if (isComplete) this.done++;
+      else this.options.logger.debug("push_incomplete", { partition, target });
       return isComplete;
     } catch (thrown) {
       this.options.logger.info("handover_waits", { partition, target, reason: messageOf(thrown) });
@@ -193,9 +194,10 @@ export class Handover {
   }
 
   private async dropPartition(partition: number): Promise<void> {
-    if (this.nextBucket(partition, EVERYTHING.lower) === undefined) return;
-    this.options.forget(partition);
+    let isForgotten = false;
     await this.dropAs(nameOf(partition), partition, EVERYTHING, (records) => {
+      if (!isForgotten) this.options.forget(partition);
+      isForgotten = true;
       const batch = new WriteBatch();
       for (const { key } of records) batch.delete(key);
       return this.options.store.apply(batch);
@@ -243,21 +245,27 @@ export class Handover {
   ): Promise<void> {
     const { store, clock, rest } = this.options;
     this.leftOver.add(name);
-    for (;;) {
+    for (let isWhole = false; !isWhole;) {
       await store.admit("delete");
       const startMs = clock.monoMs();
-      const records = this.read(partition, range);
+      const page = this.read(partition, range);
+      const { records } = page;
+      isWhole = page.isWhole;
       // What is left after a stop waits for the next life.
       if (records.length > 0 && this.isStopped) return;
       if (records.length === 0) break;
       this.hasDropped = true;
-      await drop(records);
-      await rest(clock.monoMs() - startMs, 0);
+      const durable = drop(records);
+      // The page and its batch; what the disk takes is nobody's time.
+      const workMs = clock.monoMs() - startMs;
+      await durable;
+      await rest(workMs, page.bytes);
     }
     this.leftOver.delete(name);
   }
 
-  private read(partition: number, range: KeyRange): ScannedEntry[] {
+  /** A page of what is there; whole where nothing is behind it. Nothing is stored there meanwhile. */
+  private read(partition: number, range: KeyRange): DropPage {
     const records: ScannedEntry[] = [];
     const scan = new PartitionScan(this.options.store, [partition], range, false);
     try {
@@ -266,11 +274,17 @@ export class Handover {
         records.push({ key: scan.key.slice(), record: scan.value.slice() });
         bytes += scan.value.length;
       }
-      return records;
+      return { records, bytes, isWhole: !scan.isValid };
     } finally {
       scan.close();
     }
   }
+}
+
+interface DropPage {
+  readonly records: readonly ScannedEntry[];
+  readonly bytes: number;
+  readonly isWhole: boolean;
 }
 
 interface BucketRange {

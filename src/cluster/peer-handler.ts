@@ -93,6 +93,7 @@ export class NodePeerHandler implements PeerHandler {
   }
 
   private read({ internalKey, knownDigest }: ReadMessage): PeerReply | Promise<PeerReply> {
+    this.options.coordinator.foreground.operations++;
     if (internalKey[MARK_AT] === IDEMPOTENCY_KEY_MARK) return this.readSide(internalKey);
     const { coordinator, view } = this.options;
     const place = this.options.coordinator.locate(internalKey);
@@ -116,6 +117,7 @@ export class NodePeerHandler implements PeerHandler {
 
   /** @param from who sends it, this node itself where it is not said */
   async merge(message: MergeMessage, from = this.options.view().self): Promise<PeerReply> {
+    if (message.purpose === "write") this.options.coordinator.foreground.operations++;
     const { coordinator, isDurable } = this.options;
     const { internalKey, record, purpose, isConditional, side } = message;
     const before = this.options.coordinator.locate(internalKey);

@@ -5,7 +5,8 @@
  *   share of time    1 with no clients about, falling in a straight line to `SHARE_MIN` as the node gets busy: never to nothing, or a busy
  *                    cluster would stay unequal for ever
  *   busy             the largest of: operations under way, operations a second, lateness of the loop, each as a part of what counts as full
- *   bytes a second   at most `bytesPerSecond`, on the network and the disks, however idle the node is
+ *   bytes a second   at most `bytesPerSecond`, on the network and the disks, however idle the node is; less by the square of the share, because what
+ *                    one node streams, several others write
  *
  * All workers spend from one account. After w ms of work at share s the account is closed for w (1 - s) / s ms, counted from where the last work
  * closed it, so any number of workers together keep to the share. Rests shorter than a timer can be are saved up; then only the turn is given.
@@ -17,11 +18,11 @@ import { Pace } from "./hint-pace.ts";
 export const SHARE_MIN = 0.1;
 export const REPAIR_BYTES_PER_SECOND = 64 * 1024 * 1024;
 /** With so many operations of clients under way, so many a second, or a loop so late, a node is busy. */
-const IN_FLIGHT_BUSY = 32;
-const OPERATIONS_PER_SECOND_BUSY = 2000;
-const LATE_BUSY_MS = 25;
+const IN_FLIGHT_BUSY = 8;
+const OPERATIONS_PER_SECOND_BUSY = 300;
+const LATE_BUSY_MS = 12;
 /** What a timer is late on an idle machine. */
-const LATE_IDLE_MS = 5;
+const LATE_IDLE_MS = 3;
 /** Rates are taken over at least this time. */
 const SAMPLE_MS = 100;
 /** Weight of the newest sample. */
@@ -107,11 +108,8 @@ export class RepairPace {
 
   private forBytes(bytes: number, nowMs: number): number {
     if (bytes === 0) return 0;
-    return this.bytesPace.spend(
-      bytes,
-      this.options.bytesPerSecond ?? REPAIR_BYTES_PER_SECOND,
-      nowMs,
-    );
+    const { bytesPerSecond = REPAIR_BYTES_PER_SECOND } = this.options;
+    return this.bytesPace.spend(bytes, bytesPerSecond * this.share ** 2, nowMs);
   }
 
   private sample(operations: number): void {

@@ -76,7 +76,7 @@ describe("RepairPace", () => {
   test("R34: the share falls with the operations of clients, and comes back", async () => {
     const node = new Node();
     expect(node.pace.share).toBe(1);
-    node.inFlight = 16;
+    node.inFlight = 4;
     expect(node.pace.share).toBeCloseTo(0.55);
     node.inFlight = 0;
     for (let i = 0; i < 40; i++) {
