@@ -220,9 +220,12 @@ export class ReadOperation {
     this.outstanding--;
     if (this.isDone) return;
     this.quorum.fail(replica.role);
-    // A queue that is full now is a matter of time as well.
+    // A full queue, and a node that is up and cannot be reached at the moment, are matters of time as well.
     if (thrown instanceof PeerError)
-      this.hasTimeout ||= thrown.outcome === "unknown" || thrown.reason === "overloaded";
+      this.hasTimeout ||=
+        thrown.outcome === "unknown" ||
+        thrown.reason === "overloaded" ||
+        (thrown.reason === "unreachable" && !this.set.isDown(replica.node));
     else if (thrown instanceof HutchError) {
       this.failure ??= thrown;
       this.parts.reportDamage(thrown);
