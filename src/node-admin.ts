@@ -32,12 +32,19 @@ export function adminPartsOf(
     layout: { control: cluster.layouts, clock },
     repair: {
       run: (onProgress) => cluster.convergence.repairAll(onProgress),
-      report: () => cluster.convergence.antiEntropy.report(),
+      report: () => repairReport(cluster),
     },
     scrub: scrubUpkeep(store, cluster.healer),
     collect: () => cluster.convergence.deletions.collector.run(),
     suspects: suspectsOf(cluster),
   };
+}
+
+/** Nodes by the names that people gave them. */
+function repairReport({ convergence, view }: ClusterNode): object {
+  const { partitions, ...rest } = convergence.antiEntropy.report();
+  const named = partitions.map((one) => ({ ...one, lastPeer: view.nameOf(one.lastPeer) }));
+  return { ...rest, partitions: named };
 }
 
 const SUSPECTS_SHOWN_MAX = 1000;

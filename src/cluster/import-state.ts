@@ -1,4 +1,5 @@
 /** A state from an export on its way to the owners of its key: merged, never minted, acknowledged by a quorum. */
+import { HutchError } from "../base/errors.ts";
 import type { Record } from "../causality/record.ts";
 import { NO_METADATA } from "../causality/payload.ts";
 import type { WriteRequest } from "../quorum/operation.ts";
@@ -33,6 +34,19 @@ export interface ImportedState {
 
 /** Settles when a quorum has it; with the number of concurrent values that our copy of a lww bucket gave up for it. */
 export async function importState(means: ImportMeans, imported: ImportedState): Promise<number> {
+  try {
+    return await importOne(means, imported);
+  } catch (thrown) {
+    if (!(thrown instanceof HutchError) || thrown.code !== "suspect-state") throw thrown;
+    throw new HutchError(
+      "precondition-failed",
+      "Cannot import the state: it is older than deletions that were collected, and may be one of them; it is kept aside, see /v1/admin/suspects to accept it, or import with mode=write",
+      { cause: thrown },
+    );
+  }
+}
+
+async function importOne(means: ImportMeans, imported: ImportedState): Promise<number> {
   const { parts, store } = means;
   for (let waits = 0; waits < ADMISSION_WAITS_MAX; waits++) {
     const pause = store.admit("put");
