@@ -98,6 +98,7 @@ export class LayoutManager implements LayoutControl {
   start(): void {
     this.look(0);
     this.askLater();
+    this.votes.start();
   }
 
   private askLater(): void {

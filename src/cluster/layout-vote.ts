@@ -9,13 +9,16 @@
  * A proposer that meets a content which may have been chosen already finishes that one instead of its own. What a member promises is on its disk before it
  * answers. (Lamport, Paxos Made Simple, 2001.)
  *
+ * A member whose promise was lost to damage has no vote until it has asked what the others have promised and accepted: when all ballots of that time are over, what
+ * a majority has chosen is known to one of those that have kept theirs, as long as these who lost it are fewer than a majority.
+ *
  *   propose   u8 1 | u8 phase | base version varint | base hash u32 | ballot | proposal, for accept only
  *   reply     u8 granted | ballot promised | u8 1 and ballot and proposal accepted, or u8 0
  *   ballot    round varint | node 8          proposal   layout bytes | lost count varint | id 8 ...
  */
 import { ByteReader, DecodeError } from "../base/byte-reader.ts";
 import { ByteWriter } from "../base/byte-writer.ts";
-import { HutchError } from "../base/errors.ts";
+import { CorruptionError, HutchError } from "../base/errors.ts";
 import { readNode } from "../causality/actor.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -42,6 +45,10 @@ const PAUSE_MS = 100;
 const ABSTAINING = Number.MAX_SAFE_INTEGER;
 const PREPARE = 1;
 const ACCEPT = 2;
+/** Not a ballot: what has been promised and accepted? */
+const TELL = 3;
+/** By then nobody counts votes any more that were given before. */
+const RECOVER_AFTER_MS = 2.5 * VOTE_TIMEOUT_MS;
 
 /** A layout, and who is gone for good with it. */
 export interface Proposal {
@@ -160,17 +167,24 @@ export class LayoutVotes {
 
   /** This node's vote. Throws `DecodeError` for a body that is no question. */
   answer(body: Uint8Array): Promise<Uint8Array> {
-    const turn = this.turn.then(() => this.vote(decodeQuestion(body)));
+    return this.inTurn(() => this.vote(decodeQuestion(body))).then(encodeVote);
+  }
+
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.turn.then(work);
     this.turn = turn.catch(() => undefined);
-    return turn.then(encodeVote);
+    return turn;
   }
 
   private async vote({ phase, baseVersion, baseHash, ballot, proposal }: Question): Promise<Vote> {
     const { newest, conflicts, nextVersion } = this.state();
     const isSameBase = baseVersion === newest.version && baseHash === layoutHash(newest);
     const known = this.promised(nextVersion);
+    if (phase === TELL)
+      return { isGranted: isSameBase, promised: known.ballot, accepted: known.accepted };
     // A promise that nobody can keep up with would stop the others.
-    if (known.ballot.round === ABSTAINING) return NO_VOTE;
+    if (known.ballot.round === ABSTAINING)
+      return { isGranted: false, promised: NO_BALLOT, accepted: undefined };
     const { accepted } = known;
     const isHigh =
       phase === PREPARE ? order(ballot, known.ballot) > 0 : order(ballot, known.ballot) >= 0;
@@ -186,11 +200,56 @@ export class LayoutVotes {
     return { isGranted: true, promised: ballot, accepted: undefined };
   }
 
+  /** Takes up where the last life of the node was. */
+  start(): void {
+    const { nextVersion } = this.state();
+    if (this.isAbstaining(nextVersion)) this.recoverLater(nextVersion);
+  }
+
+  /** False where damage hides it: then it is about to be said. */
+  private isAbstaining(version: number): boolean {
+    try {
+      return this.promised(version).ballot.round === ABSTAINING;
+    } catch (thrown) {
+      if (thrown instanceof CorruptionError) return false;
+      throw thrown;
+    }
+  }
+
   /** What was promised for the next version is lost: this node has no vote on it. Settles when that is on disk. */
   abstain(): Promise<void> {
     const highest = { round: ABSTAINING, node: NO_BALLOT.node };
     const { nextVersion } = this.state();
+    this.recoverLater(nextVersion);
     return this.promise({ version: nextVersion, ballot: highest, accepted: undefined });
+  }
+
+  private recoverLater(version: number): void {
+    this.options.clock.after(RECOVER_AFTER_MS, () => {
+      this.recover(version).catch(() => this.recoverLater(version));
+    });
+  }
+
+  /** Takes over what the others tell; until all of them do, and enough of them have kept their promises, this member has no vote. */
+  private async recover(version: number): Promise<void> {
+    const { newest, removed, nextVersion } = this.state();
+    if (nextVersion !== version || !this.isAbstaining(version)) return;
+    const voters = newest.members.map(({ id }) => id).filter((id) => !removed.has(id));
+    const others = voters.filter((id) => id !== this.options.self);
+    const base = { baseVersion: newest.version, baseHash: layoutHash(newest) };
+    const question = { phase: TELL, ...base, ballot: NO_BALLOT, proposal: undefined };
+    const answers = await this.askAll(others, question);
+    const told = answers.filter(({ isGranted }) => isGranted);
+    const kept = told.filter(({ promised }) => promised.round !== ABSTAINING);
+    const lostCount = voters.length - kept.length;
+    if (told.length < others.length || lostCount > Math.floor(voters.length / 2))
+      return this.recoverLater(version);
+    let ballot = NO_BALLOT;
+    for (const { promised } of kept) if (order(promised, ballot) > 0) ballot = promised;
+    const accepted = highestOf(kept);
+    await this.inTurn(async () => {
+      if (this.state().nextVersion === version) await this.promise({ version, ballot, accepted });
+    });
   }
 
   /** Of an earlier version is of no interest any more. */
@@ -218,11 +277,15 @@ function countGranted(votes: readonly Vote[]): number {
 }
 
 function highestAccepted(votes: readonly Vote[]): Proposal | undefined {
+  return highestOf(votes.filter(({ isGranted }) => isGranted))?.proposal;
+}
+
+function highestOf(votes: readonly Vote[]): Accepted | undefined {
   let highest: Accepted | undefined;
-  for (const { isGranted, accepted } of votes)
-    if (isGranted && accepted !== undefined)
+  for (const { accepted } of votes)
+    if (accepted !== undefined)
       if (highest === undefined || order(accepted.ballot, highest.ballot) > 0) highest = accepted;
-  return highest?.proposal;
+  return highest;
 }
 
 function order(a: Ballot, b: Ballot): number {
@@ -245,7 +308,7 @@ function decodeQuestion(body: Uint8Array): Question {
   const reader = new ByteReader(body);
   const format = reader.u8();
   const phase = reader.u8();
-  if (format !== FORMAT || (phase !== PREPARE && phase !== ACCEPT))
+  if (format !== FORMAT || phase < PREPARE || phase > TELL)
     throw new DecodeError(`Cannot read a proposal of format ${format}, phase ${phase}`);
   const baseVersion = reader.varint();
   const baseHash = reader.u32();

@@ -35,6 +35,11 @@ export const DIRECTORY_FORMAT = 1;
 const INCARNATION_EPOCH_MS = 1_704_067_200_000;
 /** Those with the highest bit are a fallback's (`cluster/fallback-actor.ts`). */
 const INCARNATION_MAX = 0x7fffffff;
+/**
+ * A state that was put back does not know what incarnations its lost future has used. They are at or above the seconds of their time; this much chance keeps
+ * apart those of one second, and of a clock that was set back. Half a million of them fit.
+ */
+const INCARNATION_SPREAD = 4096;
 
 export interface Identity {
   readonly format: number;
@@ -65,12 +70,14 @@ export class DataDirectory {
   readonly previousGeneration: number;
   private readonly disk: Disk;
   private readonly clock: Clock;
+  private readonly random: Random;
   private readonly lock: DiskLock;
 
-  private constructor(disk: Disk, clock: Clock, lock: DiskLock, before: Identity) {
+  private constructor(disk: Disk, clock: Clock, random: Random, lock: DiskLock, before: Identity) {
     const home = disk.fileIdentity(LOCK_FILE);
     this.disk = disk;
     this.clock = clock;
+    this.random = random;
     this.lock = lock;
     this.isCopied = before.home !== "" && before.home !== home;
     this.wasClean = before.isClean && !this.isCopied;
@@ -87,7 +94,9 @@ export class DataDirectory {
 
   private incarnationAfter({ incarnation }: Identity): number {
     const seconds = Math.floor((this.clock.wallMs() - INCARNATION_EPOCH_MS) / 1000);
-    return Math.max(incarnation + 1, Math.min(seconds, INCARNATION_MAX));
+    const spread = this.random.u32() % INCARNATION_SPREAD;
+    const least = Math.max(incarnation + 1, Math.min(seconds, INCARNATION_MAX - INCARNATION_SPREAD));
+    return Math.min(least + spread, INCARNATION_MAX);
   }
 
   /**
@@ -105,7 +114,7 @@ export class DataDirectory {
     const lock = takeLock(disk, `${note}, started ${clock.wallMs()}\n`);
     try {
       const before = readIdentity(disk) ?? createIdentity(disk, random, q, isFormed);
-      return new DataDirectory(disk, clock, lock, before);
+      return new DataDirectory(disk, clock, random, lock, before);
     } catch (error) {
       lock.release();
       throw error;

@@ -151,3 +151,25 @@ test("a proposal on another base than the voter's gets no vote", async () => {
   const attempt = elsewhere.run(stranger.elect({ layout, lost: [] }));
   await expect(attempt).rejects.toMatchObject({ code: "layout-conflict" });
 });
+
+test("R57, row 80: a member whose promise was lost has no vote before it has asked the others; then it forgets nothing that was chosen", async () => {
+  const assembly = new Assembly(5, 4, 0);
+  const first = layoutOf(6, 2, assembly.state.newest);
+  assembly.isDown.add(idOf(3));
+  await assembly.run(assembly.votes[0]!.elect({ layout: first, lost: [] }));
+  await assembly.votes[2]!.abstain();
+  assembly.isDown.clear();
+  assembly.isDown.add(idOf(0));
+  const other = { layout: layoutOf(5, 2, assembly.state.newest), lost: [] };
+  const early = assembly.run(assembly.votes[3]!.elect(other));
+  await expect(early).rejects.toMatchObject({ code: "layout-conflict" });
+  // It asks all others, so all have to be there.
+  assembly.isDown.clear();
+  for (let step = 0; step < 40; step++) {
+    assembly.clock.advance(500);
+    for (let turns = 0; turns < 100; turns++) await Promise.resolve();
+  }
+  assembly.isDown.add(idOf(0));
+  const { layout } = await assembly.run(assembly.votes[3]!.elect(other));
+  expect(layoutHash(layout)).toBe(layoutHash(first));
+});
