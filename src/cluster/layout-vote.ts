@@ -9,8 +9,8 @@
  * A proposer that meets a content which may have been chosen already finishes that one instead of its own. What a member promises is on its disk before it
  * answers. (Lamport, Paxos Made Simple, 2001.)
  *
- * A member whose promise was lost to damage has no vote until it has asked what the others have promised and accepted: when all ballots of that time are over, what
- * a majority has chosen is known to one of those that have kept theirs, as long as these who lost it are fewer than a majority.
+ * A member whose promise was lost to damage has no vote until it has asked what the others have promised and accepted, when all ballots of that time are over, and
+ * heard so many that each majority that it was part of has somebody among them.
  *
  *   propose   u8 1 | u8 phase | base version varint | base hash u32 | ballot | proposal, for accept only
  *   reply     u8 granted | ballot promised | u8 1 and ballot and proposal accepted, or u8 0
@@ -230,7 +230,7 @@ export class LayoutVotes {
     });
   }
 
-  /** Takes over what the others tell; until all of them do, and enough of them have kept their promises, this member has no vote. */
+  /** Takes over what the others tell; until enough of them do who have kept their promises, this member has no vote. */
   private async recover(version: number): Promise<void> {
     const { newest, removed, nextVersion } = this.state();
     if (nextVersion !== version || !this.isAbstaining(version)) return;
@@ -239,11 +239,12 @@ export class LayoutVotes {
     const base = { baseVersion: newest.version, baseHash: layoutHash(newest) };
     const question = { phase: TELL, ...base, ballot: NO_BALLOT, proposal: undefined };
     const answers = await this.askAll(others, question);
-    const told = answers.filter(({ isGranted }) => isGranted);
-    const kept = told.filter(({ promised }) => promised.round !== ABSTAINING);
-    const lostCount = voters.length - kept.length;
-    if (told.length < others.length || lostCount > Math.floor(voters.length / 2))
-      return this.recoverLater(version);
+    const kept = answers.filter(
+      ({ isGranted, promised }) => isGranted && promised.round !== ABSTAINING,
+    );
+    // Every majority that this member was part of has then somebody who has told.
+    const needed = Math.floor(voters.length / 2) + 1;
+    if (others.length - kept.length > needed - 2) return this.recoverLater(version);
     let ballot = NO_BALLOT;
     for (const { promised } of kept) if (order(promised, ballot) > 0) ballot = promised;
     const accepted = highestOf(kept);
