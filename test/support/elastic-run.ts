@@ -241,7 +241,7 @@ class ElasticRun {
     violations.push(
       ...checkVersions(history, finals, amnesty),
       ...checkDots(history, book),
-      ...checkClocks(history),
+      ...checkClocks(history, "actor"),
       ...checkSessions(history, amnesty),
       ...checkQuorumReads(history, amnesty),
       ...checkAnswered(this.waits),

@@ -90,14 +90,18 @@ export function checkDots(history: History, book: DotBook = new DotBook()): Viol
   return book.violations;
 }
 
-/** S6 by what clients were told: real time orders writes whose intervals do not overlap. */
-export function checkClocks(history: History): Violation[] {
+/**
+ * S6 by what clients were told: real time orders writes whose intervals do not overlap.
+ *
+ * @param scope whose clock must not go back: a node's, or, where disks are lost and put back and with them how far the clock had gone, an actor's
+ */
+export function checkClocks(history: History, scope: "node" | "actor" = "node"): Violation[] {
   const byNode = new Map<string, Operation[]>();
   for (const write of history.operations) {
     if (!isWrite(write) || write.outcome !== "ok") continue;
     // The answer of a retry is that of the first attempt: its dot is from then.
     if (write.attempts.length > 1) continue;
-    const { node } = parseDot(write.dot);
+    const node = scope === "node" ? parseDot(write.dot).node : write.dot.split(".")[0]!;
     if (!byNode.has(node)) byNode.set(node, []);
     byNode.get(node)!.push(write);
   }
