@@ -230,7 +230,7 @@ export class AntiEntropy {
     const { logger } = this.options;
     if (failure !== undefined) logger.debug("exchange_failed", { peer, ...tree, reason: failure });
     else if (keysSent + keysReceived > 0)
-      logger.info("exchanged", { peer, ...tree, keysSent, keysReceived });
+      logger.debug("exchanged", { peer, ...tree, keysSent, keysReceived });
   }
 
   /** One partition with one peer, all trees that both own. Never rejects for what the peer does. */

@@ -78,6 +78,8 @@ export class LayoutManager implements LayoutControl {
   private leavingSinceMs = Infinity;
   private isStepping = false;
   private isGone = false;
+  /** Somebody else knows that this node is of the cluster no more. */
+  private isKnownGone = false;
   private isStopped = false;
   private timer: Timer | undefined;
   private asking: Timer | undefined;
@@ -117,6 +119,8 @@ export class LayoutManager implements LayoutControl {
 
   /** Another node's state joins ours; settles when the result is on disk. */
   async merge(theirs: LayoutState): Promise<void> {
+    // Whoever says so knows it.
+    if (theirs.removed.has(this.options.self)) this.isKnownGone = true;
     const next = this.current.merge(theirs);
     if (next.hash === this.current.hash) return;
     for (const version of next.conflicts.keys())
@@ -343,7 +347,8 @@ export class LayoutManager implements LayoutControl {
     if (this.isGone) return false;
     await this.save();
     // The others may ignore it already, and it takes them for down.
-    const isKnown = (await this.spreading.tell()) || (await this.spreading.askOneDown());
+    const isKnown =
+      this.isKnownGone || (await this.spreading.tell()) || (await this.spreading.askOneDown());
     if (!isKnown) return false;
     this.isGone = true;
     this.options.logger.warn("gone_from_the_cluster", { version: this.current.newest.version });
