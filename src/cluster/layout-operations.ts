@@ -103,24 +103,35 @@ export class LayoutOperations {
   /** Stages one change and applies it; where that fails nothing stays staged. */
   async changeNode(request: NodeChangeRequest, { isForced }: ChangeOptions): Promise<JobRecord> {
     const control = this.#control();
-    const changes = this.#changesOf([request], "no-such-route");
-    this.#expectNothingElse(changes, request.id);
+    const wanted = this.#changesOf([request], "no-such-route");
+    this.#expectNothingElse(wanted, request.id);
+    const changes = [...this.#joinsPutOff(wanted), ...wanted];
     const plan = this.#plan(this.#stateWith(changes))!; // a change is staged there
     refuse(plan.objections, isForced);
     await control.stage(changes);
     try {
       return await this.#apply(request.action, plan, isForced);
     } catch (error) {
-      const taken = changes.map((change) => ({ kind: "none", node: changedNode(change) }) as const);
+      const taken = wanted.map((change) => ({ kind: "none", node: changedNode(change) }) as const);
       // The first error says why; what stays staged is seen and can be reverted.
       await control.stage(taken).catch(() => undefined);
       throw error;
     }
   }
 
+  /** Joins may wait for a change that waits for the very node that is to go. Nodes that join ask again until they are in. */
+  #joinsPutOff(changes: readonly LayoutChange[]): LayoutChange[] {
+    const own = new Set(changes.map(changedNode));
+    const joins = [...this.#state().staged].filter(([node]) => !own.has(node));
+    return joins.map(([node]) => ({ kind: "none", node }));
+  }
+
   #expectNothingElse(changes: readonly LayoutChange[], name: string): void {
     const own = new Set(changes.map(changedNode));
-    const others = [...this.#state().staged.keys()].filter((node) => !own.has(node));
+    const staged = [...this.#state().staged];
+    const others = staged.flatMap(([node, { kind }]) =>
+      own.has(node) || kind === "join" ? [] : [node],
+    );
     if (others.length === 0) return;
     const names = others.map((node) => this.#parts.view().nameOf(node)).join(", ");
     throw conflict(
