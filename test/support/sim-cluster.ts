@@ -155,7 +155,11 @@ export class SimCluster {
 
   private failed(index: number, life: Life, thrown: unknown): void {
     if (this.lives[index] !== life || !this.machines[index]!.isUp) return;
-    if (!this.mayEnd.has(index)) this.failures.push(`${this.names[index]}: ${messageOf(thrown)}`);
+    // It died with its last word, and finds at its start that it has left.
+    const isGone = messageOf(thrown).includes("of its cluster no more");
+    if (isGone) this.gone.add(index);
+    if (!isGone && !this.mayEnd.has(index))
+      this.failures.push(`${this.names[index]}: ${messageOf(thrown)}`);
     this.endings.set(index, thrown);
     this.crash(index);
   }
