@@ -5,7 +5,7 @@
  *   share of time    1 with no clients about, falling in a straight line to `SHARE_MIN` as the node gets busy: never to nothing, or a busy
  *                    cluster would stay unequal for ever
  *   busy             the largest of: operations under way, operations a second, lateness of the loop, each as a part of what counts as full
- *   bytes a second   at most `bytesPerSecond`, on the network and the disks, however idle the node is; less by the square of the share, because what
+ *   bytes a second   at most `bytesPerSecond` times the share, on the network and the disks: what
  *                    one node streams, several others write
  *
  * All workers spend from one account. After w ms of work at share s the account is closed for w (1 - s) / s ms, counted from where the last work
@@ -109,7 +109,7 @@ export class RepairPace {
   private forBytes(bytes: number, nowMs: number): number {
     if (bytes === 0) return 0;
     const { bytesPerSecond = REPAIR_BYTES_PER_SECOND } = this.options;
-    return this.bytesPace.spend(bytes, bytesPerSecond * this.share ** 2, nowMs);
+    return this.bytesPace.spend(bytes, bytesPerSecond * this.share, nowMs);
   }
 
   private sample(operations: number): void {
