@@ -15,10 +15,10 @@ import { parseArgs } from "node:util";
 import "../src/bun/native-kernels.ts";
 import { messageOf } from "../src/base/errors.ts";
 import { parseDurationMs } from "../src/config/knob-kinds.ts";
-import { FAULT_KINDS, type FaultKind } from "../test/support/cluster-faults.ts";
-import { type ClusterRunResult, clusterRun } from "../test/support/cluster-run.ts";
-import { CHANGES, STRIKES } from "../test/support/elastic-plan.ts";
-import { elasticRun } from "../test/support/elastic-run.ts";
+import { FAULT_KINDS, type FaultKind } from "../src/simulator/cluster-faults.ts";
+import { type ClusterRunResult, clusterRun } from "../src/simulator/cluster-run.ts";
+import { CHANGES, STRIKES } from "../src/simulator/elastic-plan.ts";
+import { elasticRun } from "../src/simulator/elastic-run.ts";
 
 const { values } = parseArgs({
   options: {

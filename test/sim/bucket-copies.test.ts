@@ -1,7 +1,7 @@
 /** A bucket's number of copies and its conflict mode change while it is written to, read, and its nodes die (row 107, R6). */
 import { describe, expect, test } from "bun:test";
 import { bucketPrefix, internalKeyOf } from "../../src/ring/partition.ts";
-import { SimCluster } from "../support/sim-cluster.ts";
+import { SimCluster } from "../../src/simulator/cluster.ts";
 
 const BUCKET = "b";
 const KEYS = 24;

@@ -6,12 +6,12 @@ import {
   checkHintBytes,
   checkNoHints,
   checkOneRing,
-} from "../support/checkers/calm.ts";
-import { DotBook, checkClocks, checkDots } from "../support/checkers/dots.ts";
-import { checkQuorumReads, checkSessions } from "../support/checkers/order.ts";
-import { checkVersions } from "../support/checkers/versions.ts";
+} from "../../src/checkers/calm.ts";
+import { DotBook, checkClocks, checkDots } from "../../src/checkers/dots.ts";
+import { checkQuorumReads, checkSessions } from "../../src/checkers/order.ts";
+import { checkVersions } from "../../src/checkers/versions.ts";
 import { A, B, BLIND, LWW, Story, seen, version } from "../support/story.ts";
-import type { Seen } from "../support/cluster-history.ts";
+import type { Seen } from "../../src/checkers/history.ts";
 
 describe("versions", () => {
   test("S1: an acknowledged write that the final state does not know is lost", () => {

@@ -1,6 +1,6 @@
 /** Whole clusters over seeds: clients, faults from a plan, and every invariant at the end (see test/support/cluster-run.ts). */
 import { expect, test } from "bun:test";
-import { type ClusterRunResult, clusterRun } from "../support/cluster-run.ts";
+import { type ClusterRunResult, clusterRun } from "../../src/simulator/cluster-run.ts";
 
 /** `HUTCH_SEEDS` scales all simulations; a cluster is worth fewer seeds than a node. */
 const SEEDS = Math.ceil(Number(process.env["HUTCH_SEEDS"] ?? 15) * 0.7);

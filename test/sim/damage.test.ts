@@ -2,8 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { Prng } from "../../src/base/prng.ts";
 import { HutchError } from "../../src/base/errors.ts";
-import type { SimCluster } from "../support/sim-cluster.ts";
-import { TABLE_DAMAGES, damageTable, tablesOf } from "../support/sim-damage.ts";
+import type { SimCluster } from "../../src/simulator/cluster.ts";
+import { TABLE_DAMAGES, damageTable, tablesOf } from "../../src/simulator/damage.ts";
 import {
   expectAll,
   expectNothingDead,

@@ -1,11 +1,11 @@
 /** The checkers of clusters that change and forget, each shown one planted violation, and the same without it. */
 import { describe, expect, test } from "bun:test";
-import { Amnesty, type AmnestyOptions } from "../support/checkers/amnesty.ts";
-import { checkDamage } from "../support/checkers/calm.ts";
-import { checkCopies, checkPreferenceLists, checkTrees } from "../support/checkers/copies.ts";
-import { checkQuorumReads, checkSessions } from "../support/checkers/order.ts";
-import type { Operation, Seen } from "../support/cluster-history.ts";
-import type { HeldRecord, NodeContents } from "../support/sim-contents.ts";
+import { Amnesty, type AmnestyOptions } from "../../src/checkers/amnesty.ts";
+import { checkDamage } from "../../src/checkers/calm.ts";
+import { checkCopies, checkPreferenceLists, checkTrees } from "../../src/checkers/copies.ts";
+import { checkQuorumReads, checkSessions } from "../../src/checkers/order.ts";
+import type { Operation, Seen } from "../../src/checkers/history.ts";
+import type { HeldRecord, NodeContents } from "../../src/checkers/copies.ts";
 import { A, B, LWW, Story, seen, version } from "../support/story.ts";
 
 /** Counters of these stories are the virtual milliseconds at which they were given out. */

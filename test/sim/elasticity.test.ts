@@ -1,8 +1,8 @@
 /** A cluster that grows and shrinks while it serves: scenarios one by one, and a slice of the seeds of `elastic-run.ts`. */
 import { describe, expect, test } from "bun:test";
 import { HutchError } from "../../src/base/errors.ts";
-import type { SimCluster } from "../support/sim-cluster.ts";
-import { SimOperator } from "../support/sim-operator.ts";
+import type { SimCluster } from "../../src/simulator/cluster.ts";
+import { SimOperator } from "../../src/simulator/operator.ts";
 import {
   codeOf,
   countAt,
@@ -20,7 +20,7 @@ import {
   type ElasticRunOptions,
   type ElasticRunResult,
   elasticRun,
-} from "../support/elastic-run.ts";
+} from "../../src/simulator/elastic-run.ts";
 
 const NOTICE_MS = 10_000;
 const versionOf = (cluster: SimCluster): number =>

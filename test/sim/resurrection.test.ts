@@ -1,7 +1,7 @@
 /** What was deleted stays deleted, whoever comes back with whatever (R39 to R43), and what is there is not taken for deleted. */
 import { describe, expect, test } from "bun:test";
 import { HutchError } from "../../src/base/errors.ts";
-import type { SimCluster } from "../support/sim-cluster.ts";
+import type { SimCluster } from "../../src/simulator/cluster.ts";
 import {
   GC_DELAY_MS,
   expectAll,

@@ -1,9 +1,9 @@
 /** Short words for what scenarios ask of a simulated cluster, and for what they expect of all of its nodes. */
 import { expect } from "bun:test";
-import { checkCopies, checkPreferenceLists, checkTrees } from "./checkers/copies.ts";
-import type { Flags, SimClusterOptions } from "./sim-config.ts";
-import { type Answer, SimCluster } from "./sim-cluster.ts";
-import { contentsOf, hasAnythingDead, hasLosses, ownersIn } from "./sim-contents.ts";
+import { checkCopies, checkPreferenceLists, checkTrees } from "../../src/checkers/copies.ts";
+import type { Flags, SimClusterOptions } from "../../src/simulator/cluster-config.ts";
+import { type Answer, SimCluster } from "../../src/simulator/cluster.ts";
+import { contentsOf, hasAnythingDead, hasLosses, ownersIn } from "../../src/simulator/contents.ts";
 
 export type Headers = Readonly<Record<string, string>>;
 

@@ -1,13 +1,13 @@
 /** A history told by hand, for checkers that have to be shown what they should find. */
-import { checkVersions } from "./checkers/versions.ts";
-import type { Amnesty } from "./checkers/amnesty.ts";
+import { checkVersions } from "../../src/checkers/versions.ts";
+import type { Amnesty } from "../../src/checkers/amnesty.ts";
 import {
   type BucketKind,
   History,
   type Operation,
   type Seen,
   type Version,
-} from "./cluster-history.ts";
+} from "../../src/checkers/history.ts";
 
 export const A = "00000000000000aa00000001";
 export const B = "00000000000000bb00000001";

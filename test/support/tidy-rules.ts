@@ -43,6 +43,8 @@ const FOLDERS: Readonly<Record<string, FolderRule>> = {
     folders: [...CORE, "storage", "cluster", "http", "config", "node"],
     packages: ["bun:jsc"],
   },
+  checkers: { folders: ["base", "causality"] },
+  simulator: { folders: ["*"] },
   cli: { folders: ["*"], packages: ["commander", "cli-progress", ...RUNTIME] },
   ui: { folders: ["base"] },
   // Files beside it are parts of the composition root, which takes ports: it knows neither world.

@@ -2,11 +2,11 @@
  * Carries out the strikes of a plan: each hits the node at which it was triggered, at that very step, and is mended after its time. No more nodes are killed
  * at once than `downAtOnceMax`, and never one that somebody else has taken down: a run in which nothing works proves nothing.
  */
-import { Prng } from "../../src/base/prng.ts";
-import { WALL_START_MS } from "../../src/sim/clock.ts";
+import { Prng } from "../base/prng.ts";
+import { WALL_START_MS } from "../sim/clock.ts";
 import type { Strike, StrikeKind } from "./elastic-plan.ts";
-import type { Happening } from "./sim-happenings.ts";
-import type { SimCluster } from "./sim-cluster.ts";
+import type { Happening } from "./happenings.ts";
+import type { SimCluster } from "./cluster.ts";
 
 /** Two clocks are never further apart than `drift-max`, 1 s in these runs. */
 const CLOCK_OFFSET_MS_MAX = 400;

@@ -6,8 +6,28 @@
  *   L4   nobody holds what it does not own
  *   R55  a partition has as many distinct owners as there are nodes, up to n
  */
-import type { Violation } from "../cluster-history.ts";
-import type { HeldRecord, NodeContents } from "../sim-contents.ts";
+import type { Violation } from "./history.ts";
+
+/** One key at one node. */
+export interface HeldRecord {
+  /** `bucket/key` */
+  readonly place: string;
+  readonly partition: number;
+  /** Copies that its bucket wants. */
+  readonly n: number;
+  /** Hexadecimal. */
+  readonly bytes: string;
+}
+
+export interface NodeContents {
+  readonly name: string;
+  readonly id: string;
+  /** By place. */
+  readonly records: ReadonlyMap<string, HeldRecord>;
+  /** Names of trees, `partition/n`, with the root that the index has and that of a full read; only those that are ready. */
+  readonly trees: ReadonlyMap<string, { readonly root: string; readonly read: string }>;
+  readonly treesNotReady: readonly number[];
+}
 
 type OwnersOf = (partition: number, n: number) => readonly string[];
 

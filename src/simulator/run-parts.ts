@@ -1,7 +1,7 @@
 /** What all runs of a simulated cluster do: buckets before, rings and reports after. */
-import { BUCKETS, propertiesOf } from "./cluster-clients.ts";
-import type { History, Violation } from "./cluster-history.ts";
-import type { SimCluster } from "./sim-cluster.ts";
+import { BUCKETS, propertiesOf } from "./clients.ts";
+import type { History, Violation } from "../checkers/history.ts";
+import type { SimCluster } from "./cluster.ts";
 
 const JSON_BODY = { "Content-Type": "application/json" };
 const LINES_MAX = 20;

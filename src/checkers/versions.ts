@@ -30,7 +30,7 @@ import {
   covers,
   isWrite,
   placeOf,
-} from "../cluster-history.ts";
+} from "./history.ts";
 import type { Amnesty } from "./amnesty.ts";
 
 /** A write without an answer takes effect within its own deadline and the replicas' (N1), long before this. */

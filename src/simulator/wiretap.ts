@@ -3,11 +3,11 @@
  * stands for two values is found wherever it travels, also where no client ever reads it (S5). The names of messages are passed on too, for faults that
  * strike at one of them.
  */
-import { DecodeError } from "../../src/base/byte-reader.ts";
-import { type Record, decodeRecord } from "../../src/causality/record.ts";
-import type { PeerReply, PeerRequest } from "../../src/cluster/peer-messages.ts";
-import { FrameReader, VERSIONS } from "../../src/cluster/peer-protocol.ts";
-import type { Link, LinkEvents, PeerPorts } from "../../src/ports/transport.ts";
+import { DecodeError } from "../base/byte-reader.ts";
+import { type Record, decodeRecord } from "../causality/record.ts";
+import type { PeerReply, PeerRequest } from "../cluster/peer-messages.ts";
+import { FrameReader, VERSIONS } from "../cluster/peer-protocol.ts";
+import type { Link, LinkEvents, PeerPorts } from "../ports/transport.ts";
 
 /** Hears each record that arrives somewhere. */
 export type Tap = (record: Record, kind: string) => void;

@@ -18,7 +18,7 @@ import {
   covers,
   isWrite,
   placeOf,
-} from "../cluster-history.ts";
+} from "./history.ts";
 import type { Amnesty } from "./amnesty.ts";
 import { name, replacedBy } from "./versions.ts";
 

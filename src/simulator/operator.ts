@@ -2,9 +2,9 @@
  * Who changes the ring of a simulated cluster, by the REST interface, as people do: joins, leaves, removals, replacements, weights. A request that is refused
  * because something else is under way, or that nobody answers, is sent again, to another node.
  */
-import { Prng } from "../../src/base/prng.ts";
-import type { Flags } from "./sim-config.ts";
-import type { Answer, SimCluster } from "./sim-cluster.ts";
+import { Prng } from "../base/prng.ts";
+import type { Flags } from "./cluster-config.ts";
+import type { Answer, SimCluster } from "./cluster.ts";
 
 const AGAIN_MS = 500;
 const LOOK_EVERY_MS = 100;

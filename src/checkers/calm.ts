@@ -5,8 +5,29 @@
  *   L5  every operation was answered within its timeout and a bound, unless its node died, stood still or was cut off from time itself
  *   S7  hints for one node stay within their bytes
  */
-import type { Explanation, HeldHints } from "../sim-cluster.ts";
-import { type History, type Violation, placeOf } from "../cluster-history.ts";
+import { type History, type Violation, placeOf } from "./history.ts";
+
+/** Hints for one node. */
+export interface HeldHints {
+  readonly node: string;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** The answer of `?explain=1`, what of it is judged. */
+export interface Explanation {
+  readonly partition: number;
+  readonly owners: readonly ExplainedReplica[];
+  readonly fallbacks: readonly ExplainedReplica[];
+  readonly equal: boolean;
+}
+
+interface ExplainedReplica {
+  readonly node: string;
+  readonly reachable: boolean;
+  readonly dots: readonly string[];
+  readonly stateHash: string;
+}
 
 export function checkEqualOwners(
   key: string,

@@ -14,7 +14,7 @@ import {
   isWrite,
   parseDot,
   placeOf,
-} from "../cluster-history.ts";
+} from "./history.ts";
 
 /** A disk that was lost, wiped, damaged or put back to an earlier state. */
 export interface DiskLoss {

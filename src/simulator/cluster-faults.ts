@@ -2,10 +2,10 @@
  * What goes wrong in one run, drawn before it begins (FAULTS.md 2.8): a list of verbs with instants, one stream for each kind of fault, so that leaving one
  * out does not shift the others. Each seed switches some kinds off, because faults also hide one another.
  */
-import { Prng } from "../../src/base/prng.ts";
-import type { PathFaults } from "../../src/sim/network-path.ts";
-import { WALL_START_MS } from "../../src/sim/clock.ts";
-import type { SimCluster } from "./sim-cluster.ts";
+import { Prng } from "../base/prng.ts";
+import type { PathFaults } from "../sim/network-path.ts";
+import { WALL_START_MS } from "../sim/clock.ts";
+import type { SimCluster } from "./cluster.ts";
 
 export const FAULT_KINDS = [
   "crash",

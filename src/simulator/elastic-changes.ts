@@ -2,14 +2,14 @@
  * Carries out the changes of a plan: what people do to a cluster that serves. Each waits until it may: as long as disks were lost and are not replaced yet,
  * no other disk is lost on purpose, because nothing promises anything beyond that (the fault budget of FAULTS.md 2.4).
  */
-import { Prng } from "../../src/base/prng.ts";
-import type { DiskLoss } from "./checkers/amnesty.ts";
+import { Prng } from "../base/prng.ts";
+import type { DiskLoss } from "../checkers/amnesty.ts";
 import { type Change, type ChangeKind, LOSSES } from "./elastic-plan.ts";
 import type { Strikes } from "./elastic-strikes.ts";
-import { TABLE_DAMAGES, damageTable, tablesOf } from "./sim-damage.ts";
-import { hasLosses, knownWithout } from "./sim-contents.ts";
-import type { SimCluster } from "./sim-cluster.ts";
-import { SimOperator } from "./sim-operator.ts";
+import { TABLE_DAMAGES, damageTable, tablesOf } from "./damage.ts";
+import { hasLosses, knownWithout } from "./contents.ts";
+import type { SimCluster } from "./cluster.ts";
+import { SimOperator } from "./operator.ts";
 
 /** Copies that buckets want; with fewer nodes nobody leaves. */
 const N = 3;

@@ -1,12 +1,12 @@
 /** What a medium does to the tables of one simulated node: rows 80 to 84. */
-import { Prng } from "../../src/base/prng.ts";
+import { Prng } from "../base/prng.ts";
 import {
   FOOTER_BYTES,
   bloomOffset,
   decodeFooter,
   propertiesOffset,
-} from "../../src/storage/table/footer.ts";
-import type { SimCluster } from "./sim-cluster.ts";
+} from "../storage/table/footer.ts";
+import type { SimCluster } from "./cluster.ts";
 
 /** Where a bit flips, or what becomes of the file. */
 export const TABLE_DAMAGES = [

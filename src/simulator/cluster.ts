@@ -12,24 +12,25 @@
  * Nodes are n1..nk on machines of the same names; indexes count from 0 and are never used again. A request goes through the node's real Hono application, in an event of the
  * node's process: a paused node answers later, a dead one refuses, one that dies meanwhile does not answer.
  */
-import { zstdCompression } from "../../src/bun/compression.ts";
-import { messageOf } from "../../src/base/errors.ts";
-import { retainEntries } from "../../src/causality/retention.ts";
-import type { Config } from "../../src/config.ts";
-import type { ClusterNode } from "../../src/cluster/cluster-node.ts";
-import { type Node, startNode } from "../../src/node.ts";
-import type { PeerPorts } from "../../src/ports/transport.ts";
-import { SimCrash } from "../../src/sim/crash.ts";
-import type { DiskImage } from "../../src/sim/disk-image.ts";
-import type { PowerLossProfile } from "../../src/sim/disk-power-loss.ts";
-import { SimProcess } from "../../src/sim/scheduler.ts";
-import { type SimNode, SimWorld } from "../../src/sim/world.ts";
-import { createStorageJobs } from "../../src/storage/jobs.ts";
-import { tapped } from "./cluster-wiretap.ts";
-import { type Flags, type SimClusterOptions, configOf } from "./sim-config.ts";
-import { type Happening, tellingLogger } from "./sim-happenings.ts";
+import { zstdCompression } from "../bun/compression.ts";
+import { messageOf } from "../base/errors.ts";
+import { retainEntries } from "../causality/retention.ts";
+import type { Config } from "../config.ts";
+import type { ClusterNode } from "../cluster/cluster-node.ts";
+import { type Node, startNode } from "../node.ts";
+import type { PeerPorts } from "../ports/transport.ts";
+import { SimCrash } from "../sim/crash.ts";
+import type { DiskImage } from "../sim/disk-image.ts";
+import type { PowerLossProfile } from "../sim/disk-power-loss.ts";
+import { SimProcess } from "../sim/scheduler.ts";
+import { type SimNode, SimWorld } from "../sim/world.ts";
+import { createStorageJobs } from "../storage/jobs.ts";
+import { tapped } from "./wiretap.ts";
+import { type Flags, type SimClusterOptions, configOf } from "./cluster-config.ts";
+import type { Explanation, HeldHints } from "../checkers/calm.ts";
+import { type Happening, tellingLogger } from "./happenings.ts";
 
-export type { SimClusterOptions } from "./sim-config.ts";
+export type { SimClusterOptions } from "./cluster-config.ts";
 
 export interface Answer {
   readonly status: number;
@@ -413,26 +414,6 @@ export class SimCluster {
       )
       .join("\n");
   }
-}
-
-export interface HeldHints {
-  readonly node: string;
-  readonly count: number;
-  readonly bytes: number;
-}
-
-export interface Explanation {
-  readonly partition: number;
-  readonly owners: readonly ExplainedReplica[];
-  readonly fallbacks: readonly ExplainedReplica[];
-  readonly equal: boolean;
-}
-
-interface ExplainedReplica {
-  readonly node: string;
-  readonly reachable: boolean;
-  readonly dots: readonly string[];
-  readonly stateHash: string;
 }
 
 interface ClusterSummary {

@@ -7,7 +7,7 @@
  *
  * The node dies, is cut off or gets another time in an event of its own right after: what the line or the message belongs to is under way.
  */
-import type { LogFields, Logger } from "../../src/ports/logger.ts";
+import type { LogFields, Logger } from "../ports/logger.ts";
 
 export interface Happening {
   /** Of the node. */

@@ -6,15 +6,9 @@
  *
  * Clients cannot look into a causal context, checkers do: the token's format is public in `src/causality/context-token.ts`.
  */
-import { ByteReader } from "../../src/base/byte-reader.ts";
-import { fromBase64url } from "../../src/base/bytes.ts";
-import {
-  dotText,
-  joinActor,
-  nodeOf,
-  readIncarnation,
-  readNode,
-} from "../../src/causality/actor.ts";
+import { ByteReader } from "../base/byte-reader.ts";
+import { fromBase64url } from "../base/bytes.ts";
+import { dotText, joinActor, nodeOf, readIncarnation, readNode } from "../causality/actor.ts";
 
 /** What a causal context covers. */
 export interface Seen {

@@ -5,23 +5,23 @@
  *
  *   form -> buckets -> clients, changes, strikes -> heal -> rest, copies and trees equal, nothing dead left -> read every key at ALL -> check
  */
-import { messageOf } from "../../src/base/errors.ts";
-import { wallMsOfHlc } from "../../src/causality/hlc.ts";
-import { WALL_START_MS } from "../../src/sim/clock.ts";
-import { Amnesty } from "./checkers/amnesty.ts";
+import { messageOf } from "../base/errors.ts";
+import { wallMsOfHlc } from "../causality/hlc.ts";
+import { WALL_START_MS } from "../sim/clock.ts";
+import { Amnesty } from "../checkers/amnesty.ts";
 import {
   checkAnswered,
   checkDamage,
   checkNoHints,
   checkOneRing,
   type Waited,
-} from "./checkers/calm.ts";
-import { checkCopies, checkPreferenceLists, checkTrees } from "./checkers/copies.ts";
-import { DotBook, checkClocks, checkDots, nameDots } from "./checkers/dots.ts";
-import { checkQuorumReads, checkSessions } from "./checkers/order.ts";
-import { checkVersions } from "./checkers/versions.ts";
-import { Client, finalRead } from "./cluster-clients.ts";
-import { History, type Operation, type Violation } from "./cluster-history.ts";
+} from "../checkers/calm.ts";
+import { checkCopies, checkPreferenceLists, checkTrees } from "../checkers/copies.ts";
+import { DotBook, checkClocks, checkDots, nameDots } from "../checkers/dots.ts";
+import { checkQuorumReads, checkSessions } from "../checkers/order.ts";
+import { checkVersions } from "../checkers/versions.ts";
+import { Client, finalRead } from "./clients.ts";
+import { History, type Operation, type Violation } from "../checkers/history.ts";
 import { Changes } from "./elastic-changes.ts";
 import {
   type ChangeKind,
@@ -31,8 +31,8 @@ import {
 } from "./elastic-plan.ts";
 import { Strikes } from "./elastic-strikes.ts";
 import { makeBuckets, ringsOf, tellViolations } from "./run-parts.ts";
-import { SimCluster } from "./sim-cluster.ts";
-import { contentsOf, hasAnythingDead, hasLosses, ownersIn } from "./sim-contents.ts";
+import { SimCluster } from "./cluster.ts";
+import { contentsOf, hasAnythingDead, hasLosses, ownersIn } from "./contents.ts";
 
 export interface ElasticRunOptions {
   readonly seed: number | string;

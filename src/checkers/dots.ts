@@ -4,8 +4,8 @@
  *   S5  a dot never stands for two values: in reads, in answers, in every message between nodes
  *   S6  the clock of a node never goes back: of two writes that it has minted one after the other, the second has the greater counter
  */
-import type { Record } from "../../../src/causality/record.ts";
-import { dotText } from "../../../src/causality/actor.ts";
+import type { Record } from "../causality/record.ts";
+import { dotText } from "../causality/actor.ts";
 import {
   type History,
   type Operation,
@@ -14,7 +14,7 @@ import {
   ownDot,
   parseDot,
   placeOf,
-} from "../cluster-history.ts";
+} from "./history.ts";
 
 const DELETED = "(deleted)";
 

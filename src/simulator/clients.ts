@@ -4,9 +4,9 @@
  * They mix what the contract offers: puts with and without a context, deletes, reads; levels and dictionaries; sessions; `If-None-Match`; retries under
  * an `Idempotency-Key` on another node. Every value names its client and its number, so a value tells who wrote it.
  */
-import { Prng } from "../../src/base/prng.ts";
-import { messageOf } from "../../src/base/errors.ts";
-import type { Waited } from "./checkers/calm.ts";
+import { Prng } from "../base/prng.ts";
+import { messageOf } from "../base/errors.ts";
+import type { Waited } from "../checkers/calm.ts";
 import {
   type Attempt,
   type BucketKind,
@@ -17,8 +17,8 @@ import {
   isWrite,
   ownDot,
   readToken,
-} from "./cluster-history.ts";
-import type { Answer, Heard, SimCluster } from "./sim-cluster.ts";
+} from "../checkers/history.ts";
+import type { Answer, Heard, SimCluster } from "./cluster.ts";
 
 export const BUCKETS: readonly BucketKind[] = [
   { name: "plain", conflicts: "siblings", blindPut: "supersede", strict: false },

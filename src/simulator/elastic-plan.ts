@@ -5,7 +5,7 @@
  *   strikes   what goes wrong: at an instant, or at the n-th time that something happens at any node: a message of a join, a vote, an exchange, a collection,
  *             a line of the log. Triggers are what hits the narrow windows
  */
-import { Prng } from "../../src/base/prng.ts";
+import { Prng } from "../base/prng.ts";
 
 export const CHANGES = [
   "join",

@@ -5,23 +5,24 @@
  *
  * A violation carries the seed, the plan and everything that happened to its key.
  */
-import type { KnobKey } from "../../src/config.ts";
+import type { KnobKey } from "../config.ts";
 import {
   checkAnswered,
   checkEqualOwners,
   checkHintBytes,
   checkNoHints,
   checkOneRing,
+  type HeldHints,
   type Waited,
-} from "./checkers/calm.ts";
-import { DotBook, checkClocks, checkDots, nameDots } from "./checkers/dots.ts";
-import { checkQuorumReads, checkSessions } from "./checkers/order.ts";
-import { checkVersions } from "./checkers/versions.ts";
-import { Client, finalRead } from "./cluster-clients.ts";
+} from "../checkers/calm.ts";
+import { DotBook, checkClocks, checkDots, nameDots } from "../checkers/dots.ts";
+import { checkQuorumReads, checkSessions } from "../checkers/order.ts";
+import { checkVersions } from "../checkers/versions.ts";
+import { Client, finalRead } from "./clients.ts";
 import { type Fault, type FaultKind, Nemesis, drawPlan } from "./cluster-faults.ts";
-import { History, type Operation, type Violation } from "./cluster-history.ts";
+import { History, type Operation, type Violation } from "../checkers/history.ts";
 import { makeBuckets, ringsOf, tellViolations } from "./run-parts.ts";
-import { type HeldHints, SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "./cluster.ts";
 
 export interface ClusterRunOptions {
   readonly seed: number | string;

@@ -2,39 +2,19 @@
  * What simulated nodes hold, read from inside: every record, every hint, every Merkle tree beside the same tree made of a full read. For judges, who see
  * more than any client can.
  */
-import { utf8Text } from "../../src/base/bytes.ts";
-import { decodeHint, HINTS_END, HINTS_START, hintedKeyAt } from "../../src/cluster/hint-format.ts";
-import { PartitionScan } from "../../src/cluster/partition-scan.ts";
-import type { Store } from "../../src/storage/store.ts";
-import { compareBytes } from "../../src/base/bytes.ts";
-import { deathOf } from "../../src/causality/retention.ts";
-import { decodeRecord } from "../../src/causality/record.ts";
-import { MerkleTree } from "../../src/merkle/merkle-tree.ts";
-import { preferenceList } from "../../src/ring/preference-list.ts";
-import { bucketNameOf } from "../../src/ring/partition.ts";
-import type { Seen } from "./cluster-history.ts";
-import type { SimCluster } from "./sim-cluster.ts";
-
-/** One key at one node. */
-export interface HeldRecord {
-  /** `bucket/key` */
-  readonly place: string;
-  readonly partition: number;
-  /** Copies that its bucket wants. */
-  readonly n: number;
-  /** Hexadecimal. */
-  readonly bytes: string;
-}
-
-export interface NodeContents {
-  readonly name: string;
-  readonly id: string;
-  /** By place. */
-  readonly records: ReadonlyMap<string, HeldRecord>;
-  /** Names of trees, `partition/n`, with the root that the index has and that of a full read; only those that are ready. */
-  readonly trees: ReadonlyMap<string, { readonly root: string; readonly read: string }>;
-  readonly treesNotReady: readonly number[];
-}
+import { utf8Text } from "../base/bytes.ts";
+import { decodeHint, HINTS_END, HINTS_START, hintedKeyAt } from "../cluster/hint-format.ts";
+import { PartitionScan } from "../cluster/partition-scan.ts";
+import type { Store } from "../storage/store.ts";
+import { compareBytes } from "../base/bytes.ts";
+import { deathOf } from "../causality/retention.ts";
+import { decodeRecord } from "../causality/record.ts";
+import { MerkleTree } from "../merkle/merkle-tree.ts";
+import { preferenceList } from "../ring/preference-list.ts";
+import { bucketNameOf } from "../ring/partition.ts";
+import type { HeldRecord, NodeContents } from "../checkers/copies.ts";
+import type { Seen } from "../checkers/history.ts";
+import type { SimCluster } from "./cluster.ts";
 
 const EVERYTHING = { lower: new Uint8Array(0), upper: undefined };
 const PARTITION_BYTES = 2;

@@ -1,9 +1,9 @@
 /** How the nodes of a simulated cluster are set up: small, so that flushes, compactions and everything that takes its time happen within seconds. */
-import type { Config, KnobKey } from "../../src/config.ts";
-import { loadConfig } from "../../src/config/load-config.ts";
-import type { SimClockOptions } from "../../src/sim/clock.ts";
-import type { SimWorld } from "../../src/sim/world.ts";
-import type { Tap } from "./cluster-wiretap.ts";
+import type { Config, KnobKey } from "../config.ts";
+import { loadConfig } from "../config/load-config.ts";
+import type { SimClockOptions } from "../sim/clock.ts";
+import type { SimWorld } from "../sim/world.ts";
+import type { Tap } from "./wiretap.ts";
 
 export type Flags = Partial<Record<KnobKey, string>>;
 
