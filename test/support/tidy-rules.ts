@@ -44,7 +44,7 @@ const FOLDERS: Readonly<Record<string, FolderRule>> = {
     packages: ["bun:jsc"],
   },
   checkers: { folders: ["base", "causality"] },
-  simulator: { folders: ["*"] },
+  simulator: { folders: ["*"], packages: ["zod"] },
   cli: { folders: ["*"], packages: ["commander", "cli-progress", ...RUNTIME] },
   ui: { folders: ["base"] },
   // Files beside it are parts of the composition root, which takes ports: it knows neither world.
