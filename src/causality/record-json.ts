@@ -8,7 +8,8 @@
  *     ... "hlc" (where not the counter), "expiresAtMs", "contentType", "contentEncoding", "meta":[["name","value"]]
  *   ]}]}
  *
- * Unknown members are refused: they may carry what this version cannot keep.
+ * Unknown members are refused: they may carry what this version cannot keep. So are texts and instants that no client could have written: they come
+ * back as headers, and one that is none would make its key unreadable.
  */
 import { DecodeError } from "../base/byte-reader.ts";
 import { EMPTY_BYTES, base64url, fromBase64url, utf8, utf8Text } from "../base/bytes.ts";
@@ -20,6 +21,16 @@ import type { DottedValue, Entry } from "./siblings.ts";
 const VERSION = 1;
 /** Entries of an imported record: twice what a cluster makes, and a context of so many still fits its 8 KiB. */
 const ENTRIES_MAX = 256;
+
+/** As writes have them. */
+const CONTENT_TYPE_LENGTH_MAX = 256;
+const CONTENT_ENCODING_LENGTH_MAX = 64;
+const METADATA_BYTES_MAX = 4096;
+const PRINTABLE = /^[\x20-\x7e]*$/;
+const HEADER_NAME = /^[a-z0-9!#$%&'*+\-.^_`|~]+$/;
+const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
+/** The end of the year 9999, the last that RFC 3339 can write. */
+const EXPIRES_AT_MS_MAX = 253_402_300_799_999;
 
 type Members = { readonly [name: string]: unknown };
 
@@ -95,14 +106,13 @@ function valueFromJson(json: unknown): DottedValue<Payload> {
   const payload: Payload = {
     isTombstone,
     hlc: found["hlc"] === undefined ? counter : positiveInteger(found["hlc"], "hlc"),
-    expiresAtMs:
-      found["expiresAtMs"] === undefined ? 0 : positiveInteger(found["expiresAtMs"], "expiresAtMs"),
-    contentType:
-      found["contentType"] === undefined ? "" : text(found["contentType"], "contentType"),
-    contentEncoding:
-      found["contentEncoding"] === undefined
-        ? ""
-        : text(found["contentEncoding"], "contentEncoding"),
+    expiresAtMs: found["expiresAtMs"] === undefined ? 0 : expiryFromJson(found["expiresAtMs"]),
+    contentType: headerFromJson(found["contentType"], "contentType", CONTENT_TYPE_LENGTH_MAX),
+    contentEncoding: headerFromJson(
+      found["contentEncoding"],
+      "contentEncoding",
+      CONTENT_ENCODING_LENGTH_MAX,
+    ),
     meta: found["meta"] === undefined ? NO_METADATA : metadataFromJson(found["meta"]),
     value: bytesFromJson(found, isTombstone),
   };
@@ -119,12 +129,35 @@ function bytesFromJson(found: Members, isTombstone: boolean): Uint8Array {
   return bytes;
 }
 
+function expiryFromJson(json: unknown): number {
+  const expiresAtMs = positiveInteger(json, "expiresAtMs");
+  if (expiresAtMs > EXPIRES_AT_MS_MAX) throw wrong("expiresAtMs", "before the year 10000");
+  return expiresAtMs;
+}
+
+/** "" where it is left out. */
+function headerFromJson(json: unknown, name: string, lengthMax: number): string {
+  const value = json === undefined ? "" : text(json, name);
+  if (value.length > lengthMax || !PRINTABLE.test(value))
+    throw wrong(name, `at most ${lengthMax} printable ASCII characters`);
+  return value;
+}
+
 function metadataFromJson(json: unknown): PayloadMetadata {
-  return list(json, "meta", 4096).map((pair) => {
-    const [name, value, ...rest] = list(pair, "meta pair", 2);
-    if (rest.length > 0) throw wrong("meta pair", "a name and a value");
-    return [text(name, "meta name"), text(value, "meta value")] as const;
-  });
+  const meta = list(json, "meta", 4096).map(pairFromJson);
+  const bytes = meta.reduce((sum, [name, value]) => sum + name.length + utf8(value).length, 0);
+  if (bytes > METADATA_BYTES_MAX) throw wrong("meta", `at most ${METADATA_BYTES_MAX} bytes`);
+  return meta;
+}
+
+function pairFromJson(pair: unknown): readonly [string, string] {
+  const [name, value, ...rest] = list(pair, "meta pair", 2);
+  if (rest.length > 0) throw wrong("meta pair", "a name and a value");
+  const [nameText, valueText] = [text(name, "meta name"), text(value, "meta value")];
+  if (!HEADER_NAME.test(nameText)) throw wrong("meta name", "a header name");
+  if (CONTROL.test(valueText) || valueText !== valueText.trim())
+    throw wrong("meta value", "without control characters and space around it");
+  return [nameText, valueText];
 }
 
 function members(json: unknown, allowed: readonly string[]): Members {

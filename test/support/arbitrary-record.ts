@@ -18,7 +18,7 @@ const text = fc.string({ unit: "grapheme", maxLength: 12 });
 const arbitraryValue: fc.Arbitrary<Payload> = fc.record({
   isTombstone: fc.constant(false),
   hlc: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
-  expiresAtMs: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 2 ** 48 })),
+  expiresAtMs: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 253_402_300_799_999 })),
   contentType: fc.oneof(fc.constantFrom("", "text/plain", "application/json"), text),
   contentEncoding: fc.constantFrom("", "gzip"),
   meta: fc.array(fc.tuple(text, text), { maxLength: 3 }),
