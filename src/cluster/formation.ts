@@ -188,7 +188,7 @@ function found(
   return { clusterId, clusterSecret, layouts: LayoutState.first(layout) };
 }
 
-function encodeVisitor(member: LayoutMember, replaces: string): Uint8Array {
+export function encodeVisitor(member: LayoutMember, replaces: string): Uint8Array {
   const writer = new ByteWriter(256);
   writer.u8(VERSION);
   writeMember(writer, member);
@@ -196,12 +196,12 @@ function encodeVisitor(member: LayoutMember, replaces: string): Uint8Array {
   return writer.finish();
 }
 
-interface Visitor {
+export interface Visitor {
   readonly visitor: LayoutMember;
   readonly replaces: string;
 }
 
-function decodeVisitor(body: Uint8Array): Visitor {
+export function decodeVisitor(body: Uint8Array): Visitor {
   const reader = new ByteReader(body);
   try {
     checkVersion(reader);
@@ -215,7 +215,7 @@ function decodeVisitor(body: Uint8Array): Visitor {
   }
 }
 
-function encodeAnswer(answer: FormedCluster | LayoutMember, life: LifeTimes): Uint8Array {
+export function encodeAnswer(answer: FormedCluster | LayoutMember, life: LifeTimes): Uint8Array {
   const writer = new ByteWriter(1024);
   writer.u8(VERSION);
   for (const ms of [life.beforeMs, life.startedMs, life.nowMs]) writer.varint(Math.max(0, ms));
@@ -231,12 +231,12 @@ function encodeAnswer(answer: FormedCluster | LayoutMember, life: LifeTimes): Ui
   return writer.finish();
 }
 
-interface Answer {
+export interface Answer {
   readonly life: LifeTimes;
   readonly answer: FormedCluster | LayoutMember;
 }
 
-function decodeAnswer(body: Uint8Array): Answer {
+export function decodeAnswer(body: Uint8Array): Answer {
   const reader = new ByteReader(body);
   checkVersion(reader);
   const life = { beforeMs: reader.varint(), startedMs: reader.varint(), nowMs: reader.varint() };

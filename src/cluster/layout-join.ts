@@ -102,12 +102,8 @@ export class LayoutJoin {
 
   private async askOne(node: NodeId): Promise<void> {
     const { peers, self, replaces, isApplied } = this.options;
-    const writer = new ByteWriter(256);
-    writer.u8(FORMAT);
-    writer.u8(isApplied ? 1 : 0);
-    writeMember(writer, self);
-    writeText(writer, replaces);
-    const message = { kind: "exchange", topic: "join", body: writer.finish() } as const;
+    const body = encodeJoin({ member: self, isApplied, replaces });
+    const message = { kind: "exchange", topic: "join", body } as const;
     const reply = await peers.call(node, message, ASK_TIMEOUT_MS, "client");
     if (reply.kind === "failed") throw new HutchError(reply.code, reply.message);
   }
@@ -189,11 +185,24 @@ export class LayoutJoin {
 /** What asking again does not change. */
 const REFUSALS: ReadonlySet<string> = new Set(["duplicate-node-id", "bad-request"]);
 
-function decodeJoin(body: Uint8Array): {
+/** What a node says that wants to be let in. */
+export interface JoinQuestion {
   readonly member: LayoutMember;
   readonly isApplied: boolean;
+  /** A member's name, or "". */
   readonly replaces: string;
-} {
+}
+
+export function encodeJoin({ member, isApplied, replaces }: JoinQuestion): Uint8Array {
+  const writer = new ByteWriter(256);
+  writer.u8(FORMAT);
+  writer.u8(isApplied ? 1 : 0);
+  writeMember(writer, member);
+  writeText(writer, replaces);
+  return writer.finish();
+}
+
+export function decodeJoin(body: Uint8Array): JoinQuestion {
   const reader = new ByteReader(body);
   const format = reader.u8();
   if (format !== FORMAT) throw new DecodeError(`Cannot read a join of format ${format}`);

@@ -56,12 +56,12 @@ export interface Proposal {
   readonly lost: readonly NodeId[];
 }
 
-interface Ballot {
+export interface Ballot {
   readonly round: number;
   readonly node: NodeId;
 }
 
-interface Accepted {
+export interface Accepted {
   readonly ballot: Ballot;
   readonly proposal: Proposal;
 }
@@ -73,7 +73,7 @@ interface Promised {
   readonly accepted: Accepted | undefined;
 }
 
-interface Question {
+export interface Question {
   readonly phase: number;
   readonly baseVersion: number;
   readonly baseHash: number;
@@ -81,7 +81,7 @@ interface Question {
   readonly proposal: Proposal | undefined;
 }
 
-interface Vote {
+export interface Vote {
   readonly isGranted: boolean;
   readonly promised: Ballot;
   readonly accepted: Accepted | undefined;
@@ -293,7 +293,7 @@ function order(a: Ballot, b: Ballot): number {
   return a.round - b.round || (a.node === b.node ? 0 : a.node < b.node ? -1 : 1);
 }
 
-function encodeQuestion(question: Question): Uint8Array {
+export function encodeQuestion(question: Question): Uint8Array {
   const { phase, baseVersion, baseHash, ballot, proposal } = question;
   const writer = new ByteWriter(1024);
   writer.u8(FORMAT);
@@ -305,7 +305,7 @@ function encodeQuestion(question: Question): Uint8Array {
   return writer.finish();
 }
 
-function decodeQuestion(body: Uint8Array): Question {
+export function decodeQuestion(body: Uint8Array): Question {
   const reader = new ByteReader(body);
   const format = reader.u8();
   const phase = reader.u8();
@@ -319,13 +319,13 @@ function decodeQuestion(body: Uint8Array): Question {
   return { phase, baseVersion, baseHash, ballot, proposal };
 }
 
-function encodeVote(vote: Vote): Uint8Array {
+export function encodeVote(vote: Vote): Uint8Array {
   const writer = new ByteWriter(256);
   writeVote(writer, vote);
   return writer.finish();
 }
 
-function decodeVote(body: Uint8Array): Vote {
+export function decodeVote(body: Uint8Array): Vote {
   return readVote(new ByteReader(body));
 }
 
