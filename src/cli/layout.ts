@@ -15,7 +15,8 @@ import { positiveNumber } from "./keys.ts";
 import { layoutLines } from "./layout-lines.ts";
 import { askNodes } from "./nodes.ts";
 import { note, print } from "./terminal.ts";
-import { showView, terminalWidth } from "./view.ts";
+import { terminalWidth } from "./screen.ts";
+import { showView } from "./view.ts";
 
 type Options = Readonly<Record<string, string | boolean | undefined>>;
 
