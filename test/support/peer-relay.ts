@@ -9,11 +9,15 @@
  * A cut is one way, from one node to another, as on a network: what X sends to Y does not arrive, whoever opened the connection. Datagrams are gone.
  * The bytes of connections are held and arrive after the cut has healed, as TCP sends them again; or the connections are reset, at the cut or
  * when it heals (`reset`), as a network does that forgets them. A new connection into a cut is accepted and hears nothing.
+ *
+ * A link can be bad instead, one way too (`link-shape.ts`): what passes it is late, lost, doubled, reordered, or few bits a second.
  */
 import type { Socket } from "bun";
+import { Prng } from "../../src/base/prng.ts";
 import { BunDatagrams } from "../../src/bun/datagrams.ts";
 import { silentLogger } from "../../src/ports/logger.ts";
 import { freePort } from "../e2e/node-process.ts";
+import { type LinkShape, ShapedLink } from "./link-shape.ts";
 
 /** More than a test sends into a cut; what comes after it is refused by ending the connection. */
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
@@ -36,22 +40,33 @@ class Place {
   }
 }
 
-/** One direction of one connection: bytes that wait for the cut to heal, or for the socket to take more. */
+/** Bytes that were sent together, and when they arrive. */
+interface Piece {
+  bytes: Uint8Array;
+  readonly dueMs: number;
+}
+
+/** One direction of one connection: bytes that are under way, or wait for the cut to heal, or for the socket to take more. */
 class Lane {
-  private queue: Uint8Array[] = [];
+  private queue: Piece[] = [];
   private queuedBytes = 0;
   private isEnding = false;
+  private readonly link: ShapedLink;
   private readonly isCut: () => boolean;
   private readonly target: () => Socket<Side> | undefined;
 
   /** @param target undefined until the connection is there */
-  constructor(isCut: () => boolean, target: () => Socket<Side> | undefined) {
+  constructor(link: ShapedLink, isCut: () => boolean, target: () => Socket<Side> | undefined) {
+    this.link = link;
     this.isCut = isCut;
     this.target = target;
   }
 
   push(bytes: Uint8Array): void {
-    this.queue.push(bytes.slice());
+    const nowMs = performance.now();
+    const dueMs = this.link.arrivalOf(bytes.length, nowMs);
+    this.queue.push({ bytes: bytes.slice(), dueMs });
+    if (dueMs > nowMs) setTimeout(() => this.flush(), dueMs - nowMs + 1);
     this.queuedBytes += bytes.length;
     if (this.queuedBytes > HELD_BYTES_MAX) throw new Error("the relay holds too much");
     this.flush();
@@ -67,12 +82,14 @@ class Lane {
     const target = this.target();
     if (target === undefined || this.isCut()) return;
     for (let head = this.queue[0]; head !== undefined; head = this.queue[0]) {
-      const taken = target.write(head);
+      // A timer of its own comes for it.
+      if (head.dueMs > performance.now()) return;
+      const taken = target.write(head.bytes);
       // The receiver has gone; its side of the passage tells the sender.
       if (taken < 0) return;
       this.queuedBytes -= taken;
-      if (taken < head.length) {
-        this.queue[0] = head.subarray(taken);
+      if (taken < head.bytes.length) {
+        head.bytes = head.bytes.subarray(taken);
         return;
       }
       this.queue.shift();
@@ -95,10 +112,12 @@ class Passage {
     this.to = to;
     this.caller = caller;
     this.there = new Lane(
+      relay.link(from, to),
       () => relay.isCut(from, to),
       () => this.callee,
     );
     this.back = new Lane(
+      relay.link(to, from),
       () => relay.isCut(to, from),
       () => this.caller,
     );
@@ -129,6 +148,7 @@ export class PeerRelay {
   private readonly places: readonly Place[];
   private readonly cuts = new Set<string>();
   private readonly passages = new Set<Passage>();
+  private readonly links = new Map<string, ShapedLink>();
 
   private constructor(count: number) {
     this.places = Array.from({ length: count }, (_, index) => new Place(index));
@@ -184,6 +204,21 @@ export class PeerRelay {
     }
   }
 
+  /** The link from one node to another, one way. */
+  link(from: number, to: number): ShapedLink {
+    const name = `${from}>${to}`;
+    const known = this.links.get(name);
+    if (known !== undefined) return known;
+    const link = new ShapedLink(new Prng(`peer-relay/${name}`));
+    this.links.set(name, link);
+    return link;
+  }
+
+  /** What the link is like from now on; a perfect one without `shape`. */
+  shape(from: number, to: number, shape: LinkShape | undefined): void {
+    this.link(from, to).become(shape);
+  }
+
   stop(): void {
     for (const { listener, datagrams } of this.places) {
       listener?.stop(true);
@@ -216,7 +251,13 @@ export class PeerRelay {
   private pass(bytes: Uint8Array, from: number, to: number): void {
     if (from < 0 || this.isCut(from, to)) return;
     const { host, peerPort } = this.places[to]!;
-    this.places[from]!.datagrams?.send(`${host}:${peerPort}`, bytes);
+    const deliver = (copy: Uint8Array): void =>
+      this.places[from]!.datagrams?.send(`${host}:${peerPort}`, copy);
+    const link = this.link(from, to);
+    if (link.isPerfect) return deliver(bytes);
+    const copy = bytes.slice();
+    for (const fateMs of link.fatesOf(copy.length, performance.now()))
+      setTimeout(() => deliver(copy), fateMs);
   }
 
   /** The node behind a source address; -1 for none. */
