@@ -162,6 +162,8 @@ const READY_ANSWER_MS = 1000;
 export interface StartOptions {
   readonly port?: number;
   readonly args?: readonly string[];
+  /** Besides what every node gets. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Called at once, before the node is ready. */
   readonly onSpawn?: (node: NodeProcess) => void;
 }
@@ -181,12 +183,12 @@ export class NodeProcess {
   /** Starts `hutch serve` and waits until it is ready. */
   static async start(
     dataDir: string,
-    { port = freePort(), args = [], onSpawn }: StartOptions = {},
+    { port = freePort(), args = [], environment, onSpawn }: StartOptions = {},
   ): Promise<NodeProcess> {
     const peer = args.includes("--peer") ? [] : ["--peer", `127.0.0.1:${freePort()}`];
     const own = ["--listen", `127.0.0.1:${port}`, "--data-dir", dataDir, ...peer];
     const child = Bun.spawn([process.execPath, "--no-orphans", main, "serve", ...own, ...args], {
-      env: cleanEnvironment(),
+      env: cleanEnvironment(environment),
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
@@ -231,6 +233,10 @@ export interface ClusterOptions {
   readonly args?: readonly string[];
   /** For one node, by its index. */
   readonly argsOf?: (index: number) => readonly string[];
+  /** Where the data of one node are; below the directory of the cluster without it. */
+  readonly dataDirOf?: (index: number) => string;
+  /** For one node, besides what every node gets. */
+  readonly environmentOf?: (index: number) => Readonly<Record<string, string>>;
 }
 
 /** Ends a process; the other signals leave it there. */
@@ -290,7 +296,7 @@ export class ClusterProcess {
   }
 
   dataDir(index: number): string {
-    return join(this.directory, `n${index + 1}`);
+    return this.#options.dataDirOf?.(index) ?? join(this.directory, `n${index + 1}`);
   }
 
   key(index: number, bucket: string, key: string): string {
@@ -322,6 +328,7 @@ export class ClusterProcess {
     return NodeProcess.start(this.dataDir(index), {
       port: this.#ports[index]!,
       args: [...identity, ...place, ...own, ...args],
+      environment: this.#options.environmentOf?.(index) ?? {},
       onSpawn: (spawned) => (this.#nodes[index] = spawned),
     });
   }
