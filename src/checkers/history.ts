@@ -36,6 +36,8 @@ export interface BucketKind {
   readonly conflicts: "siblings" | "lww";
   readonly blindPut: "supersede" | "sibling";
   readonly strict: boolean;
+  /** Copies; 3 where it is left out. */
+  readonly n?: number | undefined;
 }
 
 export interface Attempt {

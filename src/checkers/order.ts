@@ -22,7 +22,11 @@ import {
 import type { Amnesty } from "./amnesty.ts";
 import { name, replacedBy } from "./versions.ts";
 
-const QUORUM = 2; // of the three copies that all buckets of the runs have
+const COPIES = 3;
+
+function quorumOf({ bucket: { n = COPIES } }: Operation): number {
+  return (n >> 1) + 1;
+}
 
 export function checkSessions(history: History, amnesty?: Amnesty): Violation[] {
   const sessions = new Map<string, Operation[]>();
@@ -123,13 +127,17 @@ function checkKey(
 
 /** Does a quorum of owners hold what this answer spoke of? */
 function isSettled(operation: Operation): boolean {
-  if (operation.outcome !== "ok" || operation.primary < QUORUM) return false;
+  if (operation.outcome !== "ok" || operation.primary < quorumOf(operation)) return false;
   if (isWrite(operation)) return true;
   return operation.primary === operation.ok && !operation.isRepairIncomplete;
 }
 
 function isQuorumRead(operation: Operation): boolean {
-  return operation.kind === "get" && operation.outcome === "ok" && operation.primary >= QUORUM;
+  return (
+    operation.kind === "get" &&
+    operation.outcome === "ok" &&
+    operation.primary >= quorumOf(operation)
+  );
 }
 
 function coversClaim(read: Operation, before: Operation, amnesty: Amnesty | undefined): boolean {

@@ -1,10 +1,9 @@
 /**
- * Clients of a simulated cluster: each does one operation at a time, on a few keys that all share, through any node, and writes down what it was told.
+ * Clients of a cluster, simulated or real: each does the steps of its plan, one at a time, through any node, and writes down what it was told.
  *
  * They mix what the contract offers: puts with and without a context, deletes, reads; levels and dictionaries; sessions; `If-None-Match`; retries under
  * an `Idempotency-Key` on another node. Every value names its client and its number, so a value tells who wrote it.
  */
-import { Prng } from "../base/prng.ts";
 import { messageOf } from "../base/errors.ts";
 import type { Waited } from "../checkers/calm.ts";
 import {
@@ -18,49 +17,61 @@ import {
   ownDot,
   readToken,
 } from "../checkers/history.ts";
-import type { Answer, Heard, SimCluster } from "./cluster.ts";
+import type { PlannedBucket, PlannedClient, Step } from "./plan.ts";
 
-export const BUCKETS: readonly BucketKind[] = [
-  { name: "plain", conflicts: "siblings", blindPut: "supersede", strict: false },
-  { name: "latest", conflicts: "lww", blindPut: "supersede", strict: false },
-  { name: "blind", conflicts: "siblings", blindPut: "sibling", strict: false },
-  { name: "strict", conflicts: "siblings", blindPut: "supersede", strict: true },
-];
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+}
+
+/** What a client hears: an answer, that nobody listens there, or nothing because the node died. */
+export type Heard = Answer | "refused" | "lost";
+
+/** What clients know of a cluster. */
+export interface ClientWorld {
+  readonly nowMs: number;
+  /** By index. */
+  readonly names: readonly string[];
+  /** Indexes of the nodes that are of the cluster. */
+  readonly present: readonly number[];
+  sleep(forMs: number): Promise<void>;
+  /** One request to one node. Never rejects. */
+  send(index: number, path: string, init: RequestInit): Promise<Heard>;
+}
 
 /** Properties that make a bucket of this kind. */
-export function propertiesOf({ conflicts, blindPut, strict }: BucketKind): string {
-  return JSON.stringify({ conflicts, blindPut, strict });
+export function propertiesOf({
+  conflicts,
+  blindPut,
+  strict,
+  n,
+  properties,
+}: PlannedBucket): string {
+  return JSON.stringify({
+    ...properties,
+    ...(n !== undefined && { n }),
+    conflicts,
+    blindPut,
+    strict,
+  });
 }
 
 const SIBLINGS_TYPE = "application/vnd.hutch.siblings+json";
-const WRITE_LEVELS = [
-  "",
-  "",
-  "",
-  "QUORUM",
-  "ONE",
-  "ALL",
-  "r=2, w=2, pr=1, pw=1",
-  "w=3",
-  "w=1, dw=1",
-];
-const READ_LEVELS = ["", "", "", "QUORUM", "ONE", "ALL", "r=2, w=2, pr=1, pw=1", "r=3", "r=1"];
-const STRICT_LEVELS = ["", "QUORUM", "ALL", "sloppy=?0"];
 /** From here on a client resolves instead of adding. */
 const SIBLINGS_MANY = 6;
 const GIVE_UP_MS = 2000;
-const TTLS_MS = [0, 0, 0, 0, 1000, 3000];
+/** Of an `Idempotency-Key`. */
+const KEY_CHARACTERS_MAX = 60;
 
 export interface ClientOptions {
-  readonly cluster: SimCluster;
+  readonly world: ClientWorld;
   readonly history: History;
-  readonly name: string;
-  readonly keysPerBucket: number;
-  /** Virtual time at which it stops. */
+  readonly plan: PlannedClient;
+  readonly buckets: readonly BucketKind[];
+  /** When it stops, whatever is left of the plan. */
   readonly untilMs: number;
   readonly waits: Waited[];
-  /** Some values expire. */
-  readonly usesTtls?: boolean;
   /** Nodes that requests go to; all that are of the cluster where it is left out, or names none. */
   targets?(): readonly number[];
   /** When `node` stood still or was down since `sinceMs`. */
@@ -73,10 +84,13 @@ interface Memory {
   siblings: number;
 }
 
+interface Attempting {
+  readonly node: number;
+  readonly timeoutMs: number;
+}
+
 export class Client {
   private readonly options: ClientOptions;
-  private readonly prng: Prng;
-  private readonly usesSessions: boolean;
   private readonly memories = new Map<string, Memory>();
   private sessionToken = "";
   private sessionCount = 0;
@@ -84,17 +98,16 @@ export class Client {
 
   constructor(options: ClientOptions) {
     this.options = options;
-    this.prng = new Prng(`client/${options.cluster.seed}/${options.name}`);
-    this.usesSessions = this.prng.chance(0.6);
   }
 
   async run(): Promise<void> {
-    const { cluster, untilMs } = this.options;
-    if (this.usesSessions) this.newSession();
-    while (cluster.nowMs < untilMs) {
-      await cluster.sleep(this.prng.between(5, 120));
-      await this.one();
-      if (this.usesSessions && this.prng.chance(0.02)) this.newSession();
+    const { world, untilMs, plan } = this.options;
+    if (plan.usesSessions) this.newSession();
+    for (const step of plan.steps) {
+      await world.sleep(step.afterMs);
+      if (world.nowMs >= untilMs) return;
+      if (plan.usesSessions && step.startsSession) this.newSession();
+      await this.take(step);
     }
   }
 
@@ -103,12 +116,11 @@ export class Client {
     this.sessionCount++;
   }
 
-  private async one(): Promise<void> {
-    const bucket = this.prng.pick(BUCKETS);
-    const key = `k${this.prng.below(this.options.keysPerBucket)}`;
-    const memory = this.memoryOf(bucket, key);
-    if (this.prng.chance(0.45)) await this.read(bucket, key, memory);
-    else await this.write(bucket, key, memory);
+  private async take(step: Step): Promise<void> {
+    const bucket = this.options.buckets[step.bucket % this.options.buckets.length]!;
+    const memory = this.memoryOf(bucket, step.key);
+    if (step.kind === "get") await this.read(step, bucket, memory);
+    else await this.write(step, bucket, memory);
   }
 
   private memoryOf({ name }: BucketKind, key: string): Memory {
@@ -118,103 +130,83 @@ export class Client {
     return memory;
   }
 
-  private async read(bucket: BucketKind, key: string, memory: Memory): Promise<void> {
-    const level = this.prng.pick(bucket.strict ? STRICT_LEVELS : READ_LEVELS);
-    const operation = this.begin("get", bucket, key, level, {});
-    await this.attempt(operation, { headers: { Accept: SIBLINGS_TYPE, ...headersOf(level) } });
+  private async read(step: Step, bucket: BucketKind, memory: Memory): Promise<void> {
+    const { level } = step;
+    const operation = this.begin(step, bucket, {});
+    await this.attempt(operation, step, {
+      headers: { Accept: SIBLINGS_TYPE, ...headersOf(level) },
+    });
     this.end(operation);
     if (operation.outcome !== "ok") return;
     memory.siblings = operation.versions.length;
   }
 
-  private async write(bucket: BucketKind, key: string, memory: Memory): Promise<void> {
-    const { prng } = this;
-    const kind = prng.chance(0.2) ? "delete" : "put";
-    const level = prng.pick(bucket.strict ? STRICT_LEVELS : WRITE_LEVELS);
-    const isInformed =
-      memory.token !== "" && (memory.siblings >= SIBLINGS_MANY || prng.chance(0.5));
-    const isConditional = !isInformed && kind === "put" && prng.chance(0.15);
-    const isIdempotent = kind === "put" && prng.chance(0.3);
-    const ttlMs = kind === "put" && this.options.usesTtls === true ? prng.pick(TTLS_MS) : 0;
-    const value = kind === "put" ? this.newValue() : "";
-    const operation = this.begin(kind, bucket, key, level, {
+  private async write(step: Step, bucket: BucketKind, memory: Memory): Promise<void> {
+    const { kind, ttlMs, retries } = step;
+    const isInformed = memory.token !== "" && (memory.siblings >= SIBLINGS_MANY || step.isInformed);
+    const isConditional = step.isConditional && !isInformed;
+    const value = kind === "put" ? this.newValue(step.bytes) : "";
+    const operation = this.begin(step, bucket, {
       value,
       isConditional,
       ttlMs,
       given: isInformed ? readToken(memory.token) : undefined,
     });
     const headers = {
-      ...headersOf(level),
+      ...headersOf(step.level),
       ...(isInformed && { "X-Causal-Context": memory.token }),
       ...(isConditional && { "If-None-Match": "*" }),
-      ...(isIdempotent && { "Idempotency-Key": value.slice(0, 60) }),
+      ...(retries.length > 0 && { "Idempotency-Key": value.slice(0, KEY_CHARACTERS_MAX) }),
       ...(ttlMs > 0 && { "X-TTL": `${ttlMs / 1000}s` }),
     };
-    const init = {
-      method: kind === "put" ? "PUT" : "DELETE",
-      headers,
-      ...(value && { body: value }),
-    };
-    await this.attempt(operation, init);
-    for (let retry = 0; isIdempotent && retry < 2 && this.wantsRetry(operation); retry++) {
-      await this.options.cluster.sleep(prng.between(5, 300));
-      await this.attempt(operation, init);
+    const method = kind === "put" ? "PUT" : "DELETE";
+    const init = { method, headers, ...(value && { body: value }) };
+    await this.attempt(operation, step, init);
+    for (const [i, retry] of retries.entries()) {
+      const isWanted = operation.outcome === "ok" && i === 0 && step.isRepeated;
+      if (operation.outcome !== "info" && !isWanted) break;
+      await this.options.world.sleep(retry.afterMs);
+      await this.attempt(operation, retry, init);
     }
     this.end(operation);
   }
 
-  /** After an unknown outcome, and now and then after a known one. */
-  private wantsRetry({ outcome }: Operation): boolean {
-    return outcome === "info" || (outcome === "ok" && this.prng.chance(0.2));
+  private newValue(bytes: number): string {
+    const name = `${this.options.plan.name}.${++this.writes}`;
+    return name.padEnd(name.length + bytes, "-");
   }
 
-  private newValue(): string {
-    const name = `${this.options.name}.${++this.writes}`;
-    return name.padEnd(name.length + this.prng.pick([0, 0, 20, 200]), "-");
-  }
-
-  private begin(
-    kind: Operation["kind"],
-    bucket: BucketKind,
-    key: string,
-    level: string,
-    fields: Partial<Operation>,
-  ): Operation {
-    const { cluster, history, name } = this.options;
-    const session = this.sessionToken === "" ? "" : `${name}/${this.sessionCount}`;
-    return history.begin({
-      client: name,
-      kind,
-      bucket,
-      key,
-      level,
-      session,
-      startMs: cluster.nowMs,
-      ...fields,
-    });
+  private begin(step: Step, bucket: BucketKind, fields: Partial<Operation>): Operation {
+    const { world, history, plan } = this.options;
+    const { kind, key, level } = step;
+    const session = this.sessionToken === "" ? "" : `${plan.name}/${this.sessionCount}`;
+    const client = plan.name;
+    const startMs = world.nowMs;
+    return history.begin({ client, kind, bucket, key, level, session, startMs, ...fields });
   }
 
   private end(operation: Operation): void {
-    operation.endMs = this.options.cluster.nowMs;
+    operation.endMs = this.options.world.nowMs;
   }
 
-  private async attempt(operation: Operation, init: RequestInit): Promise<void> {
-    const { cluster, waits } = this.options;
-    const targets = this.options.targets?.() ?? [];
-    const node = this.prng.pick(targets.length > 0 ? targets : cluster.present);
-    const timeoutMs = this.prng.pick([2000, 2000, 2000, 500, 100]);
+  private async attempt(
+    operation: Operation,
+    { node: draw, timeoutMs }: Attempting,
+    init: RequestInit,
+  ): Promise<void> {
+    const { world, waits } = this.options;
+    const node = this.choose(draw);
     const headers = {
       ...(init.headers as { [name: string]: string }),
       "X-Timeout": `${timeoutMs}ms`,
       ...(operation.session !== "" && { "X-Session": this.sessionToken }),
     };
-    const startMs = cluster.nowMs;
+    const startMs = world.nowMs;
     const path = `/v1/kv/${operation.bucket.name}/${operation.key}`;
-    const heard = await this.within(
-      cluster.send(node, path, { ...init, headers }),
-      timeoutMs + GIVE_UP_MS,
-    );
-    const attempt = attemptOf(cluster.names[node]!, startMs, cluster.nowMs, heard);
+    const sent = world.send(node, path, { ...init, headers });
+    const lost = world.sleep(timeoutMs + GIVE_UP_MS).then((): Heard => "lost");
+    const heard = await Promise.race([sent, lost]);
+    const attempt = attemptOf(world.names[node]!, startMs, world.nowMs, heard);
     operation.attempts.push(attempt);
     waits.push({
       operation: `#${operation.id} ${operation.client} ${operation.kind}`,
@@ -226,9 +218,10 @@ export class Client {
     this.note(operation, attempt, heard);
   }
 
-  private within(heard: Promise<Heard>, limitMs: number): Promise<Heard> {
-    const { cluster } = this.options;
-    return Promise.race([heard, cluster.sleep(limitMs).then((): Heard => "lost")]);
+  private choose(draw: number): number {
+    const wanted = this.options.targets?.() ?? [];
+    const targets = wanted.length > 0 ? wanted : this.options.world.present;
+    return targets[draw % targets.length]!;
   }
 
   /** The first good answer stays: later ones are its replays. */
@@ -264,7 +257,7 @@ function codeOf({ status, text, headers }: Answer): string {
 }
 
 /** Answers that these clients may get; any other is a failure of the run. */
-const REFUSALS: readonly number[] = [409, 412, 503];
+const REFUSALS: readonly number[] = [409, 412, 503, 507];
 /** Judged later (`checkDamage`): a damaged copy is answered for by the others. */
 const DAMAGED = "data-corrupt";
 
@@ -309,24 +302,24 @@ const FINAL_RETRY_MS = 500;
 
 /** A read at ALL, by somebody who has no past; tried again while nodes still doubt that the others are back. */
 export async function finalRead(
-  cluster: SimCluster,
+  world: ClientWorld,
   history: History,
   bucket: BucketKind,
   key: string,
 ): Promise<Operation> {
   const level = "ALL";
-  const startMs = cluster.nowMs;
+  const startMs = world.nowMs;
   const operation = history.begin({ client: "judge", kind: "get", bucket, key, level, startMs });
   const init = { headers: { Accept: SIBLINGS_TYPE, ...headersOf(level) } };
   for (let tries = 0; tries < FINAL_TRIES && operation.outcome !== "ok"; tries++) {
-    if (tries > 0) await cluster.sleep(FINAL_RETRY_MS);
-    const sentMs = cluster.nowMs;
-    const node = cluster.present[0]!;
-    const heard = await cluster.send(node, `/v1/kv/${bucket.name}/${key}`, init);
-    const attempt = attemptOf(cluster.names[node]!, sentMs, cluster.nowMs, heard);
+    if (tries > 0) await world.sleep(FINAL_RETRY_MS);
+    const sentMs = world.nowMs;
+    const node = world.present[0]!;
+    const heard = await world.send(node, `/v1/kv/${bucket.name}/${key}`, init);
+    const attempt = attemptOf(world.names[node]!, sentMs, world.nowMs, heard);
     operation.attempts.push(attempt);
     operation.outcome = outcomeOf(operation, attempt);
-    operation.endMs = cluster.nowMs;
+    operation.endMs = world.nowMs;
     if (operation.outcome === "ok" && typeof heard !== "string") noteAnswer(operation, heard);
   }
   return operation;

@@ -28,18 +28,11 @@ import { createStorageJobs } from "../storage/jobs.ts";
 import { tapped } from "./wiretap.ts";
 import { type Flags, type SimClusterOptions, configOf } from "./cluster-config.ts";
 import type { Explanation, HeldHints } from "../checkers/calm.ts";
+import type { Answer, Heard } from "./clients.ts";
+import { BrokenRun } from "./broken-run.ts";
 import { type Happening, tellingLogger } from "./happenings.ts";
 
 export type { SimClusterOptions } from "./cluster-config.ts";
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly text: string;
-}
-
-/** What a client hears: an answer, that nobody listens there, or nothing because the node died. */
-export type Heard = Answer | "refused" | "lost";
 
 /** One process of a node, from its start to its death. */
 interface Life {
@@ -54,6 +47,9 @@ const QUIESCE_MS_MAX = 180_000;
 /** Within this time gossip hears of every death and every return, and links to dead processes are given up. */
 const NOTICE_MS = 2000;
 const LOOK_EVERY_MS = 250;
+/** Of a disk that is well. */
+export const SYNC_DELAY_MS = { min: 0.1, max: 2 };
+
 export class SimCluster {
   readonly seed: number | string;
   readonly world: SimWorld;
@@ -69,6 +65,10 @@ export class SimCluster {
   readonly endings = new Map<number, unknown>();
   /** Indexes of nodes that are expected to end. */
   readonly mayEnd = new Set<number>();
+  /** Indexes of nodes whose disk is about to fail them. */
+  readonly mayFail = new Set<number>();
+  /** Processes that were started again. */
+  readonly recoveries = { kills: 0, powerLosses: 0 };
   /** Hears what happens at nodes: lines of logs, messages that arrive. */
   onHappening: (happening: Happening) => void = () => {};
   private readonly lives: (Life | undefined)[] = [];
@@ -88,6 +88,19 @@ export class SimCluster {
   private get founders(): readonly string[] {
     const { nodes = 5, basePort = 7101 } = this.options;
     return Array.from({ length: nodes }, (_, i) => `127.0.0.1:${basePort + i}`);
+  }
+
+  get gcDelayMs(): number {
+    return this.configs[0]!.gcDelayMs;
+  }
+
+  get driftMaxMs(): number {
+    return this.configs[0]!.driftMaxMs;
+  }
+
+  /** Of one node, for one target. */
+  get hintBytesMax(): number {
+    return this.configs[0]!.hintBytesMax;
   }
 
   private equip(name: string, seeds: readonly string[], flags: Flags = {}): number {
@@ -120,7 +133,7 @@ export class SimCluster {
   /** Begins a process; `node(i)` is there when it has its cluster. */
   start(index: number): void {
     const machine = this.machines[index]!;
-    machine.disk.faults.syncDelayMs = { min: 0.1, max: 2 };
+    machine.disk.faults.syncDelayMs = SYNC_DELAY_MS;
     const life: Life = { node: undefined, ended: Promise.withResolvers() };
     this.lives[index] = life;
     startNode(this.configs[index]!, () => this.portsOf(index)).then(
@@ -159,7 +172,7 @@ export class SimCluster {
     // It died with its last word, and finds at its start that it has left.
     const isGone = messageOf(thrown).includes("of its cluster no more");
     if (isGone) this.gone.add(index);
-    if (!isGone && !this.mayEnd.has(index))
+    if (!isGone && !this.mayEnd.has(index) && !this.mayFail.has(index))
       this.failures.push(`${this.names[index]}: ${messageOf(thrown)}`);
     this.endings.set(index, thrown);
     this.crash(index);
@@ -228,6 +241,7 @@ export class SimCluster {
   /** A new process after `crash`, `powerLoss` or `stop`, with `flags` instead of those it had where they are given. */
   restart(index: number, flags?: Flags): void {
     if (flags !== undefined) this.reconfigure(index, flags);
+    this.recoveries[this.machines[index]!.hasPower ? "kills" : "powerLosses"]++;
     this.machines[index]!.restart();
     this.start(index);
   }
@@ -330,8 +344,8 @@ export class SimCluster {
   waitFor(what: string, isSo: () => boolean, limitMs: number): void {
     const endMs = this.nowMs + limitMs;
     while (!isSo()) {
-      if (this.isFailed) throw this.broken(`${what}: ${this.failures.join("; ")}`);
-      if (this.nowMs > endMs) throw this.broken(`${what}: not within ${limitMs} ms`);
+      if (this.isFailed) throw this.broken("a node ended", this.failures.join("; "));
+      if (this.nowMs > endMs) throw this.broken(what, `not within ${limitMs} ms`);
       this.world.run(LOOK_EVERY_MS);
     }
   }
@@ -397,10 +411,9 @@ export class SimCluster {
     return owners.map((name) => this.names.indexOf(name));
   }
 
-  broken(what: string): Error {
-    return new Error(
-      `seed ${this.seed}, at ${this.nowMs.toFixed(1)} ms: ${what}\n${this.lastWords()}`,
-    );
+  broken(what: string, how = ""): BrokenRun {
+    const told = `seed ${this.seed}, at ${this.nowMs.toFixed(1)} ms: ${what}${how === "" ? "" : ": "}${how}`;
+    return new BrokenRun(what, `${told}\n${this.lastWords()}`);
   }
 
   /** The end of the logs, without the small talk. */

@@ -12,8 +12,14 @@ import { decodeRecord } from "../causality/record.ts";
 import { MerkleTree } from "../merkle/merkle-tree.ts";
 import { preferenceList } from "../ring/preference-list.ts";
 import { bucketNameOf } from "../ring/partition.ts";
-import type { HeldRecord, NodeContents } from "../checkers/copies.ts";
-import type { Seen } from "../checkers/history.ts";
+import {
+  type HeldRecord,
+  type NodeContents,
+  checkCopies,
+  checkPreferenceLists,
+  checkTrees,
+} from "../checkers/copies.ts";
+import type { Seen, Violation } from "../checkers/history.ts";
 import type { SimCluster } from "./cluster.ts";
 
 const EVERYTHING = { lower: new Uint8Array(0), upper: undefined };
@@ -70,6 +76,19 @@ function placeOf(internalKey: Uint8Array): string {
   const bucket = bucketNameOf(internalKey);
   const key = internalKey.subarray(PARTITION_BYTES + bucket.length + 1);
   return `${bucket}/${utf8Text(key) ?? key.toHex()}`;
+}
+
+/** All copies and trees that are not as they should be, once everybody is up and nothing is under way. */
+export function differencesIn(cluster: SimCluster): Violation[] {
+  const nodes = cluster.present.map((i) => contentsOf(cluster, i));
+  const owners = ownersIn(cluster);
+  const { q } = cluster.clusterOf(cluster.present[0]!).view.layout;
+  const copies = new Set(nodes.flatMap(({ records }) => [...records.values()].map(({ n }) => n)));
+  return [
+    ...checkCopies(nodes, owners),
+    ...checkTrees(nodes, owners),
+    ...checkPreferenceLists(nodes, q, [...copies], owners),
+  ];
 }
 
 /** The owners of each partition, ids, by the one layout that is active. */

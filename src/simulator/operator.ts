@@ -4,7 +4,8 @@
  */
 import { Prng } from "../base/prng.ts";
 import type { Flags } from "./cluster-config.ts";
-import type { Answer, SimCluster } from "./cluster.ts";
+import type { Answer } from "./clients.ts";
+import type { SimCluster } from "./cluster.ts";
 
 const AGAIN_MS = 500;
 const LOOK_EVERY_MS = 100;

@@ -33,7 +33,6 @@ export const FAULT_KINDS = [
   "slow disk",
   "stuck disk",
   "full disk",
-  "read error",
   "sync error",
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -61,6 +60,8 @@ const bucketSchema = z.strictObject({
   conflicts: z.enum(["siblings", "lww"]),
   blindPut: z.enum(["supersede", "sibling"]),
   strict: z.boolean(),
+  /** Copies; 3 where it is left out. */
+  n: z.int().min(1).max(7).optional(),
   /** Further properties, as in `PUT /v1/buckets/{bucket}`. */
   properties: z.record(z.string(), z.unknown()).optional(),
 });
@@ -128,6 +129,8 @@ const faultSchema = z.strictObject({
   calls: count.optional(),
   /** Of a slow disk or a slow node: what each sync, each event takes. */
   delayMs: ms.optional(),
+  /** The stream that the rest is drawn from. */
+  chance: z.string(),
 });
 
 const changeSchema = z.strictObject({

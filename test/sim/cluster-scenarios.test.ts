@@ -4,7 +4,8 @@ import { createStorageJobs } from "../../src/storage/jobs.ts";
 import { zstdCompression } from "../../src/bun/compression.ts";
 import { retainEntries } from "../../src/causality/retention.ts";
 import { SimWorld } from "../../src/sim/world.ts";
-import { type Answer, SimCluster, type SimClusterOptions } from "../../src/simulator/cluster.ts";
+import type { Answer } from "../../src/simulator/clients.ts";
+import { SimCluster, type SimClusterOptions } from "../../src/simulator/cluster.ts";
 
 const SIBLINGS_TYPE = "application/vnd.hutch.siblings+json";
 /** Gossip has noticed a death or a cut, and an end of it, long before. */

@@ -1,4 +1,4 @@
-/** A cluster that grows and shrinks while it serves: scenarios one by one, and a slice of the seeds of `elastic-run.ts`. */
+/** A cluster that grows and shrinks while it serves: scenarios one by one. */
 import { describe, expect, test } from "bun:test";
 import { HutchError } from "../../src/base/errors.ts";
 import type { SimCluster } from "../../src/simulator/cluster.ts";
@@ -16,23 +16,10 @@ import {
   put,
   remove,
 } from "../support/sim-requests.ts";
-import {
-  type ElasticRunOptions,
-  type ElasticRunResult,
-  elasticRun,
-} from "../../src/simulator/elastic-run.ts";
 
 const NOTICE_MS = 10_000;
 const versionOf = (cluster: SimCluster): number =>
   cluster.clusterOf(cluster.present[0]!).view.layout.version;
-
-/** Changes and strikes of all kinds, and how many acknowledged operations there are. */
-function runAll(
-  seeds: readonly number[],
-  options: Omit<ElasticRunOptions, "seed">,
-): ElasticRunResult[] {
-  return seeds.map((seed) => elasticRun({ ...options, seed }));
-}
 
 describe("joins", () => {
   test("I8: a node that joins takes its share and no more, and nobody misses a key", () => {
@@ -300,29 +287,3 @@ test("row 107: the number of copies of a bucket changes while it serves, up and 
     expect(total).toBe(n * written.size);
   }
 }, 30_000);
-
-test("the same seed gives the same trace of a cluster that changes", () => {
-  const once = (): ElasticRunResult => elasticRun({ seed: "twice", durationMs: 6000 });
-  expect(once()).toEqual(once());
-}, 30_000);
-
-describe("seeds", () => {
-  /** `HUTCH_SEEDS` scales all simulations. */
-  const SEEDS = Math.ceil(Number(process.env["HUTCH_SEEDS"] ?? 15) * 0.5);
-  /** Seeds that have found something, or some planted error: they stay. */
-  const REGRESSIONS = [4, 10, 39];
-  const fresh = Array.from({ length: SEEDS }, (_, i) => 5000 + i);
-
-  test("a ring that changes costs nobody a request, as long as nothing else goes wrong", () => {
-    const calm = { changes: ["join", "leave", "reweigh"], strikes: [] } as const;
-    for (const { ok, operations } of runAll(fresh.slice(0, 3), calm))
-      expect(ok).toBeGreaterThan(0.9 * operations);
-  }, 120_000);
-
-  test("S1 to S6, I5, I8, L1 to L5: nodes and disks come and go, and die at any step of it", () => {
-    const results = runAll([...REGRESSIONS, ...fresh], {});
-    const sum = (count: (result: ElasticRunResult) => number): number =>
-      results.reduce((total, result) => total + count(result), 0);
-    expect(sum(({ ok }) => ok)).toBeGreaterThan(0.5 * sum(({ operations }) => operations));
-  }, 300_000);
-});

@@ -1,9 +1,14 @@
 /** Short words for what scenarios ask of a simulated cluster, and for what they expect of all of its nodes. */
 import { expect } from "bun:test";
-import { checkCopies, checkPreferenceLists, checkTrees } from "../../src/checkers/copies.ts";
 import type { Flags, SimClusterOptions } from "../../src/simulator/cluster-config.ts";
-import { type Answer, SimCluster } from "../../src/simulator/cluster.ts";
-import { contentsOf, hasAnythingDead, hasLosses, ownersIn } from "../../src/simulator/contents.ts";
+import type { Answer } from "../../src/simulator/clients.ts";
+import { SimCluster } from "../../src/simulator/cluster.ts";
+import {
+  contentsOf,
+  differencesIn,
+  hasAnythingDead,
+  hasLosses,
+} from "../../src/simulator/contents.ts";
 
 export type Headers = Readonly<Record<string, string>>;
 
@@ -85,7 +90,7 @@ export function expectWhole(cluster: SimCluster, limitMs = 60_000): void {
   cluster.quiesce();
   cluster.waitFor("damage is healed", () => !hasLosses(cluster), limitMs);
   let last: readonly unknown[] = [];
-  const isWhole = (): boolean => (last = complaintsOf(cluster)).length === 0;
+  const isWhole = (): boolean => (last = differencesIn(cluster)).length === 0;
   try {
     cluster.waitFor("all copies are equal", isWhole, limitMs);
   } catch (thrown) {
@@ -97,17 +102,6 @@ export function expectWhole(cluster: SimCluster, limitMs = 60_000): void {
 export function expectNothingDead(cluster: SimCluster, limitMs = 30_000): void {
   const isSo = (): boolean => !hasAnythingDead(cluster, GC_DELAY_MS);
   cluster.waitFor("deletions are collected", isSo, limitMs);
-}
-
-function complaintsOf(cluster: SimCluster): readonly unknown[] {
-  const nodes = cluster.present.map((i) => contentsOf(cluster, i));
-  const owners = ownersIn(cluster);
-  const { q } = cluster.clusterOf(cluster.present[0]!).view.layout;
-  return [
-    ...checkCopies(nodes, owners),
-    ...checkTrees(nodes, owners),
-    ...checkPreferenceLists(nodes, q, [3], owners),
-  ];
 }
 
 /** Records that a node holds. */

@@ -4,13 +4,17 @@
  */
 import { Prng } from "../base/prng.ts";
 import type { DiskLoss } from "../checkers/amnesty.ts";
-import { type Change, type ChangeKind, LOSSES } from "./elastic-plan.ts";
-import type { Strikes } from "./elastic-strikes.ts";
 import { TABLE_DAMAGES, damageTable, tablesOf } from "./damage.ts";
 import { hasLosses, knownWithout } from "./contents.ts";
 import type { SimCluster } from "./cluster.ts";
+import { count } from "./nemesis.ts";
 import { SimOperator } from "./operator.ts";
+import type { Change, ChangeKind } from "./plan.ts";
+import { statesOf } from "./states.ts";
+import type { Troubles } from "./troubles.ts";
 
+/** Those after which there is a disk less that knows what it knew. */
+const LOSSES: readonly ChangeKind[] = ["remove", "fence", "replace", "wipe", "damage", "restore"];
 /** Copies that buckets want; with fewer nodes nobody leaves. */
 const N = 3;
 const NODES_MAX = 6;
@@ -20,24 +24,24 @@ const BEGIN_MS_MAX = 20_000;
 const FOLLOW_MS_MAX = 60_000;
 
 export class Changes {
-  readonly counts = new Map<ChangeKind, number>();
+  readonly counts = new Map<string, number>();
+  /** `change x state` */
+  readonly coverage = new Map<string, number>();
   readonly losses: DiskLoss[] = [];
-  /** What was done, for people. */
-  readonly told: string[] = [];
   /** What nobody ever agreed to. */
   readonly refused: string[] = [];
   /** Nodes that leave: clients turn to others. */
   readonly leaving = new Set<number>();
   private readonly cluster: SimCluster;
-  private readonly strikes: Strikes;
+  private readonly troubles: Troubles;
   private readonly operator: SimOperator;
   private isOver = false;
   /** Changes that have begun and not ended. */
   private readonly underWay = new Set<Change>();
 
-  constructor(cluster: SimCluster, strikes: Strikes) {
+  constructor(cluster: SimCluster, troubles: Troubles) {
     this.cluster = cluster;
-    this.strikes = strikes;
+    this.troubles = troubles;
     this.operator = new SimOperator(cluster);
   }
 
@@ -59,8 +63,8 @@ export class Changes {
   }
 
   private async carryOut(change: Change): Promise<void> {
-    const { kind, seed } = change;
-    const prng = new Prng(`change/${seed}`);
+    const { kind, chance } = change;
+    const prng = new Prng(`change/${chance}`);
     const index = await this.choose(kind, prng);
     if (index === undefined) return;
     this.underWay.add(change);
@@ -72,7 +76,7 @@ export class Changes {
   private async carryOutAt(kind: ChangeKind, index: number, prng: Prng): Promise<void> {
     this.begins(kind, index);
     await this.doTo(kind, index, prng);
-    this.tell(`${kind} of ${this.cluster.names[index]} has ended`);
+    this.troubles.tell(`${kind} of ${this.cluster.names[index]} has ended`);
   }
 
   private async doTo(kind: ChangeKind, index: number, prng: Prng): Promise<void> {
@@ -89,27 +93,25 @@ export class Changes {
   }
 
   private begins(kind: ChangeKind, index: number): void {
-    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
-    this.tell(`${kind} of ${this.cluster.names[index]}`);
-  }
-
-  private tell(what: string): void {
-    this.told.push(`${this.cluster.nowMs.toFixed(1)} ${what}`);
+    count(this.counts, kind);
+    for (const state of statesOf(this.cluster, this.troubles))
+      count(this.coverage, `${kind} x ${state}`);
+    this.troubles.tell(`${kind} of ${this.cluster.names[index]}`);
   }
 
   private asked(what: string, index: number, isTaken: boolean): void {
     if (isTaken) return;
     this.refused.push(`${what} of ${this.cluster.names[index]}`);
-    this.tell(`${what} of ${this.cluster.names[index]} is refused`);
+    this.troubles.tell(`${what} of ${this.cluster.names[index]} is refused`);
   }
 
   /** The node that it happens to, when it may; `undefined` where it never may. */
   private async choose(kind: ChangeKind, prng: Prng): Promise<number | undefined> {
-    const { cluster, strikes } = this;
+    const { cluster, troubles } = this;
     const endMs = cluster.nowMs + BEGIN_MS_MAX;
     while (cluster.nowMs < endMs && !this.isOver) {
       const free = cluster.present.filter(
-        (i) => cluster.isStarted(i) && !strikes.held.has(i) && !this.leaving.has(i),
+        (i) => cluster.isStarted(i) && !troubles.held.has(i) && !this.leaving.has(i),
       );
       if (free.length > 0 && this.mayBegin(kind)) return prng.pick(free);
       await cluster.sleep(LOOK_EVERY_MS);
@@ -118,15 +120,15 @@ export class Changes {
   }
 
   private mayBegin(kind: ChangeKind): boolean {
-    const { cluster, strikes } = this;
-    const staying = cluster.present.length - this.leaving.size - strikes.held.size;
+    const { cluster, troubles } = this;
+    const staying = cluster.present.length - this.leaving.size - troubles.held.size;
     // Force overrules whatever else is decided at the same time.
     const others = [...this.underWay];
     if (others.some((other) => other.kind === "fence")) return false;
     if (kind === "fence" && others.length > 0) return false;
     if (["leave", "remove", "fence"].includes(kind) && staying <= N) return false;
     if (!LOSSES.includes(kind)) return true;
-    return strikes.held.size === 0 && this.leaving.size === 0 && this.isCalm();
+    return troubles.held.size === 0 && this.leaving.size === 0 && this.isCalm();
   }
 
   private isCalm(): boolean {
@@ -145,7 +147,7 @@ export class Changes {
     const index = this.operator.join();
     this.begins("join", index);
     await this.until(() => this.isMember(index));
-    this.tell(`join of ${cluster.names[index]} has ended`);
+    this.troubles.tell(`join of ${cluster.names[index]} has ended`);
   }
 
   private isMember(index: number): boolean {
@@ -164,14 +166,14 @@ export class Changes {
 
   /** Found by a read or by the scrub; or at the next start, which comes at once in half of the cases. */
   private async damage(index: number, prng: Prng): Promise<void> {
-    const { cluster, strikes } = this;
+    const { cluster, troubles } = this;
     const hit = tablesOf(cluster, index).filter(() => prng.chance(0.7));
     if (hit.length === 0) return;
     this.noteLoss(index);
     for (const path of hit) damageTable(cluster, index, path, prng.pick(TABLE_DAMAGES), prng);
     if (prng.chance(0.5)) {
       cluster.crash(index);
-      strikes.disturbed(index, 0);
+      troubles.disturbed(index, 0);
       cluster.restart(index);
     }
     await cluster.sleep(prng.between(0, 4000));
@@ -184,13 +186,12 @@ export class Changes {
 
   /** A disk goes, or what is on it; the node is held until it, or somebody in its place, has what it should. */
   private async lose(kind: ChangeKind, index: number, prng: Prng): Promise<void> {
-    const { strikes } = this;
-    strikes.held.add(index);
-    strikes.disturbed(index, Infinity);
-    const disturbance = strikes.disturbances.at(-1)!;
+    const { troubles } = this;
+    troubles.held.add(index);
+    const disturbance = troubles.disturbed(index, Infinity);
     await this.loseOne(kind, index, prng);
     disturbance.untilMs = this.cluster.nowMs;
-    strikes.held.delete(index);
+    troubles.held.delete(index);
   }
 
   private async loseOne(kind: ChangeKind, index: number, prng: Prng): Promise<void> {

@@ -1,0 +1,85 @@
+/** All that is asked of one run when it is over: every invariant of FAULTS.md 2.6 that a history and the disks can tell. */
+import { wallMsOfHlc } from "../causality/hlc.ts";
+import { Amnesty } from "../checkers/amnesty.ts";
+import {
+  checkAnswered,
+  checkDamage,
+  checkNoHints,
+  checkOneRing,
+  type Waited,
+} from "../checkers/calm.ts";
+import { type DotBook, checkClocks, checkDots, nameDots } from "../checkers/dots.ts";
+import type { History, Operation, Violation } from "../checkers/history.ts";
+import { checkQuorumReads, checkSessions } from "../checkers/order.ts";
+import { checkVersions } from "../checkers/versions.ts";
+import { WALL_START_MS } from "../sim/clock.ts";
+import type { Changes } from "./changes.ts";
+import type { SimCluster } from "./cluster.ts";
+import type { Plan } from "./plan.ts";
+import { ringsOf } from "./run-parts.ts";
+import type { Troubles } from "./troubles.ts";
+
+export interface Evidence {
+  readonly plan: Plan;
+  readonly cluster: SimCluster;
+  readonly history: History;
+  readonly book: DotBook;
+  readonly changes: Changes;
+  readonly troubles: Troubles;
+  readonly waits: readonly Waited[];
+  /** A read of every key at ALL, after everything has healed. */
+  readonly finals: readonly Operation[];
+}
+
+export function judge(evidence: Evidence): { violations: Violation[]; burnt: number } {
+  const { plan, cluster, history, book, changes, troubles, waits, finals } = evidence;
+  nameDots(history, book);
+  const amnesty = new Amnesty(history, {
+    gcDelayMs: cluster.gcDelayMs,
+    clockErrorMs: cluster.driftMaxMs,
+    timeOfCounter: (counter) => wallMsOfHlc(counter) - WALL_START_MS,
+    losses: changes.losses,
+  });
+  const burnt = amnesty.forgive(history);
+  const violations = [
+    ...checkVersions(history, finals, amnesty),
+    ...checkDots(history, book),
+    ...checkClocks(history, plan.changes.length > 0 ? "actor" : "node"),
+    ...checkSessions(history, amnesty),
+    ...checkQuorumReads(history, amnesty),
+    ...checkAnswered(waits),
+    ...checkDamage(history, (fromMs, untilMs) => troubles.wasTrouble(fromMs, untilMs)),
+    ...checkOneRing(ringsOf(cluster)),
+    ...checkNoHints(cluster.hintsAt(cluster.present[0]!)),
+    ...checkGone(cluster),
+    ...checkAvailable(evidence),
+  ];
+  return { violations, burnt };
+}
+
+/** Who is of the cluster no more does not run (row 106). */
+function checkGone(cluster: SimCluster): Violation[] {
+  return [...cluster.gone]
+    .filter((i) => cluster.isUp(i))
+    .map((i) => ({ invariant: "R51", message: `${cluster.names[i]} is gone and runs`, key: "" }));
+}
+
+/** Where nothing goes wrong nobody is refused; a change of the ring alone costs nobody a request, unless disks go with it. */
+function checkAvailable({ plan, history, changes }: Evidence): Violation[] {
+  if (plan.faults.length > 0 || changes.losses.length > 0) return [];
+  const refused = changes.refused.map((message) => ({
+    invariant: "availability",
+    message,
+    key: "",
+  }));
+  const failed = history.operations.filter(
+    ({ attempts, client }) =>
+      client !== "judge" && attempts.some(({ status }) => status === 0 || status >= 500),
+  );
+  const told = failed.map(({ id, client, kind, level, attempts, bucket, key }) => ({
+    invariant: "availability",
+    message: `#${id} ${client} ${kind} ${level}: ${attempts.map(({ node, status, code }) => `${node} ${status} ${code}`).join()}`,
+    key: `${bucket.name}/${key}`,
+  }));
+  return [...refused, ...told];
+}
