@@ -78,12 +78,13 @@ function hasWon(read: Operation, before: Operation): boolean {
 }
 
 /** Does the answer cover the dot, or is there a reason to have forgotten it? */
-function knowsDot(read: Operation, dot: string, amnesty: Amnesty | undefined): boolean {
+export function knowsDot(read: Operation, dot: string, amnesty: Amnesty | undefined): boolean {
   if (covers(read.seen, dot)) return true;
   return amnesty?.covers(placeOf(read), dot, read.endMs) ?? false;
 }
 
-function knowsAll(read: Operation, before: Seen, amnesty: Amnesty | undefined): boolean {
+/** Does it cover all of `before`, or is there a reason to have forgotten the rest? */
+export function knowsAll(read: Operation, before: Seen, amnesty: Amnesty | undefined): boolean {
   for (const [actor, counter] of before.vector)
     if (!knowsDot(read, `${actor}.${counter}`, amnesty)) return false;
   for (const dot of before.dots) if (!knowsDot(read, dot, amnesty)) return false;

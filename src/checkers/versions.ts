@@ -5,7 +5,7 @@
  *   S1  a version that a read knows of (its context covers the dot) and does not show has been *replaced* by somebody;
  *       and the final read knows of every acknowledged write
  *   S3  a read that knows of a write does not show what that write has replaced: what was deleted stays deleted
- *   S4  of two siblings none has replaced the other
+ *   S4  of two siblings none has replaced the other, and no two are of one writer: there are no more siblings than concurrent writers (R15)
  *
  *   I11  no value is shown after it has expired
  *
@@ -89,6 +89,7 @@ class KeyJudge {
     const shown = new Set(read.versions.map(({ dot }) => dot));
     for (const version of read.versions) this.checkWritten(read, version);
     for (const version of read.versions) this.checkNotReplaced(read, version, shown);
+    this.checkDistinct(read);
     for (const write of this.writes)
       if (write.dot !== "" && covers(read.seen, write.dot) && !isShown(read, write, shown))
         this.checkReplaced(read, write);
@@ -153,6 +154,14 @@ class KeyJudge {
       const invariant = shown.has(write.dot) && write.kind === "put" ? "S4" : "S3";
       this.report(invariant, `${name(read)} shows ${dot}, which ${name(write)} has replaced`);
     }
+  }
+
+  /** Values are unique, so equal ones are of one write; two deletions are one. */
+  private checkDistinct(read: Operation): void {
+    const writers = new Set(read.versions.map(({ value }) => value));
+    const count = read.versions.length;
+    if (count > writers.size)
+      this.report("S4", `${name(read)} shows ${count} siblings of ${writers.size} writers`);
   }
 
   private isReplaced(read: Operation, write: Operation): boolean {
