@@ -10,7 +10,7 @@
  *
  * Invariant: after `restore` each place holds what it held before, also where traps were installed twice.
  */
-import { ALL, TRAPPED } from "./trapped-globals.ts";
+import { ALL, type Members, TRAPPED } from "./trapped-globals.ts";
 
 export class NondeterminismError extends Error {
   override readonly name = "NondeterminismError";
@@ -29,12 +29,12 @@ interface Site {
 
 const world = globalThis as unknown as Holder;
 /** Found once: what the runtime has does not change. */
-const SITES: readonly Site[] = [...Object.entries(TRAPPED).flatMap(sitesAt), dateSite()];
+const SITES: readonly Site[] = [...TRAPPED.flatMap(sitesAt), dateSite()];
 
 /** Names of everything that is trapped, for tests. */
 export const trappedNames = (): readonly string[] =>
-  Object.entries(TRAPPED).flatMap(([place]) =>
-    sitesAt([place, TRAPPED[place]!]).map(({ name }) => nameOf(place, name)),
+  TRAPPED.flatMap(([place, members]) =>
+    sitesAt([place, members]).map(({ name }) => nameOf(place, name)),
   );
 
 /** Returns what puts everything back. */
@@ -49,10 +49,10 @@ export function installTraps(): () => void {
   };
 }
 
-function sitesAt([place, wanted]: [string, readonly string[] | typeof ALL]): Site[] {
+function sitesAt([place, members]: readonly [string, Members]): Site[] {
   const holder = holderAt(place);
   if (holder === undefined) return [];
-  const names = wanted === ALL ? Object.getOwnPropertyNames(holder) : wanted;
+  const names = members === ALL ? Object.getOwnPropertyNames(holder) : members;
   return names
     .filter((name) => isTrappable(holder, name))
     .map((name) => siteOf(place, holder, name));

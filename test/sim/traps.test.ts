@@ -111,7 +111,7 @@ describe("traps", () => {
 
   test("nothing of the table is missing in this runtime", () => {
     const names = new Set(trappedNames());
-    const wanted = Object.entries(TRAPPED).flatMap(([place, members]) =>
+    const wanted = TRAPPED.flatMap(([place, members]) =>
       members === "all" ? [] : members.map((name) => `${place}.${name}`),
     );
     const written = wanted.map((name) => name.replace(".__proto__", "").replace(/^global\./, ""));
