@@ -102,7 +102,8 @@ function parseExplicit(json: Uint8Array): Partial<BucketProperties> {
   if (json.length > JSON_BYTES_MAX) throw new DecodeError("Cannot read bucket entry: too long");
   try {
     const explicit: unknown = JSON.parse(utf8Text(json) ?? "");
-    if (typeof explicit !== "object" || explicit === null) throw new SyntaxError("not an object");
+    if (typeof explicit !== "object" || explicit === null || Array.isArray(explicit))
+      throw new SyntaxError("not an object");
     return explicit;
   } catch (cause) {
     throw new DecodeError(`Cannot read bucket entry: ${String(cause)}`);
@@ -138,10 +139,11 @@ export function decodeEntries(bytes: Uint8Array): BucketEntry[] {
   if (count > BUCKET_ENTRIES_MAX) throw new DecodeError(`Cannot read ${count} bucket entries`);
   const entries: BucketEntry[] = [];
   for (let i = 0; i < count; i++) {
-    const name = reader.view();
-    if (name.length === 0 || name.length > NAME_BYTES_MAX)
+    const bytesOfName = reader.view();
+    const name = bytesOfName.length > NAME_BYTES_MAX ? undefined : utf8Text(bytesOfName);
+    if (name === undefined || name === "")
       throw new DecodeError("Cannot read bucket entry: no such name");
-    entries.push(decodeEntry(utf8Text(name) ?? "", reader.view()));
+    entries.push(decodeEntry(name, reader.view()));
   }
   reader.expectEnd();
   return entries;

@@ -202,6 +202,12 @@ test("rows 74: garbage for entries is refused cleanly, every prefix of a message
     expect(await a!.ask(message, b!)).toMatchObject({ kind: "failed", code: "bad-request" });
   }
   expect(() => decodeEntries(new Uint8Array([255, 255, 255, 255, 15]))).toThrow(DecodeError);
+  // A name of one byte that is no UTF-8, which would come to be the name "".
+  expect(() => decodeEntries(new Uint8Array([1, 1, 0xb8, 4, 1, 0x7b, 0x7d, 0x20]))).toThrow(
+    DecodeError,
+  );
+  expect(() => decodeEntries(new Uint8Array([1, 1, 0x62, 3, 1, 0x5b, 0x5d]))).toThrow(DecodeError);
+  expect(decodeEntries(new Uint8Array([1, 1, 0x62, 3, 1, 0x7b, 0x7d]))).toHaveLength(1);
 });
 
 const arbitraryEntry: fc.Arbitrary<BucketEntry> = fc.record({
