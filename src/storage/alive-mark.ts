@@ -19,13 +19,14 @@ import { readWholeFile } from "./log/log-scan.ts";
 export const ALIVE_EVERY_MS = 10_000;
 /** About 100 KiB, nearly twelve hours. */
 const LINES_MAX = 4096;
+const INSTANT = /^\d{1,15}$/;
 
 /** Unix ms; `undefined` where nobody has ever said so, 0 where it cannot be read any more. */
 export function lastAliveMs(disk: Disk): number | undefined {
   if (disk.sizeOf(ALIVE_FILE) < 0) return undefined;
   for (const line of linesOf(readWholeFile(disk, ALIVE_FILE)).reverse()) {
     const [digits = "", checksum] = line.split(" ");
-    if (checksum === checksumOf(digits)) return Number(digits);
+    if (checksum === checksumOf(digits) && INSTANT.test(digits)) return Number(digits);
   }
   return 0;
 }

@@ -95,7 +95,10 @@ export class DataDirectory {
   private incarnationAfter({ incarnation }: Identity): number {
     const seconds = Math.floor((this.clock.wallMs() - INCARNATION_EPOCH_MS) / 1000);
     const spread = this.random.u32() % INCARNATION_SPREAD;
-    const least = Math.max(incarnation + 1, Math.min(seconds, INCARNATION_MAX - INCARNATION_SPREAD));
+    const least = Math.max(
+      incarnation + 1,
+      Math.min(seconds, INCARNATION_MAX - INCARNATION_SPREAD),
+    );
     return Math.min(least + spread, INCARNATION_MAX);
   }
 
@@ -196,7 +199,7 @@ export function readIdentity(disk: Disk): Identity | undefined {
   const [line = "", checksum] = (utf8Text(readWholeFile(disk, IDENTITY_FILE)) ?? "").split("\n");
   if (checksum !== checksumText(line))
     throw refused(`the checksum of ${IDENTITY_FILE} does not match`);
-  const stored = JSON.parse(line) as Record<string, unknown>; // whole by its checksum; fields are checked below
+  const stored = fieldsOf(line);
   const format = Number(stored["format"]);
   if (!(format >= 1 && format <= DIRECTORY_FORMAT))
     throw refused(
@@ -214,6 +217,17 @@ export function readIdentity(disk: Disk): Identity | undefined {
     isFormed: stored["isFormed"] !== false,
     home: typeof stored["home"] === "string" ? stored["home"] : "",
   };
+}
+
+/** Whole by its checksum, but anybody can make one. */
+function fieldsOf(line: string): Record<string, unknown> {
+  try {
+    const stored: unknown = JSON.parse(line);
+    if (typeof stored === "object" && stored !== null) return { ...stored };
+  } catch {
+    // As below.
+  }
+  throw refused(`${IDENTITY_FILE} is no JSON object`);
 }
 
 function bytesField(stored: Record<string, unknown>, name: string, length: number): Uint8Array {

@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { utf8 } from "../../src/base/bytes.ts";
+import { crc32 } from "../../src/kernels/kernels.ts";
 import { silentLogger } from "../../src/ports/logger.ts";
 import { SimDisk } from "../../src/sim/disk.ts";
 import { ALIVE_EVERY_MS, AliveMark, lastAliveMs } from "../../src/storage/alive-mark.ts";
@@ -68,6 +70,15 @@ test("R43: a torn line costs ten seconds, a file that is all damage counts as aw
   file.write(new Uint8Array(file.size()).fill(0x41), 0);
   expect(lastAliveMs(disk)).toBe(0);
   file.close();
+});
+
+test("R43: a line whose checksum holds and which is no instant counts as damage", () => {
+  const disk = new SimDisk({ seed: 1 });
+  const file = disk.create(ALIVE_FILE);
+  // A checksum of "x", made by hand.
+  file.append(utf8(`x ${crc32(utf8("x")).toString(16).padStart(8, "0")}\n`));
+  file.close();
+  expect(lastAliveMs(disk)).toBe(0);
 });
 
 test("R43, C15: a failed sync is not tried again on the same file", async () => {

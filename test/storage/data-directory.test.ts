@@ -2,8 +2,10 @@
 import { expect, test } from "bun:test";
 import { Prng } from "../../src/base/prng.ts";
 import type { Disk } from "../../src/ports/disk.ts";
+import { utf8 } from "../../src/base/bytes.ts";
+import { crc32 } from "../../src/kernels/kernels.ts";
 import { SimDisk } from "../../src/sim/disk.ts";
-import { DataDirectory } from "../../src/storage/data-directory.ts";
+import { DataDirectory, readIdentity } from "../../src/storage/data-directory.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 const DAY_MS = 86_400_000;
@@ -103,3 +105,14 @@ test("R12, seed 40158: a state that is put back within the same second takes oth
   }
   expect(used.size).toBeGreaterThan(17);
 });
+
+test.each(["", "{", "null", "7", "[]"])(
+  "C20: an IDENTITY of %p under a checksum that holds is refused",
+  (line) => {
+    const disk = new SimDisk({ seed: 1 });
+    const file = disk.create("IDENTITY");
+    file.append(utf8(`${line}\n${crc32(utf8(line)).toString(16).padStart(8, "0")}\n`));
+    file.close();
+    expect(() => readIdentity(disk)).toThrow("Cannot open the data directory");
+  },
+);
