@@ -254,7 +254,7 @@ async function problemOf(response: Response): Promise<HutchError> {
   const text = await response.text();
   let problem: { code?: unknown; detail?: unknown; retry?: unknown } = {};
   try {
-    problem = JSON.parse(text);
+    problem = JSON.parse(text) ?? {};
   } catch {
     // Not a problem document: the HTTP parser underneath, or something between us and the node.
   }

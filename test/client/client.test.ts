@@ -71,6 +71,14 @@ describe("Client", () => {
     });
   });
 
+  test("an answer of null from somebody in between is an error with its status", async () => {
+    const { client } = clientOf(() => reply(502, "null"));
+    await expect(client.get("demo", "a")).rejects.toMatchObject({
+      code: "internal",
+      message: "status 502",
+    });
+  });
+
   test("tells a value, siblings, and an absent key", async () => {
     const context = { "X-Causal-Context": "token" };
     const value = clientOf(() => reply(200, "v", context)).client;
