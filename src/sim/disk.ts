@@ -53,7 +53,7 @@ export interface SimDiskOptions {
 /** What the process on the machine lends to its disk. */
 export interface SimDiskHost {
   readonly clock: Clock;
-  /** Called with each call, for traces. */
+  /** Called with each call before it has its effect; one that ends this life ends it at that call. */
   readonly onCall: (call: DiskCall) => void;
   /** Called once, when this life ends. */
   readonly onDeath: () => void;
@@ -232,6 +232,8 @@ export class SimDisk implements Disk {
     if (this.calls.length < CALLS_KEPT_MAX) this.calls.push(call);
     if (this.callCount >= this.crashAt) throw this.die(`the power went at call ${this.callCount}`);
     this.host?.onCall(call);
+    // Whoever has heard of the call may have ended the process.
+    this.requireLife();
     if (this.faults.isReadOnly && changesSomething(kind)) throw failure("read-only", kind, path);
     return this.faults.meet(kind);
   }

@@ -11,8 +11,12 @@ import { describeError, rebuildError } from "../ports/job-failure.ts";
 import type { JobEnvironment, JobTable, Workers } from "../ports/workers.ts";
 import { SimCrash } from "./crash.ts";
 
+/** Of a job: its function is about to run, has returned, has thrown. */
+export type JobStage = "begins" | "ends" | "fails";
+
 export interface SimWorkersOptions extends JobEnvironment {
   readonly jobs: JobTable;
+  readonly onJob?: (kind: string, stage: JobStage) => void;
   readonly prng: Prng;
   /** How long a job takes to start, drawn uniformly; 0 = microtasks only. Default 1 ms. */
   readonly delayMsMax?: number;
@@ -41,7 +45,7 @@ export class SimWorkers implements Workers {
     const turn = (this.lanes.get(entry.lane) ?? Promise.resolve()).then(() => {
       this.refuseWhenClosed(kind);
       // The caller knows the types of its kind (ports/workers.ts).
-      return this.perform(() => entry.run(this.options, cloned as never));
+      return this.perform(kind, () => entry.run(this.options, cloned as never));
     });
     this.lanes.set(
       entry.lane,
@@ -55,14 +59,18 @@ export class SimWorkers implements Workers {
     await Promise.all(this.lanes.values());
   }
 
-  private async perform(run: () => Promise<unknown>): Promise<unknown> {
-    const { clock, prng, delayMsMax = 1 } = this.options;
+  private async perform(kind: string, run: () => Promise<unknown>): Promise<unknown> {
+    const { clock, prng, delayMsMax = 1, onJob = () => {} } = this.options;
     if (delayMsMax > 0) await clock.sleep(prng.float() * delayMsMax);
     try {
-      return structuredClone(await run());
+      onJob(kind, "begins");
+      const result = structuredClone(await run());
+      onJob(kind, "ends");
+      return result;
     } catch (thrown) {
       // Not an error of the job: its whole process is gone.
       if (thrown instanceof SimCrash) throw thrown;
+      onJob(kind, "fails");
       throw rebuildError(structuredClone(describeError(thrown)));
     }
   }

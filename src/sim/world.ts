@@ -18,12 +18,13 @@ import type { PeerAddress, PeerPorts } from "../ports/transport.ts";
 import type { JobTable } from "../ports/workers.ts";
 import { SimClock, type SimClockOptions } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
+import type { DiskCall } from "./disk-faults.ts";
 import { DiskImage } from "./disk-image.ts";
 import { type SimMachine, SimNetwork } from "./network.ts";
 import { SimRandom } from "./random.ts";
 import { SimProcess, SimScheduler } from "./scheduler.ts";
 import type { PowerLossProfile } from "./disk-power-loss.ts";
-import { SimWorkers } from "./workers.ts";
+import { type JobStage, SimWorkers } from "./workers.ts";
 
 /** The last lines are kept, older ones dropped. */
 const LOG_LINES_MAX = 10_000;
@@ -96,6 +97,9 @@ export class SimNode implements SimMachine {
   hasPower = true;
   /** How many processes this machine has started. */
   epoch = 0;
+  /** Hears each call of the disk before it has its effect. Whoever ends the process in here ends it at that call. */
+  onDiskCall: ((call: DiskCall) => void) | undefined;
+  onJob: ((kind: string, stage: JobStage) => void) | undefined;
   private readonly world: SimWorld;
   private readonly prng: Prng;
   private readonly clockOptions: SimClockOptions;
@@ -190,7 +194,10 @@ export class SimNode implements SimMachine {
     const clock = new SimClock(scheduler, owner, this.clockOptions);
     disk.attach({
       clock,
-      onCall: ({ kind, path }) => scheduler.noteCall(owner, `${kind} ${path}`),
+      onCall: (call) => {
+        scheduler.noteCall(owner, `${call.kind} ${call.path}`);
+        this.onDiskCall?.(call);
+      },
       onDeath: () => owner.die(),
     });
     const workers = new SimWorkers({
@@ -199,6 +206,7 @@ export class SimNode implements SimMachine {
       jobs: options.jobs ?? {},
       prng: prng.fork("workers"),
       delayMsMax: options.jobDelayMsMax ?? 1,
+      onJob: (kind, stage) => this.onJob?.(kind, stage),
     });
     const logger = this.loggerOf(owner);
     return { owner, clock, random: new SimRandom(prng.fork("random")), disk, workers, logger };

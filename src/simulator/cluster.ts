@@ -31,6 +31,7 @@ import type { Explanation, HeldHints } from "../checkers/calm.ts";
 import type { Answer, Heard } from "./clients.ts";
 import { BrokenRun } from "./broken-run.ts";
 import { type Happening, tellingLogger } from "./happenings.ts";
+import { TriggerSource } from "./triggers.ts";
 
 export type { SimClusterOptions } from "./cluster-config.ts";
 
@@ -69,8 +70,7 @@ export class SimCluster {
   readonly mayFail = new Set<number>();
   /** Processes that were started again. */
   readonly recoveries = { kills: 0, powerLosses: 0 };
-  /** Hears what happens at nodes: lines of logs, messages that arrive. */
-  onHappening: (happening: Happening) => void = () => {};
+  private readonly triggers = new TriggerSource();
   private readonly lives: (Life | undefined)[] = [];
   private readonly configs: Config[] = [];
   private readonly options: SimClusterOptions;
@@ -108,6 +108,7 @@ export class SimCluster {
     this.machines.push(this.world.node(name, this.options.clocks?.[index]));
     this.lives.push(undefined);
     this.configs.push(configOf(name, index, seeds, this.options, flags));
+    this.triggers.hear(this.machines[index]!, index, this.peerAddress(index));
     return index;
   }
 
@@ -146,10 +147,15 @@ export class SimCluster {
     );
   }
 
+  /** Hears what happens at nodes, and the triggers of it (`triggers.ts`). */
+  set onHappening(listener: ((happening: Happening) => void) | undefined) {
+    this.triggers.listener = listener;
+  }
+
   private portsOf(index: number) {
     const machine = this.machines[index]!;
     const { disk, clock, random, workers } = machine;
-    const logger = tellingLogger(machine.logger, (event) => this.onHappening({ index, event }));
+    const logger = tellingLogger(machine.logger, (event) => this.triggers.tell(index, event));
     return {
       disk,
       clock,
@@ -163,8 +169,9 @@ export class SimCluster {
 
   private peersOf(index: number): PeerPorts {
     const ports = this.machines[index]!.peerPorts(this.peerAddress(index));
-    const onMessage = (event: string): void => this.onHappening({ index, event });
-    return tapped(ports, this.options.tap ?? (() => {}), onMessage);
+    return tapped(ports, this.options.tap ?? (() => {}), (body, isReply, from) =>
+      this.triggers.tellMessage(index, body, isReply, from),
+    );
   }
 
   private failed(index: number, life: Life, thrown: unknown): void {
@@ -412,8 +419,8 @@ export class SimCluster {
   }
 
   broken(what: string, how = ""): BrokenRun {
-    const told = `seed ${this.seed}, at ${this.nowMs.toFixed(1)} ms: ${what}${how === "" ? "" : ": "}${how}`;
-    return new BrokenRun(what, `${told}\n${this.lastWords()}`);
+    const place = `seed ${this.seed}, at ${this.nowMs.toFixed(1)} ms`;
+    return new BrokenRun(what, `${how}${how === "" ? "" : ", "}${place}`, this.lastWords());
   }
 
   /** The end of the logs, without the small talk. */

@@ -79,12 +79,14 @@ export class Nemesis {
     });
   }
 
-  private happened({ index, event }: Happening): void {
+  private happened({ index, event, isDiskCall }: Happening): void {
     for (const trap of this.traps) {
       if (trap.on !== event || trap.left <= 0) continue;
       trap.left--;
-      // In an event of its own: what is under way at this step has no end.
-      if (trap.left === 0) this.cluster.after(0, () => this.strike(trap.fault, index));
+      if (trap.left > 0) continue;
+      // At the call itself, which has no effect yet; otherwise in an event of its own: what is under way at this step has no end.
+      if (isDiskCall) this.strike(trap.fault, index);
+      else this.cluster.after(0, () => this.strike(trap.fault, index));
     }
   }
 
