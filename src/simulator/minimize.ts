@@ -5,13 +5,16 @@
  * out, then halves, quarters ... and single items. From the end: what comes later depends on what came before.
  *
  * `isEnough` is asked about smaller lists only, and the result is either the whole list or one that it said yes to.
+ *
+ * @param sizeLeast items that go together at least: fewer questions, and more items that are left
  */
 export function minimize<T>(
   items: readonly T[],
   isEnough: (kept: readonly T[]) => boolean,
+  sizeLeast = 1,
 ): readonly T[] {
   let kept = items;
-  for (let size = items.length; size >= 1; size >>= 1) {
+  for (let size = items.length; size >= sizeLeast; size >>= 1) {
     for (let end = kept.length; end > 0; end -= size) {
       const rest = kept.toSpliced(Math.max(0, end - size), Math.min(size, end));
       if (isEnough(rest)) kept = rest;

@@ -6,7 +6,8 @@
  *   3  nodes (5 to 3), buckets and keys that become one, knobs back to their defaults
  *   4  details back to what is plain; numbers halved; the time in which nothing happens (`shrink-details.ts`, `shrink-time.ts`)
  *
- * and from the start again until a whole round has changed nothing. A candidate counts only if it breaks an invariant that all plans before it have broken:
+ * and from the start again until a whole round has changed nothing. The first round takes away large pieces only, so that single steps are tried in a small
+ * cluster for a short time. A candidate counts only if it breaks an invariant that all plans before it have broken:
  * shrinking a lost write never ends with a slow answer. Every candidate is a plan (`planSchema`), no candidate is run twice, and nothing here is
  * left to chance: the same start has the same end.
  */
@@ -36,6 +37,9 @@ export interface ShrinkStep {
   readonly plan: Plan;
 }
 
+/** Of the first round: no piece of a list is smaller than its share of so many. */
+const COARSE_PIECES = 16;
+
 export interface ShrinkOptions {
   /** Candidates that are run at the most; the smallest so far is the result then. */
   readonly runsMax: number;
@@ -64,7 +68,8 @@ export function shrink(
 ): Shrunk {
   assert(verdict.violations.length > 0, "only what is broken is shrunk");
   const search = new Search(plan, verdict, run, options);
-  while (search.round()) continue;
+  search.coarseRound();
+  while (search.fineRound()) continue;
   return { plan: search.plan, verdict: search.verdict, runs: search.runs };
 }
 
@@ -76,6 +81,7 @@ class Search {
   private wanted: Verdict;
   /** At most `runsMax` plans that do not break alike, as JSON. */
   private readonly refuted = new Set<string>();
+  private pieces = Infinity;
   private readonly run: (plan: Plan) => Verdict;
   private readonly options: ShrinkOptions;
 
@@ -87,9 +93,22 @@ class Search {
     this.options = options;
   }
 
+  coarseRound(): void {
+    this.pieces = COARSE_PIECES;
+    this.lists();
+    this.pieces = Infinity;
+  }
+
   /** @returns whether anything has become smaller, and more may */
-  round(): boolean {
+  fineRound(): boolean {
     const before = this.plan;
+    this.lists();
+    for (const path of simplifiable(this.plan)) this.simplify(path.join("."), path);
+    this.time();
+    return this.plan !== before && this.hasRuns;
+  }
+
+  private lists(): void {
     this.simplify("the end", ["durationMs"]);
     this.list("faults", this.plan.faults, lists.withFaults);
     this.list("changes", lists.indexesOf(this.plan.changes), lists.withChanges);
@@ -100,9 +119,6 @@ class Search {
     this.keys();
     this.list("knobs", Object.entries(this.plan.knobs), lists.withKnobs);
     this.plain();
-    for (const path of simplifiable(this.plan)) this.simplify(path.join("."), path);
-    this.time();
-    return this.plan !== before && this.hasRuns;
   }
 
   private get hasRuns(): boolean {
@@ -116,13 +132,16 @@ class Search {
     build: (plan: Plan, kept: readonly T[]) => Plan,
   ): void {
     const whole = this.plan;
-    minimize(items, (kept) => this.attempt(pass, build(whole, kept)));
+    minimize(items, (kept) => this.attempt(pass, build(whole, kept)), this.sizeLeast(items));
+  }
+
+  private sizeLeast(items: readonly unknown[]): number {
+    return Math.max(1, Math.floor(items.length / this.pieces));
   }
 
   /** Indexes of nodes are taken modulo their number, so fewer nodes are a smaller number and nothing else. */
   private nodes(): void {
-    const { nodes } = this.plan;
-    for (const fewer of lists.fewerNodes(nodes))
+    for (const fewer of lists.fewerNodes(this.plan.nodes))
       if (this.attempt("nodes", { ...this.plan, nodes: fewer })) return;
   }
 
@@ -136,11 +155,15 @@ class Search {
   private plain(): void {
     const whole = this.plan;
     const places = plainPlaces(whole);
-    minimize(places, (kept) => {
-      const left = new Set(kept);
-      const plain = places.filter((place) => !left.has(place));
-      return this.attempt("details", withPlain(whole, plain));
-    });
+    minimize(
+      places,
+      (kept) => {
+        const left = new Set(kept);
+        const plain = places.filter((place) => !left.has(place));
+        return this.attempt("details", withPlain(whole, plain));
+      },
+      this.sizeLeast(places),
+    );
   }
 
   /** The value at `path`, again and again, as long as something simpler will do. */
