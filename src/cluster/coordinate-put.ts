@@ -145,7 +145,7 @@ export class WriteCoordination {
     const isOwner = set.isOwner(set.view.self);
     // Where there is only our own copy, nobody else can know more.
     if (set.holders.length > 1) await this.askFirst(write, set, isOwner);
-    if (!isOwner) await this.leaseActor();
+    if (!isOwner) await this.leaseActor(write);
     // Nothing has been sent yet, and by now the write may be in other hands (N1).
     if (this.parts.clock.monoMs() >= write.mintByMonoMs)
       throw unavailable("write", 0, request.consistency.w);
@@ -163,9 +163,16 @@ export class WriteCoordination {
   }
 
   /** Whoever waited for the same lease may have used it up, so look again. */
-  private async leaseActor(): Promise<void> {
+  private async leaseActor(write: PendingWrite): Promise<void> {
     const { fallbackActor } = this.options;
-    for (let lease = fallbackActor.prepare(); lease; lease = fallbackActor.prepare()) await lease;
+    for (let lease = fallbackActor.prepare(); lease; lease = fallbackActor.prepare())
+      await this.inTime(lease, write);
+  }
+
+  /** For the disk, before anything is written: a slow one does not keep the client beyond its deadline. */
+  private inTime(promise: Promise<void>, { request, deadlineMonoMs }: PendingWrite): Promise<void> {
+    const late = (): HutchError => unavailable("write", 0, request.consistency.w);
+    return this.parts.deadlines.within(promise, deadlineMonoMs, late);
   }
 
   private async mintAndReplicate(
@@ -186,7 +193,7 @@ export class WriteCoordination {
     const nowMs = trusted.nowMsForWrite();
     const outcome = replica.mint(bucket, address, request, nowMs, plan);
     if (outcome.kind === "refused") {
-      if (outcome.durable !== undefined) await outcome.durable;
+      if (outcome.durable !== undefined) await this.inTime(outcome.durable, write);
       throw outcome.error;
     }
     record ??= encodeState(outcome.record);
