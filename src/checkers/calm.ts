@@ -99,6 +99,7 @@ export function checkDamage(
 export interface Waited {
   readonly operation: string;
   readonly node: string;
+  readonly startMs: number;
   readonly forMs: number;
   readonly timeoutMs: number;
   /** It was paused or died meanwhile. */
@@ -110,9 +111,9 @@ const LATE_MS_MAX = 500;
 export function checkAnswered(waits: readonly Waited[]): Violation[] {
   return waits
     .filter(({ forMs, timeoutMs, isExcused }) => !isExcused && forMs > timeoutMs + LATE_MS_MAX)
-    .map(({ operation, node, forMs, timeoutMs }) => ({
+    .map(({ operation, node, startMs, forMs, timeoutMs }) => ({
       invariant: "L5",
-      message: `${operation}: ${node} took ${forMs.toFixed(0)} ms, the timeout was ${timeoutMs} ms`,
+      message: `${operation} at ${startMs.toFixed(1)}: ${node} took ${forMs.toFixed(0)} ms, the timeout was ${timeoutMs} ms`,
       key: "",
     }));
 }

@@ -209,9 +209,13 @@ function describeOperation(operation: Operation): string {
     `  ${startMs.toFixed(1)}-${endMs.toFixed(1)} ${asked} ${outcome} [${tried.join(" ")}]`,
     given === undefined ? "" : ` given ${describeSeen(given)}`,
     outcome === "ok"
-      ? ` -> ${operation.dot} ${shown.join(" ")} seen ${describeSeen(operation.seen)}`
+      ? ` -> ${operation.dot} ${shown.join(" ")} seen ${describeSeen(operation.seen)} ${describeReplies(operation)}`
       : "",
   ].join("");
+}
+
+function describeReplies({ ok, primary, isRepairIncomplete }: Operation): string {
+  return `${primary} of ${ok} are owners${isRepairIncomplete ? ", repair incomplete" : ""}`;
 }
 
 function describeSeen({ vector, dots }: Seen): string {

@@ -130,7 +130,12 @@ function checkKey(
 function isSettled(operation: Operation): boolean {
   if (operation.outcome !== "ok" || operation.primary < quorumOf(operation)) return false;
   if (isWrite(operation)) return true;
-  return operation.primary === operation.ok && !operation.isRepairIncomplete;
+  // Who asks one copy is told what it says, whatever else was heard on the way for the session's sake.
+  return !asksOne(operation) && operation.primary === operation.ok && !operation.isRepairIncomplete;
+}
+
+function asksOne({ level }: Operation): boolean {
+  return level === "ONE" || /\br=1\b/.test(level);
 }
 
 function isQuorumRead(operation: Operation): boolean {

@@ -4,8 +4,13 @@ export class BrokenRun extends Error {
   /** In short, equal for runs that are broken in the same way. */
   readonly what: string;
 
-  constructor(what: string, message: string) {
-    super(message);
+  /** What is known of it. */
+  readonly how: string;
+
+  /** @param words the end of the logs */
+  constructor(what: string, how: string, words: string) {
+    super(`${what}${how === "" ? "" : ": "}${how}\n${words}`);
     this.what = what;
+    this.how = how;
   }
 }

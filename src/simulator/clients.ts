@@ -211,6 +211,7 @@ export class Client {
     waits.push({
       operation: `#${operation.id} ${operation.client} ${operation.kind}`,
       node: attempt.node,
+      startMs,
       forMs: attempt.endMs - startMs,
       timeoutMs,
       isExcused: heard === "lost" || this.options.wasDisturbed(node, startMs),

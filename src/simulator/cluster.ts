@@ -68,6 +68,8 @@ export class SimCluster {
   readonly mayEnd = new Set<number>();
   /** Indexes of nodes whose disk is about to fail them. */
   readonly mayFail = new Set<number>();
+  /** Indexes of nodes whose disk is full: they may refuse to start on it. */
+  readonly mayNotStart = new Set<number>();
   /** Processes that were started again. */
   readonly recoveries = { kills: 0, powerLosses: 0 };
   private readonly triggers = new TriggerSource();
@@ -179,8 +181,11 @@ export class SimCluster {
     // It died with its last word, and finds at its start that it has left.
     const isGone = messageOf(thrown).includes("of its cluster no more");
     if (isGone) this.gone.add(index);
-    if (!isGone && !this.mayEnd.has(index) && !this.mayFail.has(index))
-      this.failures.push(`${this.names[index]}: ${messageOf(thrown)}`);
+    const isExcused =
+      this.mayEnd.has(index) ||
+      this.mayFail.has(index) ||
+      (life.node === undefined && this.mayNotStart.has(index));
+    if (!isGone && !isExcused) this.failures.push(`${this.names[index]}: ${messageOf(thrown)}`);
     this.endings.set(index, thrown);
     this.crash(index);
   }

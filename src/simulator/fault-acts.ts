@@ -60,13 +60,14 @@ export class FaultActs {
 
   // Nodes.
 
-  private kill({ kind, forMs, calls = CALLS_DEFAULT, chance }: Fault, victims: readonly number[]) {
+  private kill(fault: Fault, victims: readonly number[]) {
     const { cluster } = this;
+    const { kind, forMs, calls = CALLS_DEFAULT, chance } = fault;
     if (kind === "all crash") return this.killAll(victims, new Prng(`all/${chance}`));
     const index = victims[0]!;
     if (kind === "torn") {
       cluster.machines[index]!.disk.crashAtCall(calls);
-      return this.backWhenDown(index, forMs, () => cluster.powerLoss(index));
+      return this.backWhenDown(fault, index, () => cluster.powerLoss(index));
     }
     if (kind === "crash") cluster.crash(index);
     else cluster.powerLoss(index);
@@ -90,13 +91,14 @@ export class FaultActs {
   }
 
   /** It goes down by itself soon; until then nobody else touches it. */
-  private backWhenDown(index: number, forMs: number, whenDown: () => void): void {
+  private backWhenDown({ kind, forMs }: Fault, index: number, whenDown: () => void): void {
     const { cluster, troubles } = this;
     troubles.held.add(index);
     const disturbance = troubles.disturbed(index, Infinity);
     const look = (): void => {
       const isDue = !cluster.isUp(index);
-      if (!isDue && !this.isOver) return cluster.after(LOOK_EVERY_MS, look);
+      if (!isDue && !(this.isOver && kind === "sync error"))
+        return cluster.after(LOOK_EVERY_MS, look);
       disturbance.untilMs = cluster.nowMs;
       troubles.held.delete(index);
       if (!isDue) return;
@@ -136,13 +138,16 @@ export class FaultActs {
         });
       case "full disk":
         disk.faults.quotaBytes = disk.image.usedBytes() + ROOM_BYTES;
+        cluster.mayNotStart.add(index);
         return cluster.after(forMs, () => {
           disk.faults.quotaBytes = ROOMY_BYTES;
+          cluster.mayNotStart.delete(index);
+          troubles.bringBack(index);
         });
       case "sync error":
         disk.faults.failNth("sync", calls, "io");
         cluster.mayFail.add(index);
-        return this.backWhenDown(index, forMs, () => cluster.mayFail.delete(index));
+        return this.backWhenDown(fault, index, () => cluster.mayFail.delete(index));
       default:
         // Nothing but a new life helps.
         troubles.held.add(index);

@@ -66,8 +66,13 @@ class Run {
       this.live();
       this.judge();
     } catch (thrown) {
-      const invariant = thrown instanceof BrokenRun ? thrown.what : "no surprises";
-      this.violations.push({ invariant, message: messageOf(thrown), key: "" });
+      const isBroken = thrown instanceof BrokenRun;
+      const invariant = isBroken ? thrown.what : "no surprises";
+      this.violations.push({
+        invariant,
+        message: isBroken ? thrown.how : messageOf(thrown),
+        key: "",
+      });
     }
     return this.verdict();
   }
