@@ -28,13 +28,3 @@ test("L5: a condition that fails on what the disk does not hold yet is 503 at th
   cluster.world.run(6000);
   expect(refusedInTime(cluster, minter!, { "If-None-Match": "*" })).toBe("412 precondition-failed");
 });
-
-test("L5: fallbacks whose disks are slow to lease them an actor answer 503 at the deadline", () => {
-  const cluster = formed("slow lease", { nodes: 5 });
-  const owners = cluster.ownersOf("b", "k");
-  const fallbacks = cluster.present.filter((i) => !owners.includes(i));
-  for (const owner of owners) cluster.crash(owner);
-  cluster.world.run(5000);
-  for (const fallback of fallbacks) slowDown(cluster, fallback);
-  expect(refusedInTime(cluster, fallbacks[0]!, { "X-Consistency": "ONE" })).toBe("503 unavailable");
-});
