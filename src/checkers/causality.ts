@@ -128,16 +128,16 @@ function inOrder(
 function checkHoles(operations: readonly Operation[], amnesty: Amnesty | undefined): Violation[] {
   const writes = operations.filter((own) => isWrite(own) && own.outcome === "ok");
   const reads = operations.filter(({ kind, outcome }) => kind === "get" && outcome === "ok");
-  return reads.flatMap((read) =>
-    writes
-      .filter((write) => covers(read.seen, write.dot))
-      .filter((write) => !knowsAll(read, replacedBy(write), amnesty))
-      .map((write) => ({
+  return writes.flatMap((write) => {
+    const replaced = replacedBy(write);
+    return reads
+      .filter((read) => covers(read.seen, write.dot) && !knowsAll(read, replaced, amnesty))
+      .map((read) => ({
         invariant: "causal history",
         message: `${name(read)} knows of ${name(write)}, and not of all that it has replaced`,
         key: placeOf(read),
-      })),
-  );
+      }));
+  });
 }
 
 function checkHidden(

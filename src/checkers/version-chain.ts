@@ -10,6 +10,7 @@
  *
  * A swap of unknown outcome belongs to the chain if anybody was told its version. Refused swaps are left out: that somebody was refused proves little.
  */
+import { assert } from "../base/assert.ts";
 import type { Violation } from "./history.ts";
 import {
   type ReadCall,
@@ -25,7 +26,7 @@ export function isVersionChain(calls: readonly RegisterCall[]): boolean {
   const made = new Set<string>();
   return witnesses(calls).every((call) => {
     if (call.kind === "read") return true;
-    if (call.kind !== "swap" || !call.hasSwapped || made.has(call.arg)) return false;
+    if (call.kind !== "swap" || isRefused(call) || made.has(call.arg)) return false;
     made.add(call.arg);
     return true;
   });
@@ -33,17 +34,21 @@ export function isVersionChain(calls: readonly RegisterCall[]): boolean {
 
 /** @param calls reads and swaps, each swap with a value of its own */
 export function checkVersionChain(calls: readonly RegisterCall[], key: string): Violation[] {
-  const told = witnesses(calls);
+  const told = witnesses(calls).filter((call) => !isRefused(call));
+  assert(isVersionChain(told), "swaps have values of their own, and nobody writes without a swap");
   const reads = told.filter((call) => call.kind === "read");
-  const swaps = seenSwaps(told.filter(hasSwapped), reads);
+  const swaps = seenSwaps(
+    told.filter((call) => call.kind === "swap"),
+    reads,
+  );
   const chain = new Chain(swaps);
   const messages = [...chain.forks(), ...chain.strangers(swaps, reads)];
   if (messages.length === 0) messages.push(...chain.againstTime([...swaps, ...reads]));
   return messages.map((message) => ({ invariant: "linearizable", message, key }));
 }
 
-function hasSwapped(call: RegisterCall): call is SwapCall {
-  return call.kind === "swap" && (call.hasSwapped || call.outcome === "info");
+function isRefused(call: RegisterCall): boolean {
+  return call.kind === "swap" && !call.hasSwapped;
 }
 
 /** Without swaps of unknown outcome of which no read and no other swap in the chain tells. */
