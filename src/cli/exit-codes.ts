@@ -1,7 +1,7 @@
 /**
  * How the program exits (sysexits.h where it has a word for it). Scripts and service managers match on these: frozen.
  *
- *   0 ok · 1 not found · 64 usage · 69 unavailable · 71 cannot bind · 73 cannot use the data directory · 74 I/O error
+ *   0 ok · 1 not found, or a simulated run is broken · 64 usage · 69 unavailable, or a simulation that proves nothing · 71 cannot bind · 73 cannot use the data directory · 74 I/O error
  *   75 temporary, stuck disk · 77 permission · 78 configuration, or input or data that can never be accepted
  */
 
@@ -11,6 +11,8 @@ import { HutchError } from "../base/errors.ts";
 export const EXIT = {
   ok: 0,
   notFound: 1,
+  /** Of `hutch sim`. */
+  broken: 1,
   usage: 64,
   unavailable: 69,
   bind: 71,

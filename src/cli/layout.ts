@@ -14,8 +14,8 @@ import { askChange, followJob } from "./follow-job.ts";
 import { positiveNumber } from "./keys.ts";
 import { layoutLines } from "./layout-lines.ts";
 import { askNodes } from "./nodes.ts";
-import { note, print } from "./terminal.ts";
 import { terminalWidth } from "./screen.ts";
+import { note, print } from "./terminal.ts";
 import { showView } from "./view.ts";
 
 type Options = Readonly<Record<string, string | boolean | undefined>>;

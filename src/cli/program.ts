@@ -21,6 +21,7 @@ import {
   addRepair,
   addReplace,
 } from "./ring-commands.ts";
+import { addSim } from "./sim-command.ts";
 import { complain, styled } from "./terminal.ts";
 
 /** Runs the program and sets the exit code; returns when the command is done. */
@@ -59,7 +60,7 @@ export function buildProgram(): Command {
   const nodes = [addServe, addCluster, addStatus, addRing, addNodes];
   const keys = [addGet, addPut, addDelete, addList, addExplain, addImport, addExport];
   const ring = [addLayout, addLeave, addRemove, addReplace, addRepair, addHints];
-  for (const addCommand of [...nodes, ...keys, ...ring, addInspect, addConfig, addVersion])
+  for (const addCommand of [...nodes, ...keys, ...ring, addSim, addInspect, addConfig, addVersion])
     addCommand(program);
   program.addHelpText(
     "after",
