@@ -9,6 +9,9 @@ import { drawTrigger } from "./triggers.ts";
 export interface FaultDraws {
   readonly nodes: number;
   readonly durationMs: number;
+  /** How long a fault of a disk, and any other, lasts. */
+  readonly diskForMsMax: number;
+  readonly forMsMax: number;
   /** How far any clock may be set from the right time. */
   readonly clockOffsetMsMax: number;
   /** The kinds that may occur; the seed leaves some of them out unless `areAll`. */
@@ -60,9 +63,10 @@ function drawTriggered(prng: Prng, draws: FaultDraws): Fault[] {
 }
 
 function detailsOf(kind: FaultKind, prng: Prng, draws: FaultDraws): Omit<Fault, "kind" | "when"> {
-  const { nodes, durationMs, clockOffsetMsMax } = draws;
+  const { nodes, clockOffsetMsMax } = draws;
   const order = shuffle(prng, nodes);
-  const forMs = prng.between(FOR_MS_MIN, Math.max(FOR_MS_MIN, Math.round(durationMs * 0.3)));
+  const forMsMax = kind.endsWith("disk") ? draws.diskForMsMax : draws.forMsMax;
+  const forMs = prng.between(FOR_MS_MIN, Math.max(FOR_MS_MIN, forMsMax));
   const common = { forMs, nodes: order.slice(0, 1), chance: `${prng.u32()}` };
   switch (kind) {
     case "all crash":

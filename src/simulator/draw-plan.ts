@@ -35,6 +35,8 @@ export interface DrawOptions {
 }
 
 const CHANGING_CHANCE = 0.5;
+/** Of the run, that a fault lasts at most. */
+const LONG_SHARE = 0.3;
 /** The least that the relations of the knobs allow (R41). */
 const CHANGING_KNOBS: Flags = {
   requestTimeoutMaxMs: "2s",
@@ -45,6 +47,11 @@ const CHANGING_KNOBS: Flags = {
   hintBytesMax: "64KiB",
 };
 const FIXED_KNOBS: Flags = { hintBytesMax: "64KiB" };
+/**
+ * Who was away for longer than max-absence, 7 s there, is refused, by design (R43). A disk that takes nothing keeps the mark of being alive from being
+ * written, and may be followed by a death.
+ */
+const ABSENCES = { diskForMsMax: 2000, forMsMax: 3500 };
 /** Two clocks are never further apart than `drift-max`: beyond it merges are refused, by design (R20). */
 const CLOCK_OFFSET_MS_MAX = { fixed: 4800, changing: 400 };
 
@@ -55,6 +62,7 @@ export function drawPlan(seed: number | string, options: DrawOptions = {}): Plan
       ? prng.fork("kind").chance(CHANGING_CHANCE)
       : options.changes.length > 0;
   const durationMs = options.durationMs ?? (isChanging ? 20_000 : 12_000);
+  const longMs = Math.round(durationMs * LONG_SHARE);
   const size = drawSize(prng.fork("size"), isChanging);
   const nodes = options.nodes ?? size.nodes;
   const workload = workloadOf(prng.fork("workload"), options, isChanging);
@@ -76,6 +84,7 @@ export function drawPlan(seed: number | string, options: DrawOptions = {}): Plan
     faults: drawFaults(prng.fork("faults"), {
       nodes,
       durationMs,
+      ...(isChanging ? ABSENCES : { diskForMsMax: longMs, forMsMax: longMs }),
       clockOffsetMsMax: CLOCK_OFFSET_MS_MAX[isChanging ? "changing" : "fixed"],
       kinds: options.faults ?? FAULT_KINDS,
       areAll: options.faults !== undefined,
