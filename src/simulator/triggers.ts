@@ -86,7 +86,7 @@ export const TRIGGERS = {
   "layout-apply": { what: "a node applies a layout", on: "log layout_applied", nthMax: 6 },
   "handover-waits": {
     what: "a partition cannot be handed over",
-    on: "log handover_waits",
+    on: "log push_incomplete",
     nthMax: 3,
   },
   syncing: { what: "a node begins to catch up", on: "log syncing", nthMax: 6 },
