@@ -40,6 +40,19 @@ export function stepsOf({ clients }: Plan): readonly StepPlace[] {
   return clients.flatMap(({ steps }, client) => steps.map((_, step) => ({ client, step })));
 }
 
+/** Without what would begin after the end: it is in no run. */
+export function withoutTheRest(plan: Plan): Plan {
+  const { durationMs } = plan;
+  const clients = plan.clients.map((client) => {
+    let beginsMs = 0;
+    const steps = client.steps.filter(({ afterMs }) => (beginsMs += afterMs) < durationMs);
+    return { ...client, steps };
+  });
+  const isInTime = ({ when }: Fault): boolean =>
+    "on" in when || ("atMs" in when ? when.atMs : when.fromMs) < durationMs;
+  return { ...plan, clients, faults: plan.faults.filter(isInTime) };
+}
+
 /** The next step of a client waits for the pauses of those that are left out. */
 export function withSteps(plan: Plan, kept: readonly StepPlace[]): Plan {
   const own = new Set(kept.map(({ client, step }) => `${client}/${step}`));

@@ -110,6 +110,7 @@ class Search {
 
   private lists(): void {
     this.simplify("the end", ["durationMs"]);
+    this.attempt("the end", lists.withoutTheRest(this.plan));
     this.list("faults", this.plan.faults, lists.withFaults);
     this.list("changes", lists.indexesOf(this.plan.changes), lists.withChanges);
     this.list("clients", this.plan.clients, lists.withClients);
