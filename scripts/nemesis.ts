@@ -114,7 +114,7 @@ async function superviseRun(run: string, place: Place, abilities: Abilities): Pr
   const own = [process.execPath, "--no-orphans", import.meta.path, "--inside", directory];
   const command = place === "namespaces" ? entering(hubOf(run), own) : own;
   // Whatever makes files for a while makes them where the janitor looks.
-  const env = { ...process.env, TMPDIR: directory };
+  const env = { ...process.env, BUN_BE_BUN: "1", TMPDIR: directory };
   const child = Bun.spawn([...command], { env, stdio: ["ignore", "inherit", "inherit"] });
   const interrupt = (): void => child.kill("SIGKILL");
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt);
@@ -125,8 +125,10 @@ async function superviseRun(run: string, place: Place, abilities: Abilities): Pr
 
 /** In a session of its own: what ends a terminal does not end it. */
 function startJanitor(run: string) {
+  // Whoever runs this with `--no-orphans` would have the janitor end with it.
+  const { BUN_FEATURE_FLAG_NO_ORPHANS: _, ...env } = process.env;
   return Bun.spawn([process.execPath, import.meta.path, "--janitor", run], {
-    env: { ...process.env, BUN_BE_BUN: "1" },
+    env: { ...env, BUN_BE_BUN: "1" },
     stdio: ["pipe", "ignore", "inherit"],
     detached: true,
   });

@@ -1,7 +1,7 @@
 /**
  * All that is asked of a nemesis run when it is over, by the checkers of the simulator.
  *
- * Two things are other than in virtual time. No message between nodes is seen: what dots stand for is known from reads alone. And time passes for
+ * Two things are other than in virtual time. No message between nodes is seen: what dots stand for is known from reads alone (`second-mints.ts`). And time passes for
  * the machine too: an answer may be late by what the machine was busy, and a request that lies in the socket of a stopped process is read when that
  * wakes, however long ago its client has given up.
  */
@@ -21,6 +21,7 @@ import { checkQuorumReads, checkSessions } from "../../src/checkers/order.ts";
 import { checkSessionWrites } from "../../src/checkers/session-writes.ts";
 import { checkVersions } from "../../src/checkers/versions.ts";
 import type { Machine } from "./machine.ts";
+import { forgetSecondMints } from "./second-mints.ts";
 
 /** What a busy machine of two cores may keep a process from its time, besides what the checkers allow. */
 export const SCHEDULING_MS = 1500;
@@ -47,6 +48,7 @@ export function judge(evidence: Evidence): Violation[] {
   for (const read of history.operations)
     if (read.kind === "get" && read.outcome === "ok") book.noteOperation(read);
   nameDots(history, book);
+  forgetSecondMints(history, book);
   return [
     ...failures.map((message) => ({ invariant: "run", message, key: "" })),
     ...machines.flatMap(({ violations }) => violations),
