@@ -30,6 +30,8 @@ import { type ReplicaStore, systemKey } from "./replica-store.ts";
 const VERSION = 1;
 const TREE_PREFIX = "merkle/tree/";
 const MARK_PREFIX = "merkle/behind/";
+/** Of one partition; a tree in memory takes a thousand times the bytes of its shortest entry. There is one for each number of copies that a bucket has. */
+const TREES_MAX = 256;
 const MARK = new Uint8Array([VERSION]);
 const RANGE_START = systemKey("merkle/");
 const RANGE_END = prefixSuccessor(RANGE_START)!; // a system key has bytes below 0xff
@@ -187,6 +189,7 @@ export function decodeForest(
     const builtAtMs = reader.u64();
     const forest = new MerkleForest(leafCount);
     const count = reader.varint();
+    if (count > TREES_MAX) throw new DecodeError(`Cannot read ${count} trees`);
     for (let i = 0; i < count; i++) readTree(reader, forest);
     reader.expectEnd();
     return { forest, builtAtMs };

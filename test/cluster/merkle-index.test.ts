@@ -312,6 +312,16 @@ describe("MerkleIndex.save()", () => {
   });
 });
 
+test("a saved forest of more trees than there can be is as good as none", () => {
+  const forest = (count: number): Uint8Array => {
+    const made = new MerkleForest(64);
+    for (let copies = 1; copies <= count; copies++) made.toggle(copies, 0, copies, copies);
+    return encodeForest(77, { forest: made, builtAtMs: 1234 });
+  };
+  expect(decodeForest(forest(256), 64, 77)?.forest.trees.size).toBe(256);
+  expect(decodeForest(forest(257), 64, 77)).toBeUndefined();
+});
+
 /** A store in which some ranges are lost. */
 function losing(
   store: ReplicaStore,
