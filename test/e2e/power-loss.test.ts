@@ -36,5 +36,5 @@ if (whyNot === undefined) {
   }, 180_000);
 } else
   test(`rows 75, 76 on a real file system cannot be run here: ${whyNot}`, () => {
-    expect(() => PowerLossDisk.make()).toThrow();
+    expect(() => PowerLossDisk.make()).toThrow(whyNot);
   });

@@ -23,16 +23,14 @@ import {
   closeSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readFileSync,
-  readdirSync,
   rmSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
+import { leftoversOf, makeOwnDirectory } from "./leftovers.ts";
 
 export type FileSystem = "ext4" | "xfs";
 
@@ -120,7 +118,7 @@ export class PowerLossDisk {
     const { mib = MIB_DEFAULT, name = "disk", fileSystem = "ext4" } = options;
     const { blockBytes = 1024, mountOptions = "" } = options;
     this.#options = { mib, name, fileSystem, blockBytes, mountOptions };
-    this.#root = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-${name}-`));
+    this.#root = makeOwnDirectory(PREFIX, name);
     this.mountPoint = join(this.#root, "disk");
     this.#file = imageOf ? join(this.#root, "disk.img") : join(this.#stage, "disk.img");
     try {
@@ -136,11 +134,13 @@ export class PowerLossDisk {
 
   /** Why this machine cannot, found out by trying it; `undefined` where it can. */
   static available(): string | undefined {
-    verdict ??= { why: whyNot() };
+    verdict ??= { why: whyNot(() => new PowerLossDisk({ mib: TRIAL_MIB, name: "trial" })) };
     return verdict.why;
   }
 
   static make(options: PowerLossDiskOptions = {}): PowerLossDisk {
+    const why = PowerLossDisk.available();
+    if (why !== undefined) throw new Error(`Cannot make a disk that loses its power: ${why}`);
     return new PowerLossDisk(options);
   }
 
@@ -238,24 +238,13 @@ function mountPoints(): string[] {
 
 /** Removes the disks of this process and of processes that are gone; returns how many. */
 export function sweepPowerLossDisks(): number {
-  const roots = readdirSync(tmpdir()).filter((name) => name.startsWith(PREFIX));
-  const own = roots.filter((name) => isOursOrDead(Number(name.slice(PREFIX.length).split("-")[0])));
-  for (const name of own) removeRoot(join(tmpdir(), basename(name)));
-  return own.length;
-}
-
-function isOursOrDead(pid: number): boolean {
-  if (pid === process.pid) return true;
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (thrown) {
-    return (thrown as { code?: string }).code === "ESRCH";
-  }
+  const roots = leftoversOf(PREFIX);
+  for (const root of roots) removeRoot(root);
+  return roots.length;
 }
 
 /** A small disk that loses its power once, and is copied once. */
-function whyNot(): string | undefined {
+function whyNot(make: () => PowerLossDisk): string | undefined {
   if (process.platform !== "linux") return `${process.platform} has no shutdown call`;
   if (process.getuid?.() !== 0) return "this user may not mount (not root)";
   const tools = ["mount", "umount", "mkfs.ext4", "cp"];
@@ -264,7 +253,7 @@ function whyNot(): string | undefined {
   if (!existsSync("/dev/loop-control")) return "there are no loop devices";
   let disk: PowerLossDisk | undefined;
   try {
-    disk = PowerLossDisk.make({ mib: TRIAL_MIB, name: "trial" });
+    disk = make();
     const image = disk.snapshot();
     run("umount", image.mountPoint);
     removeRoot(join(image.mountPoint, ".."));

@@ -8,9 +8,10 @@
  *
  * Needs Linux, a C compiler and a Bun that loads shared libraries; `available` says what is missing.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { constants, tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
+import { leftoversOf, makeOwnDirectory } from "./leftovers.ts";
 
 export type FaultError = "EIO" | "ENOSPC" | "EDQUOT" | "EROFS" | "EINTR";
 
@@ -77,6 +78,7 @@ const FAULT_FIELDS = [
 const COUNTS_AT = 12;
 const WORDS = 20;
 
+const PREFIX = "hutch-sync-faults-";
 const SOURCE = join(import.meta.dir, "sync-faults.c");
 const COMPILERS = ["cc", "gcc", "clang"] as const;
 
@@ -87,13 +89,20 @@ function library(): string {
   if (libraryPath !== undefined) return libraryPath;
   const compiler = COMPILERS.find((name) => Bun.which(name) !== null);
   if (compiler === undefined) throw new Error("there is no C compiler");
-  const directory = mkdtempSync(join(tmpdir(), "hutch-sync-faults-"));
-  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
+  // Nothing of this process is there yet.
+  sweepSyncFaults();
+  const directory = makeOwnDirectory(PREFIX, "library");
+  process.once("exit", sweepSyncFaults);
   const path = join(directory, "sync-faults.so");
   const built = Bun.spawnSync([compiler, "-shared", "-fPIC", "-O2", "-o", path, SOURCE, "-ldl"]);
   if (built.exitCode !== 0) throw new Error(`sync-faults.c does not build: ${built.stderr}`);
   libraryPath = path;
   return path;
+}
+
+/** Removes what this process and dead ones have left. */
+function sweepSyncFaults(): void {
+  for (const path of leftoversOf(PREFIX)) rmSync(path, { recursive: true, force: true });
 }
 
 export interface SyncFaultsOptions {
@@ -111,7 +120,7 @@ export class SyncFaults {
 
   private constructor({ under = "" }: SyncFaultsOptions) {
     const preload = library();
-    this.#directory = mkdtempSync(join(tmpdir(), "hutch-sync-faults-"));
+    this.#directory = makeOwnDirectory(PREFIX, "board");
     const path = join(this.#directory, "board");
     writeFileSync(path, new Uint8Array(WORDS * Int32Array.BYTES_PER_ELEMENT));
     this.#board = new Int32Array(Bun.mmap(path, { shared: true }).buffer, 0, WORDS);
@@ -125,11 +134,13 @@ export class SyncFaults {
 
   /** Why this machine cannot, found out by trying it; `undefined` where it can. */
   static available(): string | undefined {
-    verdict ??= { why: whyNot() };
+    verdict ??= { why: whyNot((directory) => new SyncFaults({ under: directory })) };
     return verdict.why;
   }
 
   static make(options: SyncFaultsOptions = {}): SyncFaults {
+    const why = SyncFaults.available();
+    if (why !== undefined) throw new Error(`Cannot make file calls fail: ${why}`);
     return new SyncFaults(options);
   }
 
@@ -178,11 +189,13 @@ const TRIAL = `
   try { fs.fdatasyncSync(file); } catch (error) { process.exit(error.code === "EIO" ? 7 : 1); }`;
 const TRIAL_EXIT_CODE = 7;
 
-function whyNot(): string | undefined {
+function whyNot(make: (directory: string) => SyncFaults): string | undefined {
   if (process.platform !== "linux") return `${process.platform} has no seccomp`;
-  const directory = mkdtempSync(join(tmpdir(), "hutch-sync-faults-"));
+  let directory = "";
   try {
-    const faults = SyncFaults.make({ under: directory });
+    library();
+    directory = makeOwnDirectory(PREFIX, "trial");
+    const faults = make(directory);
     faults.set({ failNext: 1 });
     const { exitCode, stderr } = Bun.spawnSync([process.execPath, "-e", TRIAL], {
       env: { ...process.env, BUN_BE_BUN: "1", ...faults.environment },
@@ -193,6 +206,6 @@ function whyNot(): string | undefined {
   } catch (thrown) {
     return thrown instanceof Error ? thrown.message : String(thrown);
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    if (directory !== "") rmSync(directory, { recursive: true, force: true });
   }
 }

@@ -6,7 +6,7 @@
  * of their own, each in the state that a power loss at its instant would have left. After some lives a new disk comes, of another make.
  */
 import { join } from "node:path";
-import { cpSync } from "node:fs";
+import { cpSync, writeFileSync } from "node:fs";
 import { Prng } from "../../src/base/prng.ts";
 import { NodeProcess } from "../e2e/node-process.ts";
 import { PowerLossDisk } from "../nemesis/power-loss-disk.ts";
@@ -128,8 +128,7 @@ class PowerLossRun {
       for (let life = 0; life < LIVES_PER_DISK && this.recovered < recoveries; life++)
         await lives.live();
     } catch (error) {
-      if (this.options.evidence !== undefined)
-        cpSync(lives.suspect.mountPoint, this.options.evidence, { recursive: true });
+      if (this.options.evidence !== undefined) await lives.keep(this.options.evidence);
       throw new Error(`seed ${seed}, disk ${number}`, { cause: error });
     } finally {
       await lives.end();
@@ -185,6 +184,14 @@ class Lives {
     for (const kind of this.losses.splice(0)) this.owner.count(kind);
     await this.work(node);
     while (this.images.length > 0) await this.look(this.images[0]!);
+  }
+
+  /** What there is on the disk that a failure is to be looked for on. */
+  async keep(directory: string): Promise<void> {
+    await this.node?.end("SIGKILL");
+    await this.suspect.restore(); // it may have been cut
+    cpSync(this.suspect.mountPoint, directory, { recursive: true });
+    writeFileSync(join(directory, "node.log"), (await this.node?.log()) ?? "");
   }
 
   /** Whatever happened. */
