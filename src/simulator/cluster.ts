@@ -158,15 +158,8 @@ export class SimCluster {
     const machine = this.machines[index]!;
     const { disk, clock, random, workers } = machine;
     const logger = tellingLogger(machine.logger, (event) => this.triggers.tell(index, event));
-    return {
-      disk,
-      clock,
-      random,
-      workers,
-      logger,
-      compression: zstdCompression,
-      peers: this.peersOf(index),
-    };
+    const peers = this.peersOf(index);
+    return { disk, clock, random, workers, logger, peers, compression: zstdCompression };
   }
 
   private peersOf(index: number): PeerPorts {

@@ -27,7 +27,7 @@ import { runPlan } from "../../src/simulator/run.ts";
 
 const RUNS = {
   world: (seed) => runWorld(seed),
-  cluster: (seed) => runPlan(drawPlan(seed, { changes: [], durationMs: 2000 })),
+  cluster: (seed) => runPlan(drawPlan(seed, { nodes: 5, changes: [], durationMs: 2000 })),
   elastic: (seed) => runPlan(drawPlan(seed, { changes: CHANGE_KINDS, durationMs: 4000 })),
   planted: (seed) => plantedRun(seed),
 } satisfies Record<string, (seed: number) => unknown>;

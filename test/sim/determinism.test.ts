@@ -1,5 +1,5 @@
 /** One seed, one run: in this process, in two others, and for whole clusters; and what is done when it is not so. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   findDifference,
   tellDifference,
@@ -8,6 +8,8 @@ import {
 } from "../../src/sim/trace-difference.ts";
 import { recordTrace, TraceHash, type TraceWindow } from "../../src/sim/trace-hash.ts";
 import { record, recordApart, type RunKind, runWorld } from "./determinism.fixture.ts";
+
+setDefaultTimeout(60_000);
 
 const NOTHING: TraceWindow = { from: 0, to: 0 };
 /** Nothing of this may make a difference. */
@@ -49,7 +51,6 @@ describe("determinism", () => {
       expect(here.checkpoints).toHaveLength(Math.floor(here.events / 1000));
       expect(there).toEqual(here);
     },
-    60_000,
   );
 
   test("what is not deterministic is found, with the events around the first difference", async () => {
@@ -64,7 +65,7 @@ describe("determinism", () => {
     expect(tellDifference(difference!)).toContain(
       `the runs part at event ${event}:\n    ${before[0]}`,
     );
-  }, 60_000);
+  });
 });
 
 describe("findDifference", () => {

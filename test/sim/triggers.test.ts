@@ -1,5 +1,5 @@
 /** FAULTS.md 2.8: what faults can wait for does happen, and what strikes at a call of the disk strikes before the call does anything. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Prng } from "../../src/base/prng.ts";
 import { SimCrash } from "../../src/sim/crash.ts";
 import { SimWorld } from "../../src/sim/world.ts";
@@ -18,6 +18,8 @@ import {
   TriggerSource,
 } from "../../src/simulator/triggers.ts";
 import { fill, formed, get, post, put, remove } from "../support/sim-requests.ts";
+
+setDefaultTimeout(60_000);
 
 /** Counts what a cluster tells from now on; `hear` hears it before it is counted. */
 function counted(
