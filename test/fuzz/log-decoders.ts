@@ -158,7 +158,7 @@ const logs: readonly Decoder[] = [
     reseal: resealedLog,
   }),
   decoder({
-    name: "log, searched",
+    name: "log searched through",
     covers: ["storage/log/log-scan.ts recordsAnywhere"],
     valid: segment,
     decode: (input) => recordsOf(input, true),

@@ -78,7 +78,9 @@ export function tryInput(
   } catch (thrown) {
     if (!isRefusal(decoder, thrown)) fail(`throws ${describe(thrown)}`);
   }
-  const ms = performance.now() - startMs;
+  let ms = performance.now() - startMs;
+  // Others have the processor, too: slow is what is slow every time.
+  for (let again = 0; again < 2 && ms > TIME_MS_MAX; again++) ms = timeOf(decoder, input);
   totals.slowestMs = Math.max(totals.slowestMs, ms);
   if (ms > TIME_MS_MAX) fail(`takes ${ms.toFixed(0)} ms for ${input.length} bytes`);
   const { allocationBytes = ALLOCATION_BYTES } = decoder;
@@ -91,6 +93,12 @@ export function tryInput(
   totals.accepted++;
   const complaint = complaintOn(decoder, value);
   if (complaint !== undefined) fail(complaint);
+}
+
+function timeOf(decoder: Decoder, input: Uint8Array): number {
+  const startMs = performance.now();
+  valueOf(decoder, input);
+  return performance.now() - startMs;
 }
 
 function isRefusal({ refusals }: Decoder, thrown: unknown): boolean {
