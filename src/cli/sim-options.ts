@@ -6,7 +6,7 @@ import { KNOB_KEYS, knobName } from "../config.ts";
 import { parseDurationMs } from "../config/knob-kinds.ts";
 import { nearest } from "../config/nearest.ts";
 import { configOf } from "../simulator/cluster-config.ts";
-import type { DrawOptions } from "../simulator/draw-plan.ts";
+import { type DrawOptions, drawPlan } from "../simulator/draw-plan.ts";
 import { CHANGE_KINDS, FAULT_KINDS, type Plan, readPlan } from "../simulator/plan.ts";
 import { type Workload, workloadSchema } from "../simulator/workload.ts";
 import { CLUSTER_KNOBS } from "./knob-options.ts";
@@ -104,7 +104,9 @@ function drawOf(options: SimOptions, machine: SimMachine): DrawOptions {
   };
   const given = Object.entries(all).filter(([, value]) => value !== undefined);
   // Each has the type that `all` says; only what is left out is gone.
-  return Object.fromEntries(given) as DrawOptions;
+  const draw = Object.fromEntries(given) as DrawOptions;
+  checkKnobs(draw);
+  return draw;
 }
 
 function kindsOf<Kind extends string>(
@@ -141,9 +143,17 @@ function knobsOf(settings: unknown): Partial<Record<KnobKey, string>> | undefine
       throw new HutchError("usage", `--set: "${setting}" is not KNOB=VALUE`);
     knobs[knobOf(name)] = value.join("=");
   }
-  // Each value, and what they are together, is checked as a node would do it.
-  configOf("n1", 0, [], {}, knobs);
   return knobs;
+}
+
+/** Each value, and what all of them are together, is checked as a node would do it, for rings that change and for those that do not. */
+function checkKnobs(draw: DrawOptions): void {
+  if (draw.knobs === undefined) return;
+  const kinds = draw.changes === undefined ? [[], CHANGE_KINDS] : [draw.changes];
+  for (const changes of kinds) {
+    const { knobs } = drawPlan("knobs", { ...draw, changes, durationMs: LENGTH_MS_MIN });
+    configOf("n1", 0, [], {}, knobs);
+  }
 }
 
 function knobOf(name: string): KnobKey {

@@ -14,7 +14,7 @@ describe("the program", () => {
   test("has the commands of the contract, each with a description", () => {
     const commands = commandsOf(buildProgram());
     const promised =
-      "serve cluster status ring nodes explain get put delete list import export inspect wal sstable manifest config print repair version layout show stage apply revert leave remove replace hints";
+      "serve cluster status ring nodes explain get put delete list import export inspect wal sstable manifest config print repair version sim layout show stage apply revert leave remove replace hints";
     expect(commands.map((command) => command.name())).toEqual(
       expect.arrayContaining(promised.split(" ")),
     );
