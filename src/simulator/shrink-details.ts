@@ -96,9 +96,17 @@ export function simplerAt(plan: Plan, path: Path): readonly unknown[] {
   const value = valueAt(plan, path);
   const name = String(path.at(-1));
   if (name === "everyMs") return [];
-  if (typeof value === "number") return simplerNumbers(value, LEAST[name] ?? 0);
+  if (typeof value === "number") {
+    const simpler = simplerNumbers(value, LEAST[name] ?? 0);
+    return namesNode(path) && value >= plan.nodes ? [value % plan.nodes, ...simpler] : simpler;
+  }
   if (Array.isArray(value)) return value.map((_, at) => value.toSpliced(at, 1));
   return name === "when" ? onceInstead(plan, value) : [];
+}
+
+/** Indexes of nodes are taken modulo their number. */
+function namesNode(path: Path): boolean {
+  return path.at(-1) === "node" || path.at(-2) === "nodes";
 }
 
 /** Strikes of one that strikes again and again that are tried as the only one. */
