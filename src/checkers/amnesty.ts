@@ -21,6 +21,8 @@ export interface DiskLoss {
   readonly atMs: number;
   /** What the other disks knew of each key at that moment. */
   readonly known: ReadonlyMap<string, Seen>;
+  /** The node cannot tell that anything is gone, and answers as if nothing were. */
+  readonly isSilent?: boolean;
 }
 
 export interface AmnestyOptions {
@@ -44,6 +46,13 @@ export class Amnesty {
   /** May nobody know of `dot` any more at `atMs`? */
   covers(place: string, dot: string, atMs: number): boolean {
     return this.isBurnt(place, dot, atMs) || this.mayBeCollected(place, dot, atMs);
+  }
+
+  /** Did a disk lose, without anybody's notice, what it had acknowledged since then? A quorum that it was of is none until copies are equal again. */
+  breaksQuorums(sinceMs: number, untilMs: number): boolean {
+    return this.options.losses.some(
+      ({ isSilent, atMs }) => isSilent === true && sinceMs <= atMs && atMs <= untilMs,
+    );
   }
 
   /** Was it on lost disks only? */

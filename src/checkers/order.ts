@@ -109,6 +109,7 @@ function checkKey(
     while (ended < earlier.length && earlier[ended]!.endMs < read.startMs)
       known.push(earlier[ended++]!);
     for (const before of known) {
+      if (amnesty?.breaksQuorums(before.startMs, read.endMs) === true) continue;
       if (!coversClaim(read, before, amnesty))
         violations.push({
           invariant: isWrite(before) ? "R3" : "I6",

@@ -179,9 +179,9 @@ export class Changes {
     await cluster.sleep(prng.between(0, 4000));
   }
 
-  private noteLoss(index: number): void {
+  private noteLoss(index: number, isSilent = false): void {
     const { cluster } = this;
-    this.losses.push({ atMs: cluster.nowMs, known: knownWithout(cluster, index) });
+    this.losses.push({ atMs: cluster.nowMs, known: knownWithout(cluster, index), isSilent });
   }
 
   /** A disk goes, or what is on it; the node is held until it, or somebody in its place, has what it should. */
@@ -243,18 +243,22 @@ export class Changes {
     this.noteLoss(index);
   }
 
-  /** The disk is put back to what it was some time ago; the process may have been another one then. */
+  /**
+   * The disk is put back to what it was some time ago. The process was another one then, and its peers know that; or it was the same, and nothing tells the node
+   * that it lacks what it has taken since (row 93).
+   */
   private async restore(index: number, prng: Prng): Promise<void> {
     const { cluster } = this;
     const image = cluster.imageOf(index);
     await cluster.sleep(prng.between(100, 1500));
-    if (prng.chance(0.5)) {
+    const isNoticed = prng.chance(0.5);
+    if (isNoticed) {
       cluster.crash(index);
       cluster.restart(index);
       await cluster.sleep(prng.between(100, 2500));
     }
     if (!cluster.isUp(index)) return;
-    this.noteLoss(index);
+    this.noteLoss(index, !isNoticed);
     cluster.powerLoss(index);
     cluster.replaceDisk(index, image);
     await cluster.sleep(prng.between(0, 500));

@@ -8,9 +8,11 @@ import {
   checkOneRing,
   type Waited,
 } from "../checkers/calm.ts";
+import { checkCausality } from "../checkers/causality.ts";
 import { type DotBook, checkClocks, checkDots, nameDots } from "../checkers/dots.ts";
 import type { History, Operation, Violation } from "../checkers/history.ts";
 import { checkQuorumReads, checkSessions } from "../checkers/order.ts";
+import { checkSessionWrites } from "../checkers/session-writes.ts";
 import { checkVersions } from "../checkers/versions.ts";
 import { WALL_START_MS } from "../sim/clock.ts";
 import type { Changes } from "./changes.ts";
@@ -46,7 +48,9 @@ export function judge(evidence: Evidence): { violations: Violation[]; burnt: num
     ...checkDots(history, book),
     ...checkClocks(history, plan.changes.length > 0 ? "actor" : "node"),
     ...checkSessions(history, amnesty),
+    ...checkSessionWrites(history, finals, amnesty),
     ...checkQuorumReads(history, amnesty),
+    ...checkCausality(history, amnesty),
     ...checkAnswered(waits),
     ...checkDamage(history, (fromMs, untilMs) => troubles.wasTrouble(fromMs, untilMs)),
     ...checkOneRing(ringsOf(cluster)),

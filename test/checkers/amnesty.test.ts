@@ -123,3 +123,17 @@ describe("what may be forgotten", () => {
     expect(lost(1, 1, seen({ [A]: 1 }))).toEqual(["S1"]);
   });
 });
+
+test("R3: a disk that was put back without anybody's notice takes its quorums with it, one that was noticed does not", () => {
+  const read = (atMs: number, isSilent: boolean): string[] => {
+    const story = new Story();
+    story.put("x", `${A}.1`, seen({ [A]: 1 }));
+    story.get([], seen({}), { startMs: 100, endMs: 110 });
+    const known = new Map([["b/k", seen({ [A]: 1 })]]);
+    const amnesty = amnestyOf(story, { losses: [{ atMs, known, isSilent }] });
+    return checkQuorumReads(story.history, amnesty).map(({ invariant }) => invariant);
+  };
+  expect(read(50, false)).toEqual(["R3"]);
+  expect(read(50, true)).toEqual([]);
+  expect(read(200, true)).toEqual(["R3"]);
+});
