@@ -5,6 +5,10 @@
  *   --only "hello"    only these rows of the table of decoders, separated by commas
  *   --input HEX [--from HEX --with HEX]           tries this one input, made of these two valid ones: what a finding prints
  *
+ *   --http            damaged requests instead: to whole nodes in virtual time, and as bytes to the real server
+ *   --metamorphic     the same operations against all variants of the system instead; `--only` names one variant
+ *   --seeds 10        of these two, as many seeds, whatever the minutes
+ *
  * Decoders run in a worker; this side watches. One that does not come back from an input is a finding, too, and that input is printed. At the end: inputs,
  * accepted, refused and the slowest of each decoder. The exit code is 1 where anything was found.
  */
@@ -12,6 +16,7 @@ import { parseArgs } from "node:util";
 import { messageOf } from "../src/base/errors.ts";
 import { DECODERS } from "../test/fuzz/decoders.ts";
 import { type FuzzTotals, noTotals, trySealed } from "../test/fuzz/run.ts";
+import { compareVariants, fuzzRequests } from "./fuzz-clients.ts";
 import { inputIn, type FuzzReport, type FuzzTask, WATCH_BYTES } from "./fuzz-worker.ts";
 
 /** No decoder works this long on one input, whatever else the machine does. */
@@ -27,6 +32,9 @@ const { values } = parseArgs({
     input: { type: "string" },
     from: { type: "string" },
     with: { type: "string" },
+    http: { type: "boolean", default: false },
+    metamorphic: { type: "boolean", default: false },
+    seeds: { type: "string" },
   },
 });
 
@@ -119,18 +127,38 @@ class FuzzRun {
   }
 }
 
-const names = namesOf(values.only);
-if (values.input !== undefined) {
-  try {
+/** True where nothing was found. */
+async function runClients(): Promise<boolean> {
+  const seeds = values.seeds === undefined ? undefined : Number(values.seeds);
+  const forMs = seeds === undefined ? Number(values.minutes) * MINUTE_MS : Infinity;
+  const range = { first: Number(values.seed), count: seeds, forMs };
+  const { counts, findings } = values.http
+    ? await fuzzRequests(range)
+    : await compareVariants(range, values.only);
+  const rows = Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1));
+  const table = rows.map(([what, count]) => ({ what, count }));
+  console.log(Bun.inspect.table(table, { colors: false }));
+  console.log(`${findings.length} findings`);
+  return findings.length === 0;
+}
+
+async function runDecoders(): Promise<boolean> {
+  const names = namesOf(values.only);
+  if (values.input !== undefined) {
     tryOne(names[0]!, values.input);
-  } catch (thrown) {
-    process.stderr.write(`${messageOf(thrown)}\n`);
-    process.exitCode = 1;
+    return true;
   }
-} else {
   const startMs = performance.now();
   const run = new FuzzRun();
   await run.run({ names, seed: Number(values.seed), forMs: Number(values.minutes) * MINUTE_MS });
   run.print((performance.now() - startMs) / 1000);
-  process.exitCode = run.findings.length > 0 ? 1 : 0;
+  return run.findings.length === 0;
+}
+
+try {
+  const isSound = await (values.http || values.metamorphic ? runClients() : runDecoders());
+  process.exit(isSound ? 0 : 1);
+} catch (thrown) {
+  process.stderr.write(`${messageOf(thrown)}\n`);
+  process.exit(1);
 }

@@ -61,7 +61,7 @@ const verdict = fc.record({
   gcFloor: whole,
 });
 const item = fc.record({
-  internalKey: bytes,
+  internalKey: fc.uint8Array({ minLength: 1, maxLength: 24 }),
   newest: whole,
   digest: fc.uint8Array({ minLength: 16, maxLength: 16 }),
 });

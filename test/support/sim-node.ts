@@ -7,6 +7,7 @@ import { startNode } from "../../src/node.ts";
 import type { Node } from "../../src/node.ts";
 import { SimWorld } from "../../src/sim/world.ts";
 import type { SimNode } from "../../src/sim/world.ts";
+import type { Compression } from "../../src/storage/table/compression.ts";
 import { createStorageJobs } from "../../src/storage/jobs.ts";
 
 export class NodeOnSim {
@@ -14,13 +15,19 @@ export class NodeOnSim {
   readonly machine: SimNode;
   node: Node;
   private readonly config: Config;
+  private readonly compression: Compression;
 
-  constructor(seed: number | string, flags: Partial<Record<KnobKey, string>> = {}) {
+  constructor(
+    seed: number | string,
+    flags: Partial<Record<KnobKey, string>> = {},
+    compression: Compression = zstdCompression,
+  ) {
+    this.compression = compression;
     this.config = loadConfig({
       environment: {},
       flags: { diskReserveBytes: "4KiB", ...flags } as never,
     }).config;
-    this.world = new SimWorld(seed, { jobs: createStorageJobs(zstdCompression, retainEntries) });
+    this.world = new SimWorld(seed, { jobs: createStorageJobs(compression, retainEntries) });
     this.machine = this.world.node("n1", { offsetMs: 0, driftPpm: 0 });
     this.node = this.start();
   }
@@ -34,7 +41,7 @@ export class NodeOnSim {
         random: machine.random,
         workers: machine.workers,
         logger: machine.logger,
-        compression: zstdCompression,
+        compression: this.compression,
       })),
     );
     return this.node;
