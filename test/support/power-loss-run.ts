@@ -58,7 +58,8 @@ const IMAGES_PER_LIFE_MAX = 4;
 const START_STRUCK_CHANCE = 0.3;
 /** A start is struck up to so long after its beginning; most are over by then. */
 const START_STRIKE_MS_MAX = 500;
-const SELF_END_TIMEOUT_MS = 20_000;
+/** Far more than it takes: what is looked for is a node that goes on for good. */
+const SELF_END_TIMEOUT_MS = 60_000;
 const DISK_FAILED_EXIT_CODE = 74;
 
 class PowerLossRun {
