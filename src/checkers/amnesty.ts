@@ -83,8 +83,8 @@ export class Amnesty {
     const { gcDelayMs, clockErrorMs } = this.options;
     const diedByMs = atMs - gcDelayMs + clockErrorMs;
     if (this.timeOf(dot) > diedByMs) return false;
-    const writes = (this.byKey.get(place) ?? []).filter(isWrite);
-    return writes.some((write) => isDeadBy(write, diedByMs, clockErrorMs));
+    const operations = this.byKey.get(place) ?? [];
+    return operations.some((operation) => isDeadBy(operation, diedByMs, clockErrorMs));
   }
 
   /** When the dot was given out at the earliest. */

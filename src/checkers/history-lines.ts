@@ -26,7 +26,7 @@ interface Event {
 
 /** One line for each start and each end, in the order of time. */
 export function historyToLines(history: History): string[] {
-  const byStart = history.operations.toSorted((a, b) => a.startMs - b.startMs || a.id - b.id);
+  const byStart = history.operations.toSorted((a, b) => a.startMs - b.startMs);
   const procs = new Procs();
   const events: Event[] = byStart.flatMap((operation) => {
     const proc = procs.take(operation);
@@ -156,14 +156,14 @@ function parseLine(text: string, i: number): Line {
       cause: thrown,
     });
   }
-  const { type, op, id, t, arg, ret } = line;
+  const { type, op, id, t, ctx, arg, ret } = line;
   const isWhole =
     TYPES.includes(type) &&
     KINDS.includes(op) &&
     Number.isSafeInteger(id) &&
     Number.isFinite(t) &&
     typeof arg?.bucket?.name === "string" &&
-    (type === "invoke" || Array.isArray(ret?.versions));
+    (type === "invoke" || (Array.isArray(ret?.versions) && ctx !== null));
   if (!isWhole) throw new Error(`Cannot read line ${i + 1} of the history: it is no event`);
   return line;
 }
@@ -174,10 +174,15 @@ function startOf({ op, key, t, ctx, arg }: Line): Parameters<History["begin"]>[0
 }
 
 function endOf({ type, t, ctx, ret }: Line): Partial<Operation> {
-  const end = { endMs: t, outcome: type as Operation["outcome"] };
-  if (ctx === null || ret === null) return end;
-  const versions = ret.versions.map(({ dot, value }) => ({ dot, value: value ?? undefined }));
-  return { ...end, ...ret, versions, seen: seenFromJson(ctx) };
+  // `parseLine` has seen to it that the line of an end has both, and a type that is an outcome.
+  const { versions, ...rest } = ret!;
+  return {
+    ...rest,
+    endMs: t,
+    outcome: type as Operation["outcome"],
+    versions: versions.map(({ dot, value }) => ({ dot, value: value ?? undefined })),
+    seen: seenFromJson(ctx!),
+  };
 }
 
 function seenFromJson({ vector, dots, hlc }: SeenJson): Seen {

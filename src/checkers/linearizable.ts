@@ -98,7 +98,7 @@ function withoutUnseen(calls: readonly RegisterCall[]): RegisterCall[] {
 
 function toldBy(call: RegisterCall): RegisterValue[] {
   if (call.kind === "read") return [call.result];
-  return call.kind === "swap" ? [call.expected] : [];
+  return call.kind === "swap" && call.hasSwapped ? [call.expected] : [];
 }
 
 function madeBy(call: RegisterCall): RegisterValue {
@@ -221,7 +221,6 @@ class Search {
   private layEvents(): void {
     const events = this.moves.flatMap(({ call }, move) => {
       const start = { move, atMs: call.startMs, isStart: true };
-      this.startOf.push(0);
       this.endOf.push(0);
       if (call.outcome !== "ok") return [start];
       this.owed++;

@@ -42,8 +42,10 @@ export function checkVersionChain(calls: readonly RegisterCall[], key: string): 
     reads,
   );
   const chain = new Chain(swaps);
-  const messages = [...chain.forks(), ...chain.strangers(swaps, reads)];
-  if (messages.length === 0) messages.push(...chain.againstTime([...swaps, ...reads]));
+  // Each supposes that there is nothing of the one before.
+  let messages = chain.forks();
+  if (messages.length === 0) messages = chain.strangers(swaps, reads);
+  if (messages.length === 0) messages = chain.againstTime([...swaps, ...reads]);
   return messages.map((message) => ({ invariant: "linearizable", message, key }));
 }
 

@@ -204,26 +204,16 @@ function isShown(
 
 const NO_DOTS: ReadonlySet<string> = new Set();
 
-/** What an answered write has surely replaced. */
-export function replacedBy({ bucket, kind, given, seen, dot }: Operation): Seen {
+/** What an answered write has surely replaced; itself, too, where its answer tells what was there: callers leave out the write's own dot. */
+export function replacedBy({ bucket, kind, given, seen }: Operation): Seen {
   if (bucket.conflicts === "lww") return NOTHING_SEEN;
   if (given !== undefined) return { ...given, dots: common(given.dots, seen) };
   if (kind === "put" && bucket.blindPut === "sibling") return NOTHING_SEEN;
-  return without(seen, dot);
-}
-
-function without(seen: Seen, dot: string): Seen {
-  const [actor = "", counter = ""] = dot.split(".");
-  if (seen.vector.get(actor) !== Number(counter)) return { ...seen, dots: minus(seen.dots, dot) };
-  return { ...seen, vector: new Map(seen.vector).set(actor, Number(counter) - 1) };
+  return seen;
 }
 
 function common(dots: ReadonlySet<string>, seen: Seen): ReadonlySet<string> {
   return new Set([...dots].filter((dot) => covers(seen, dot)));
-}
-
-function minus(dots: ReadonlySet<string>, dot: string): ReadonlySet<string> {
-  return new Set([...dots].filter((other) => other !== dot));
 }
 
 function mayReplace(other: Operation, write: Operation): boolean {

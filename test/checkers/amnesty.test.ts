@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { Amnesty, type AmnestyOptions } from "../../src/checkers/amnesty.ts";
 import { checkQuorumReads, checkSessions } from "../../src/checkers/order.ts";
-import type { Seen } from "../../src/checkers/history.ts";
+import type { Operation, Seen } from "../../src/checkers/history.ts";
 import { A, B, LWW, Story, seen, version } from "../support/story.ts";
 
 /** Counters of these stories are the virtual milliseconds at which they were given out. */
@@ -136,4 +136,72 @@ test("R3: a disk that was put back without anybody's notice takes its quorums wi
   expect(read(50, false)).toEqual(["R3"]);
   expect(read(50, true)).toEqual([]);
   expect(read(200, true)).toEqual(["R3"]);
+});
+
+describe("where the amnesty draws its lines", () => {
+  /** Is the put, or else the dot, forgotten at that time? */
+  const covers = (
+    tell: (story: Story) => void,
+    atMs: number,
+    options: Partial<AmnestyOptions> = {},
+    dot = `${A}.1`,
+  ): boolean => {
+    const story = new Story();
+    tell(story);
+    return amnestyOf(story, options).covers("b/k", dot, atMs);
+  };
+
+  test("a state is collected gc-delay after its last value has died, by the clock that is most ahead", () => {
+    const dead = (story: Story): void =>
+      void story.delete(`${A}.20`, seen({ [A]: 20 }), { startMs: 20 });
+    expect(covers(dead, 1020)).toBe(true);
+    expect(covers(dead, 1019)).toBe(false);
+    expect(covers(dead, 1010, { clockErrorMs: 10 })).toBe(true);
+    expect(covers(dead, 1009, { clockErrorMs: 10 })).toBe(false);
+    expect(covers(dead, 9999, {}, `${A}.8999`)).toBe(true);
+    expect(covers(dead, 9999, {}, `${A}.9000`)).toBe(false);
+    expect(covers(dead, 9999, { clockErrorMs: 10 }, `${A}.9019`)).toBe(true);
+    expect(covers(dead, 9999, { clockErrorMs: 10 }, `${A}.9020`)).toBe(false);
+  });
+
+  test("nothing dies of a failed deletion, of a value that stays, or of what was done to another key", () => {
+    const died = (fields: Partial<Operation>): boolean =>
+      covers((story) => void story.add({ kind: "delete", ...fields }), 9999);
+    expect(died({})).toBe(true);
+    expect(died({ outcome: "info" })).toBe(true);
+    expect(died({ outcome: "fail" })).toBe(false);
+    expect(died({ key: "other" })).toBe(false);
+    expect(died({ kind: "put", value: "x" })).toBe(false);
+    expect(died({ kind: "put", value: "x", ttlMs: 8999 })).toBe(true);
+    expect(died({ kind: "put", value: "x", ttlMs: 9000 })).toBe(false);
+  });
+
+  test("S1: what was on lost disks only is burnt from the loss on, and what came later is not", () => {
+    const burnt = (atMs: number, byMs: number, known: Seen, place = "b/k"): boolean => {
+      const losses = [{ atMs, known: new Map([[place, known]]) }];
+      return covers(() => undefined, byMs, { losses }, `${A}.100`);
+    };
+    expect(burnt(100, 100, seen({}))).toBe(true);
+    expect(burnt(99, 200, seen({}))).toBe(false);
+    expect(burnt(101, 100, seen({}))).toBe(false);
+    expect(burnt(150, 200, seen({ [A]: 100 }))).toBe(false);
+    expect(burnt(150, 200, seen({ [A]: 100 }), "b/other")).toBe(true);
+  });
+
+  test("S1: only acknowledged writes are forgiven, for losses after they began, each once", () => {
+    const forgiven = (fields: Partial<Operation>, atMs = 100): number => {
+      const story = new Story();
+      story.put("x", `${A}.1`, seen({ [A]: 1 }), { ok: 1, startMs: 100, ...fields });
+      return amnestyOf(story, { losses: [{ atMs, known: new Map() }] }).forgive(story.history);
+    };
+    expect(forgiven({})).toBe(1);
+    expect(forgiven({}, 99)).toBe(0);
+    expect(forgiven({ kind: "get" })).toBe(0);
+    expect(forgiven({ outcome: "info" })).toBe(0);
+    expect(forgiven({ dot: "" })).toBe(0);
+    const story = new Story();
+    const get = story.get([], seen({}), { ok: 1 });
+    amnestyOf(story, { losses: [{ atMs: 100, known: new Map() }] }).forgive(story.history);
+    expect(get.outcome).toBe("ok");
+  });
 });

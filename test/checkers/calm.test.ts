@@ -62,8 +62,8 @@ describe("the cluster at rest", () => {
       timeoutMs: 500,
       isExcused: false,
     };
-    expect(checkAnswered([{ ...waited, forMs: 900 }])).toEqual([]);
-    expect(checkAnswered([{ ...waited, forMs: 1100 }])).toHaveLength(1);
+    expect(checkAnswered([{ ...waited, forMs: 1000 }])).toEqual([]);
+    expect(checkAnswered([{ ...waited, forMs: 1001 }])).toHaveLength(1);
     expect(checkAnswered([{ ...waited, forMs: 1100, isExcused: true }])).toEqual([]);
   });
 
@@ -82,5 +82,12 @@ describe("the cluster at rest", () => {
     });
     expect(checkDamage(story.history, () => false)).toHaveLength(1);
     expect(checkDamage(story.history, () => true)).toEqual([]);
+    const [operation] = story.history.operations;
+    operation!.attempts.push({ ...attempt, status: 200, startMs: 7 });
+    expect(checkDamage(story.history, () => false)).toHaveLength(1);
+    expect(checkDamage(story.history, (startMs) => startMs === 5)).toEqual([]);
+    expect(checkDamage(story.history, (startMs) => startMs === 7)).toHaveLength(1);
+    operation!.attempts.shift();
+    expect(checkDamage(story.history, () => false)).toEqual([]);
   });
 });

@@ -55,6 +55,10 @@ describe("causality", () => {
     expect(story([version("", "x")], seen({}))).toEqual(["causal cycle"]);
     expect(story([], seen({ [A]: 1 }))).toEqual(["causal cycle"]);
     expect(story([version("", "y")], seen({}))).toEqual([]);
+    const unanswered = new Story();
+    unanswered.get([version("", "x")], seen({}), { client: "c", outcome: "fail" });
+    unanswered.put("x", `${A}.1`, seen({ [A]: 1 }), { client: "c" });
+    expect(blame(unanswered)).toEqual([]);
   });
 
   test("a context that holds what is written later is a cycle; one of a failed write binds nobody", () => {

@@ -47,7 +47,7 @@ describe("copies", () => {
   test("L2: a tree that is not ready, that is not as the store is, or that differs from another owner's is found", () => {
     const tree = (root: string, read = root) => ({ trees: new Map([["1/2", { root, read }]]) });
     const check = (a: object, b: object): number =>
-      checkTrees([node("n1", [], a), node("n2", [], b)], owners).length;
+      checkTrees([node("n1", [], a), node("n2", [], b), node("n3", [])], owners).length;
     expect(check(tree("1:2"), tree("1:2"))).toBe(0);
     expect(check(tree("1:2"), tree("1:2", "1:3"))).toBe(1);
     expect(check(tree("1:2"), tree("1:3"))).toBe(1);

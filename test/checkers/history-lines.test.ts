@@ -97,6 +97,10 @@ test("a process does one thing at a time, and is gone after an unknown outcome",
     "c+1",
     "c+3",
   ]);
+  const unsorted = new Story();
+  unsorted.put("x", "", seen({}), { startMs: 100 });
+  unsorted.put("y", "", seen({}), { startMs: 0 });
+  expect(parsed(unsorted.history).map(({ proc }) => proc)).toEqual(["c", "c", "c", "c"]);
   const busy = new Set<string>();
   for (const { proc, type } of lines) {
     expect(busy.has(proc)).toBe(type !== "invoke");
@@ -136,6 +140,7 @@ test("lines that are no history are refused by their number", () => {
   expect(read(start.replace('"id":0', '"id":"0"'))).toThrow("it is no event");
   expect(read(start.replace('"bucket"', '"basket"'))).toThrow("it is no event");
   expect(read(start, end.replace('"versions"', '"version"'))).toThrow("it is no event");
+  expect(read(start, end.replace(/"ctx":\{.*?\},"ret"/, '"ctx":null,"ret"'))).toThrow("no event");
   expect(read(end)).toThrow("#0 ends without a start");
   expect(read(start, end, end)).toThrow("#0 ends without a start");
   expect(read(start, start)).toThrow("#0 starts twice");

@@ -174,6 +174,33 @@ describe("linearizable", () => {
     expect(calls.core).toEqual([2, 3, 4]);
   });
 
+  test("an explanation is told in the order of time, in words, with where its values came from", () => {
+    const calls = new Calls().read(4, 5, "b").write(0, 1, "a").write(2.25, 3, "b", "info");
+    calls.read(6, 7, "a").swap(8, 9, undefined, "c", "ok", false).write(10, 11, "d", "info");
+    expect(checkRegister(calls.all, "k")).toEqual([
+      {
+        invariant: "linearizable",
+        message:
+          'no order explains 0.0-1.0 #1 write "a"; 2.3- #2 write "b", unknown; 4.0-5.0 #0 read "b"; 6.0-7.0 #3 read "a"',
+        key: "k",
+      },
+    ]);
+    const refused = new Calls()
+      .swap(0, 1, undefined, "a", "ok", false)
+      .delete(0, 9)
+      .delete(0, 9, "info");
+    expect(checkRegister(refused.all, "k")[0]!.message).toBe(
+      'no order explains 0.0-1.0 #0 swap nothing for "a", refused',
+    );
+  });
+
+  test("what an explanation does not need is no part of it, known or unknown", () => {
+    const unknown = new Calls().write(0, 1, "a").swap(2, 3, "a", "b", "info").read(4, 5, "b");
+    expect(unknown.read(6, 7, "z").core).toEqual([3]);
+    const refused = new Calls().write(0, 9, "x").swap(1, 2, "x", "a", "ok", false);
+    expect(refused.read(3, 4, "a").core).toEqual([2]);
+  });
+
   test("a write of unknown outcome may take effect at any later time, and a read without an answer proves nothing", () => {
     const late = new Calls().write(0, 1, "a", "info").write(2, 3, "b").read(4, 5, "b");
     expect(late.read(6, 7, "a").verdict).toBe("linearizable");
@@ -308,6 +335,30 @@ describe("version chains", () => {
       expect([bad.verdict, good.verdict]).toEqual(["violation", "linearizable"]);
     });
 
+  test("chains of any length are judged without a budget", () => {
+    const calls = new Calls();
+    for (let i = 0; i < 2000; i++)
+      calls.swap(i, i + 0.5, i === 0 ? undefined : `v${i - 1}`, `v${i}`);
+    expect(checkRegister(calls.all, "k", { statesMax: 0 })).toEqual([]);
+    expect(checkRegister(calls.read(3000, 3001, "v3").all, "k", { statesMax: 0 })).toHaveLength(1);
+  });
+
+  test("a fork is told as one, and once; real time by the furthest version that had ended", () => {
+    const forked = new Calls().swap(0, 1, undefined, "a").swap(2, 3, undefined, "b");
+    const blamed = checkVersionChain(forked.read(4, 5, undefined).all, "k");
+    expect(blamed).toHaveLength(1);
+    expect(blamed[0]!.message).toStartWith("two swaps of one version: 0.0-1.0 #0");
+    const late = (version: string): Calls =>
+      new Calls()
+        .read(5, 6, version)
+        .read(7, 8, version)
+        .read(0, 3, "a")
+        .swap(0, 2, "a", "b")
+        .swap(0, 1, undefined, "a");
+    expect(checkVersionChain(late("b").all, "k")).toEqual([]);
+    expect(checkVersionChain(late("a").all, "k")).toHaveLength(2);
+  });
+
   test("only reads and swaps of versions of their own are a chain", () => {
     const chain = (): Calls => new Calls().swap(0, 1, undefined, "a").read(2, 3, "a");
     expect(isVersionChain(chain().all)).toBe(true);
@@ -373,6 +424,10 @@ describe("keys of a history as registers", () => {
     told.get([version(`${A}.1`, "x"), version(`${B}.1`, "y")], seen({ [A]: 1, [B]: 1 }));
     expect(check(told)).toEqual(["linearizable"]);
     const isRegister = (place: string): boolean => place !== "b/k";
+    expect(checkLinearizable(told.history, { isRegister })).toEqual([]);
+    told.history.operations.pop();
+    told.get([version(`${A}.1`, "x")], seen({ [A]: 1 }));
+    expect(check(told)).toEqual(["linearizable"]);
     expect(checkLinearizable(told.history, { isRegister })).toEqual([]);
   });
 });
