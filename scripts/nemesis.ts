@@ -5,6 +5,7 @@
  *   --on namespaces     or loopback; what the machine can do where it is left out
  *   --kinds kill,stop   only these kinds of faults     --pace 0.5   pauses between faults are half as long
  *   --operations 400    in a second, of all clients together
+ *   --args "--fsync os" for every node, behind what it gets anyway
  *   --out DIR           where plan, history and logs are kept
  *   --check             only says what this machine can and cannot do
  *
@@ -53,6 +54,7 @@ const { values } = parseArgs({
     pace: { type: "string", default: "1" },
     operations: { type: "string", default: "400" },
     out: { type: "string" },
+    args: { type: "string", default: "" },
     check: { type: "boolean", default: false },
     // Of the other two processes.
     inside: { type: "string" },
@@ -104,7 +106,17 @@ async function superviseRun(run: string, place: Place, abilities: Abilities): Pr
   const plan = drawPlan(seed, { durationMs, pace, kinds: kindsOf(abilities, place) });
   const out = values.out ?? join(".hutch", "nemesis", `seed-${seed}`);
   const operationsPerSecond = Number(values.operations);
-  const options: RunOptions = { run, directory, place, abilities, plan, operationsPerSecond, out };
+  const args = values.args.split(" ").filter((word) => word !== "");
+  const options: RunOptions = {
+    run,
+    directory,
+    place,
+    abilities,
+    plan,
+    operationsPerSecond,
+    out,
+    args,
+  };
   mkdirSync(out, { recursive: true });
   writeFileSync(join(directory, OPTIONS_FILE), JSON.stringify(options));
   console.log(

@@ -50,7 +50,7 @@ test("row 111, S1: kills, stops and partitions on loopback: no violation, and no
 test("row 111, S1: everything that this machine can do in namespaces: no violation, and nothing is left of the run", async () => {
   const { namespaces } = await abilitiesOfThisMachine();
   if (namespaces !== undefined) return console.log(`no namespaces here: ${namespaces}`);
-  const said = await whole("--on", "namespaces", "--minutes", "0.4", "--pace", "0.3");
+  const said = await whole("--on", "namespaces", "--minutes", "0.4", "--pace", "0.5");
   expect(said).toContain("no violations");
   expect(struck(said, "kill")).toBeGreaterThan(0);
 });

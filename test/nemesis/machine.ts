@@ -42,6 +42,8 @@ export interface MachineOptions {
   readonly logPath: string;
   readonly nowMs: () => number;
   readonly clockMs: number;
+  /** For `hutch serve`, behind what it gets anyway. */
+  readonly args: readonly string[];
   /** The library that moves clocks; all have the right time without it. */
   readonly faketime?: string | undefined;
   readonly smallDisk?: SmallDisk | undefined;
@@ -98,13 +100,13 @@ export class Machine {
   start(after = ""): void {
     if (this.isUp) return;
     if (after !== "") this.recoveries.set(after, (this.recoveries.get(after) ?? 0) + 1);
-    const { network, index, dataDir, logPath } = this.options;
+    const { network, index, dataDir, logPath, args } = this.options;
     mkdirSync(join(dataDir, ".."), { recursive: true });
     const words = [process.execPath, "--no-orphans", MAIN, "serve", "--node-id", this.name];
     const place = ["--data-dir", dataDir, "--rack", `rack${index + 1}`, ...network.argsOf(index)];
     const environment = Object.entries(this.environment()).map((pair) => pair.join("="));
     // Libraries are loaded into the node and not into what enters its namespace.
-    const command = ["env", ...environment, ...words, ...place, ...ARGS];
+    const command = ["env", ...environment, ...words, ...place, ...ARGS, ...args];
     const log = openSync(logPath, "a");
     const child: Child = Bun.spawn([...network.commandOf(index, command)], {
       env: cleanEnvironment(),

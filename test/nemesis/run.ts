@@ -33,6 +33,8 @@ export interface RunOptions {
   readonly abilities: Abilities;
   readonly plan: Plan;
   readonly operationsPerSecond: number;
+  /** For every node, behind what it gets anyway. */
+  readonly args: readonly string[];
   /** Plan, history and logs are kept here. */
   readonly out: string;
 }
@@ -125,7 +127,7 @@ class Run {
   }
 
   private async makeMachines(): Promise<Machine[]> {
-    const { plan, directory, abilities, out } = this.options;
+    const { plan, directory, abilities, out, args } = this.options;
     const smallDisk =
       abilities.smallDisk === undefined
         ? await SmallDisk.make(join(directory, "small"))
@@ -150,6 +152,7 @@ class Run {
         logPath: join(out, `n${index + 1}.log`),
         nowMs: () => this.nowMs(),
         clockMs,
+        args,
         faketime,
         ...own,
         syncFaults: hasShim ? SyncFaults.make({ under: dataDir }) : undefined,
