@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { equalBytes } from "../../../src/base/bytes.ts";
+import { concatBytes, equalBytes } from "../../../src/base/bytes.ts";
 import { Prng } from "../../../src/base/prng.ts";
 import { zstdCompression } from "../../../src/bun/compression.ts";
 import {
@@ -30,6 +30,19 @@ describe("block compression", () => {
     new DataView(packed.buffer).setUint32(0, BLOCK_BYTES_MAX + 1, true);
     expect(() => decompressContent(zstdCompression, packed)).toThrow(RangeError);
     expect(() => decompressContent(zstdCompression, packed.subarray(0, 3))).toThrow(RangeError);
+  });
+
+  test("a frame behind the expected one is refused before it is unpacked", () => {
+    const expected = zstdCompression.compress(new Uint8Array(4096));
+    const bomb = zstdCompression.compress(new Uint8Array(1 << 20));
+    const both = concatBytes(expected, bomb);
+    expect(() => zstdCompression.decompress(both, 4096)).toThrow(`it has ${expected.length} bytes`);
+    const prng = new Prng("frames");
+    for (const length of [0, 1, 4096, 200_000, 1 << 20]) {
+      const frame = zstdCompression.compress(prng.bytes(length));
+      expect(zstdCompression.decompress(frame, length).length).toBe(length);
+      expect(() => zstdCompression.decompress(concatBytes(frame, expected), length)).toThrow();
+    }
   });
 
   test("every prefix of a frame, and noise, throws", () => {
