@@ -7,7 +7,7 @@
  *   X-HLC, X-Expires-At, dates        times in milliseconds; whether there is an expiry is compared, and when it takes effect
  *   X-Node, X-Request-Id              say who answered
  *   X-Acks, n, copies                 three nodes keep three copies, one node keeps one
- *   cursors                           hold no time, but pages are joined: where one ends is the node's choice
+ *   cursors                           pages are joined: where one ends, and which prefixes come on it, is the node's choice
  *   problem documents                 status and code are compared, the sentence is for people
  */
 import type { Bucket, Sight, Step } from "./steps.ts";
@@ -119,19 +119,18 @@ export class MetamorphicClient {
   }
 
   private list(bucket: Bucket, query: string, send: Send): string[] {
-    const lines: string[] = [];
+    const keys: string[] = [];
+    const prefixes: string[] = [];
     let cursor = "";
     for (let page = 0; page < PAGES_MAX; page++) {
       const more = cursor === "" ? "" : `&cursor=${cursor}`;
       const answer = this.ask(send, `/v1/kv/${bucket}?${query}${more}`, "GET");
       if (answer.status !== 200) return [`list ${verdictOf(answer)}`];
       const found = JSON.parse(answer.text) as ListAnswer;
-      lines.push(
-        ...found.keys.map(listedLine),
-        ...(found.prefixes ?? []).map((prefix) => `under ${prefix}`),
-      );
-      if (found.partial) lines.push("partial");
-      if (found.complete || found.cursor === undefined) return lines;
+      keys.push(...found.keys.map(listedLine));
+      prefixes.push(...(found.prefixes ?? []).map((prefix) => `under ${prefix}`));
+      if (found.partial) keys.push("partial");
+      if (found.complete || found.cursor === undefined) return [...keys, ...prefixes];
       cursor = found.cursor;
     }
     return ["a list without end"];
