@@ -1,6 +1,6 @@
 /** What the options of `hutch sim` ask for: which runs, what happens in them, how they are told. */
 
-import { HutchError, messageOf } from "../base/errors.ts";
+import { HutchError } from "../base/errors.ts";
 import type { KnobKey } from "../config.ts";
 import { KNOB_KEYS, knobName } from "../config.ts";
 import { parseDurationMs } from "../config/knob-kinds.ts";
@@ -8,9 +8,10 @@ import { nearest } from "../config/nearest.ts";
 import { configOf } from "../simulator/cluster-config.ts";
 import { type DrawOptions, drawPlan } from "../simulator/draw-plan.ts";
 import { CHANGE_KINDS, FAULT_KINDS, type Plan, readPlan } from "../simulator/plan.ts";
-import { type Workload, workloadSchema } from "../simulator/workload.ts";
+import type { Workload } from "../simulator/workload.ts";
 import { CLUSTER_KNOBS } from "./knob-options.ts";
 import { kindOption } from "./sim-words.ts";
+import { readWorkload } from "./sim-workload.ts";
 
 /** As the command line gives them. */
 export type SimOptions = Readonly<Record<string, unknown>>;
@@ -166,20 +167,7 @@ function knobOf(name: string): KnobKey {
 }
 
 function workloadOf(path: unknown, machine: SimMachine): Workload | undefined {
-  if (typeof path !== "string") return undefined;
-  let json: unknown;
-  try {
-    json = JSON.parse(machine.readFile(path));
-  } catch (thrown) {
-    if (thrown instanceof HutchError) throw thrown;
-    throw new HutchError("usage", `--workload: "${path}" is not JSON: ${messageOf(thrown)}`);
-  }
-  const parsed = workloadSchema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const lines = parsed.error.issues.map(
-    (issue) => `--workload: "${path}": ${[...issue.path, issue.message].join(": ")}`,
-  );
-  throw new HutchError("usage", lines.join("\n"));
+  return typeof path === "string" ? readWorkload(path, machine.readFile(path)) : undefined;
 }
 
 function wholeNumber(

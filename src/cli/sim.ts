@@ -68,17 +68,24 @@ function readFile(path: string): string {
   }
 }
 
-function listKinds(isJson: boolean): void {
-  const tables = { faults: FAULT_WORDS, changes: CHANGE_WORDS };
-  const options = Object.fromEntries(
-    Object.entries(tables).map(([name, words]) => [
-      name,
-      Object.fromEntries(Object.entries(words).map(([kind, about]) => [kindOption(kind), about])),
-    ]),
-  );
-  if (isJson) return print(JSON.stringify(options, null, 2));
-  for (const [name, words] of Object.entries(options)) {
-    print(styled("bold", `--${name}`));
+async function listKinds(isJson: boolean): Promise<void> {
+  const { TRIGGERS } = await import("../simulator/triggers.ts");
+  const named = (words: Readonly<Record<string, string>>): Record<string, string> =>
+    Object.fromEntries(Object.entries(words).map(([kind, about]) => [kindOption(kind), about]));
+  const triggers = Object.entries(TRIGGERS).map(([name, { what }]) => [name, what] as const);
+  const tables = {
+    faults: named(FAULT_WORDS),
+    changes: named(CHANGE_WORDS),
+    triggers: Object.fromEntries(triggers),
+  };
+  const titles = {
+    faults: "--faults",
+    changes: "--changes",
+    triggers: "what a fault of a plan may wait for, for the n-th time",
+  };
+  if (isJson) return print(JSON.stringify(tables, null, 2));
+  for (const [name, words] of Object.entries(tables)) {
+    print(styled("bold", titles[name as keyof typeof titles])); // both have the same names
     for (const line of factLines(Object.entries(words), terminalWidth() - 2)) print(`  ${line}`);
   }
 }

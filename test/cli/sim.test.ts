@@ -34,6 +34,8 @@ const FILES: Readonly<Record<string, string>> = {
   "plan.json": writePlan(drawPlan(7, { durationMs: 1000, clients: 1 })),
   "broken.json": "{",
   "shop.json": '{"buckets": [{"name": "carts", "blindPut": "sibling"}], "readShare": 0.9}',
+  "shelf.json":
+    '{"buckets": [{"name": "A"}, {"name": "b", "properties": {"nope": 1}}, {"name": "c", "n": 2, "properties": {"consistency": "w=3"}}, {"name": "c"}], "readLevels": ["MOST"]}',
   "odd.json": '{"readShare": 3, "raedShare": 1}',
 };
 const MACHINE: SimMachine = {
@@ -168,9 +170,14 @@ describe("options", () => {
     [{ set: ["hint-window"] }, "usage", "is not KNOB=VALUE"],
     [{ plan: "broken.json" }, "usage", "it is not JSON"],
     [{ plan: "shop.json" }, "usage", "Cannot read the plan"],
-    [{ workload: "broken.json" }, "usage", '"broken.json" is not JSON'],
+    [{ workload: "broken.json" }, "usage", '"broken.json": it is not JSON'],
     [{ workload: "odd.json" }, "usage", "readShare"],
     [{ workload: "odd.json" }, "usage", "raedShare"],
+    [{ workload: "shelf.json" }, "usage", 'Cannot use bucket "A"'],
+    [{ workload: "shelf.json" }, "usage", 'bucket "b": Unrecognized key: "nope"'],
+    [{ workload: "shelf.json" }, "usage", "w=3"],
+    [{ workload: "shelf.json" }, "usage", 'two buckets "c"'],
+    [{ workload: "shelf.json" }, "usage", "MOST"],
     [{ set: ["hint-window=2y"] }, "bad-config", "is not a duration"],
     [{ set: ["w=4"] }, "bad-config", "w is 4 and n is 3"],
     [{ seeds: "0" }, "bad-config", "outside 1 to"],
