@@ -5,6 +5,9 @@ import type { SimReport } from "./sim-protocol.ts";
 /** Fewer operations that succeeded prove nothing: a cluster that refuses everything never breaks a promise (FAULTS.md 2.10). */
 export const OK_SHARE_MIN = 0.3;
 
+/** Of broken runs, that are told in full. */
+export const STORIES_MAX = 3;
+
 export type Outcome = "held" | "broken" | "proves-nothing";
 
 export class SimTotals {
@@ -40,7 +43,8 @@ export class SimTotals {
     this.events += figures.events;
     addAll(this.faults, faults);
     addAll(this.coverage, coverage);
-    if (violations.length > 0) this.broken.push(report);
+    if (violations.length === 0) return;
+    this.broken.push(this.broken.length < STORIES_MAX ? report : withoutStory(report));
   }
 
   /** Of `count` operations in all; 0 where there was none. */
@@ -52,6 +56,11 @@ export class SimTotals {
     if (this.broken.length > 0) return "broken";
     return this.shareOf(this.ok) < OK_SHARE_MIN ? "proves-nothing" : "held";
   }
+}
+
+/** A night with a bug in it must not fill the memory: plans have everything that is left out here. */
+function withoutStory({ name, sizes, path, verdict }: SimReport): SimReport {
+  return { name, sizes, path, plan: [], verdict: { ...verdict, told: [], story: "" } };
 }
 
 function addAll(sums: Map<string, number>, counts: Readonly<Record<string, number>>): void {

@@ -5,7 +5,7 @@ import type { PlanSizes } from "../simulator/tell-plan.ts";
 import type { SimRequest } from "./sim-options.ts";
 import type { SimReport } from "./sim-protocol.ts";
 import { coverageLines, factLines, spanText, workFacts, wrapped } from "./sim-tables.ts";
-import { OK_SHARE_MIN, type Outcome, type SimTotals } from "./sim-totals.ts";
+import { OK_SHARE_MIN, type Outcome, type SimTotals, STORIES_MAX } from "./sim-totals.ts";
 import { INVARIANTS } from "./sim-words.ts";
 import { EXIT } from "./exit-codes.ts";
 import { countText, cutTo } from "./table.ts";
@@ -13,9 +13,9 @@ import { styled, visible } from "./terminal.ts";
 
 /** Of what was done to a cluster, unless `--trace` asks for all. */
 const TOLD_MAX = 40;
-/** Of broken runs, that are told in full. */
-const STORIES_MAX = 3;
 const VIOLATIONS_MAX = 5;
+/** Of broken runs, that are named with their command. */
+const NAMED_MAX = 100;
 /** Of what came of a run, at its beginning and at its end, and of one of its lines, unless `--trace` asks for all. */
 const STORY_LINES_MAX = 60;
 const STORY_LINE_MAX = 300;
@@ -76,6 +76,7 @@ export function endingLines(ending: Ending, width: number): string[] {
     ...factLines(factsOf(ending), width),
     "",
     ...totals.broken.slice(0, STORIES_MAX).flatMap((report) => brokenLines(report, request)),
+    ...totals.broken.slice(STORIES_MAX, NAMED_MAX).map(shortLine),
     ...(totals.outcome === "held" ? [...checkedLines(width), ""] : []),
     verdictLine(ending),
   ];
@@ -167,6 +168,11 @@ function storyOf(story: string, isWhole: boolean): string[] {
 function section(title: string, lines: readonly string[]): string[] {
   if (lines.length === 0) return [];
   return ["", styled("bold", title), ...lines.map((line) => `  ${visible(line).trimEnd()}`)];
+}
+
+function shortLine(report: SimReport): string {
+  const kinds = new Set(report.verdict.violations.map(({ invariant }) => invariant));
+  return `${report.name} is BROKEN: ${[...kinds].join(", ")}; ${replayOf(report)}`;
 }
 
 function violationLines(violations: SimReport["verdict"]["violations"]): string[] {

@@ -350,6 +350,20 @@ describe("the verdict", () => {
     expect(EXIT_BY_OUTCOME[totals.outcome]).toBe(1);
   });
 
+  test("of many broken runs some are told, and the others named with their command", () => {
+    const totals = totalsOf(...[1, 2, 3, 4].map((seed) => broken(`seed ${seed}`)));
+    expect(totals.broken.map(({ verdict }) => verdict.story !== "")).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
+    expect(endingLines(ending(totals), WIDE).slice(-2)).toEqual([
+      "seed 4 is BROKEN: S1; hutch sim --plan .hutch/sim/seed-4.json",
+      "BROKEN: 4 of 4 runs",
+    ]);
+  });
+
   test("of a shrunk run the smaller plan is told", () => {
     const own = broken("seed 43");
     const small = {
