@@ -5,7 +5,7 @@
  *   --on namespaces     or loopback; what the machine can do where it is left out
  *   --kinds kill,stop   only these kinds of faults     --pace 0.5   pauses between faults are half as long
  *   --operations 400    in a second, of all clients together
- *   --args "--fsync os" for every node, behind what it gets anyway
+ *   --args="--fsync os" for every node, behind what it gets anyway
  *   --out DIR           where plan, history and logs are kept
  *   --check             only says what this machine can and cannot do
  *
