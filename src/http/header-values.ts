@@ -130,11 +130,15 @@ function isAscii(text: string): boolean {
 
 const META_NAME = /^[a-z0-9!#$%&'*+\-.^_`|~]+$/;
 
+export function isMetadataName(name: string): boolean {
+  return META_NAME.test(name);
+}
+
 /** Throws unless the names can be header names, the values can be header values, and all fits into `bytesMax`. */
 export function checkMetadata(meta: Metadata, bytesMax: number): Metadata {
   let bytes = 0;
   for (const [name, value] of meta) {
-    if (!META_NAME.test(name)) {
+    if (!isMetadataName(name)) {
       throw new HutchError(
         "bad-request",
         `Cannot use metadata name "${name.slice(0, 64)}": want a header name`,

@@ -30,6 +30,7 @@ import {
   checkContentType,
   checkIdempotencyKey,
   checkMetadata,
+  isMetadataName,
   parseCondition,
   parseExpiresAt,
   parseTimeout,
@@ -241,7 +242,8 @@ function withTwins(
   for (const parameter of exchange.query.names()) {
     if (!parameter.startsWith(META_TWIN_PREFIX)) continue;
     const name = parameter.slice(META_TWIN_PREFIX.length).toLowerCase();
-    if (exchange.header(META_PREFIX + name) !== null) continue;
+    // One that cannot be a header's is refused below, with all names.
+    if (isMetadataName(name) && exchange.header(META_PREFIX + name) !== null) continue;
     meta ??= [];
     meta.push([name, exchange.query.text(parameter)!]);
   }

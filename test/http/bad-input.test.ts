@@ -365,6 +365,12 @@ describe("HTTP and headers", () => {
     }
   });
 
+  test("metadata whose name cannot be a header's is 400, as a twin too", async () => {
+    const f = fixture();
+    for (const name of ["%20", "%C3%A9", "a%00", "a%0D%0Ab", ""])
+      await refused(f, `PUT /v1/kv/demo/a?meta-${name}=1`, 400, "bad-request", {}, "x");
+  });
+
   test("metadata above 4 KiB is 431, a type above 256 characters is 400", async () => {
     const f = fixture();
     const meta = (bytes: number) => ({ "X-Meta-A": "v".repeat(bytes - 1) });
