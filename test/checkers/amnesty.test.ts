@@ -174,6 +174,10 @@ describe("where the amnesty draws its lines", () => {
     expect(died({ kind: "put", value: "x" })).toBe(false);
     expect(died({ kind: "put", value: "x", ttlMs: 8999 })).toBe(true);
     expect(died({ kind: "put", value: "x", ttlMs: 9000 })).toBe(false);
+    const byClocks = (ttlMs: number): boolean =>
+      covers((story) => void story.add({ kind: "put", ttlMs }), 9999, { clockErrorMs: 10 });
+    expect(byClocks(9019)).toBe(true);
+    expect(byClocks(9020)).toBe(false);
   });
 
   test("S1: what was on lost disks only is burnt from the loss on, and what came later is not", () => {
@@ -186,6 +190,21 @@ describe("where the amnesty draws its lines", () => {
     expect(burnt(101, 100, seen({}))).toBe(false);
     expect(burnt(150, 200, seen({ [A]: 100 }))).toBe(false);
     expect(burnt(150, 200, seen({ [A]: 100 }), "b/other")).toBe(true);
+  });
+
+  test("R3: a disk that was put back in silence breaks quorums from the first operation to the end of the last", () => {
+    const broken = (atMs: number, isSilent = true): boolean => {
+      const losses = [{ atMs, known: new Map(), isSilent }];
+      return amnestyOf(new Story(), { losses }).breaksQuorums(100, 200);
+    };
+    expect([99, 100, 150, 200, 201].map((atMs) => broken(atMs))).toEqual([
+      false,
+      true,
+      true,
+      true,
+      false,
+    ]);
+    expect(broken(150, false)).toBe(false);
   });
 
   test("S1: only acknowledged writes are forgiven, for losses after they began, each once", () => {

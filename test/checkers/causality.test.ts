@@ -73,6 +73,17 @@ describe("causality", () => {
     expect(story(seen({ [B]: 2 }), "fail")).toEqual([]);
   });
 
+  test("what a client does at once after its last answer comes behind it", () => {
+    const story = (endMs: number): string[] => {
+      const told = new Story();
+      told.get([version(`${A}.1`, "x")], seen({ [A]: 1 }), { startMs: 0, endMs });
+      told.put("x", `${A}.1`, seen({ [A]: 1 }), { startMs: 20 });
+      return blame(told);
+    };
+    expect(story(20)).toEqual(["causal cycle"]);
+    expect(story(21)).toEqual([]);
+  });
+
   test("what a client does at the same time has no order", () => {
     const told = new Story();
     told.get([version(`${A}.1`, "x")], seen({ [A]: 1 }), { startMs: 0, endMs: 50 });
@@ -91,6 +102,13 @@ describe("causality", () => {
     expect(blame(story(seen({ [A]: 1, [B]: 2 })))).toEqual([]);
     expect(blame(story(seen({ [B]: 2 })))).toEqual(["causal history"]);
     expect(blame(story(seen({ [B]: 2 }), LWW))).toEqual([]);
+    const unanswered = story(seen({ [B]: 2 }));
+    unanswered.history.operations[1]!.outcome = "info";
+    expect(blame(unanswered)).toEqual([]);
+    const shown = new Story(BLIND);
+    shown.get([], seen({ [B]: 2 }), { given: seen({ [A]: 1 }), dot: `${B}.2` });
+    shown.get([], seen({ [B]: 2 }));
+    expect(blame(shown)).toEqual([]);
     const burnt = story(seen({ [B]: 2 }));
     expect(blame(burnt, amnestyOf(burnt))).toEqual([]);
   });
