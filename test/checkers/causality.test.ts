@@ -132,6 +132,8 @@ describe("causality", () => {
     expect(blame(dependent({}, seen({})))).toEqual([]);
     expect(blame(dependent({ versions: [version(`${B}.2`, "y")] }))).toEqual([]);
     expect(blame(dependent({ outcome: "info" }))).toEqual([]);
+    // Minted twice: the twin that was replaced says the same.
+    expect(blame(dependent({ versions: [version(`${A}.1`, "y")] }))).toEqual([]);
     // Known to it: S3.
     expect(blame(dependent({ seen: seen({ [A]: 1, [B]: 2 }) }))).toEqual([]);
     const burnt = dependent({});
