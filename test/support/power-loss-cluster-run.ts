@@ -9,7 +9,7 @@ import { Prng } from "../../src/base/prng.ts";
 import { type ClusterProcess, withCluster } from "../e2e/node-process.ts";
 import { PowerLossDisk } from "../nemesis/power-loss-disk.ts";
 import { unequalKeys } from "./cluster-drill.ts";
-import { untilAllUp } from "./cluster-eyes.ts";
+import { until, untilAllUp } from "./cluster-eyes.ts";
 import { ClusterLoad } from "./cluster-load.ts";
 import { SMALL_SIZES } from "./kill-run.ts";
 
@@ -30,6 +30,7 @@ export interface PowerLossClusterResult {
 }
 
 const LOG_EVERY = 10;
+const ANSWERS_TIMEOUT_MS = 60_000;
 
 class PowerLossCluster {
   private readonly prng: Prng;
@@ -74,11 +75,14 @@ class PowerLossCluster {
     await Promise.all(victims.map((index) => this.restart(index)));
     await untilAllUp(this.cluster);
     await load.stop();
-    const broken = [
-      ...(await load.checkAll(every)),
-      ...load.violations,
-      ...(await unequalKeys(this.cluster, load)),
-    ];
+    // A node that has just come back may refuse for a moment; what it says wrongly is a violation, which stays.
+    const refusals = await until(
+      "every read has an answer",
+      () => load.checkAll(every),
+      (wrong) => wrong.length === 0 || load.violations.length > 0,
+      ANSWERS_TIMEOUT_MS,
+    ).catch((error: Error) => [error.message]);
+    const broken = [...refusals, ...load.violations, ...(await unequalKeys(this.cluster, load))];
     if (broken.length > 0)
       throw new Error(`power lost by ${victims.join(", ")}:\n${broken.join("\n")}`);
     if (isTotal) this.total++;
