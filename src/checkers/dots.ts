@@ -33,6 +33,11 @@ export class DotBook {
     return this.meanings.get(dot);
   }
 
+  /** All dots that stand for it. */
+  dotsOf(meaning: string): readonly string[] {
+    return [...this.meanings].filter(([, own]) => own === meaning).map(([dot]) => dot);
+  }
+
   /** @param key for people; the same dot on two keys is a violation as well */
   note(dot: string, meaning: string, key: string): void {
     const known = this.meanings.get(dot);
