@@ -3,8 +3,8 @@
  * `bun run planted` shows that the simulator finds each (issue: "to see that it bites"). A simulator that passes one of them proves nothing about what that
  * one would break.
  *
- * Each is small and looks right at a glance: a line too early, a line forgotten, a wrong word. None is more than one decision; two have two edits, because
- * hutch guards against it twice.
+ * Each is small and looks right at a glance: a line too early, a line forgotten, a wrong word. None is more than one decision; one has two edits, because
+ * hutch guards against it twice, and one, because runs are small.
  */
 
 /** One text in one file under `src`, which occurs there exactly once. */
@@ -159,12 +159,12 @@ const FURTHER: readonly PlantedBug[] = [
   },
   {
     name: "no-provenance",
-    what: "A state that is older than collected deletions is merged like any other.",
+    what: "The floor of collected deletions is compared in milliseconds, and dots are ticks: no state is ever found to be old.",
     edits: [
       {
-        file: "cluster/suspects.ts",
-        find: "    if (incoming.every(({ counterMax }) => counterMax > floor)) return false;",
-        replace: "    if (incoming.every(({ counterMax }) => counterMax > 0)) return false;",
+        file: "causality/provenance.ts",
+        find: "  return entry.counterMax <= floor && newLiveCounters",
+        replace: "  return entry.counterMax <= floor / 2048 && newLiveCounters",
       },
     ],
   },
@@ -264,12 +264,17 @@ const FURTHER: readonly PlantedBug[] = [
   },
   {
     name: "repair-stops-early",
-    what: "An exchange of copies ends after its first page.",
+    what: "An exchange of copies ends after its first page; pages are made small here, because runs have few keys.",
     edits: [
       {
         file: "cluster/range-compare.ts",
         find: "    return isLast ? undefined : next;",
         replace: "    return undefined;",
+      },
+      {
+        file: "cluster/exchange-codec.ts",
+        find: "export const HASHES_MAX = 4096;",
+        replace: "export const HASHES_MAX = 1;",
       },
     ],
   },
