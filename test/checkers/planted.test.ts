@@ -17,9 +17,10 @@ import {
 import { checkCausality } from "../../src/checkers/causality.ts";
 import { checkCopies, checkPreferenceLists, checkTrees } from "../../src/checkers/copies.ts";
 import type { HeldRecord, NodeContents } from "../../src/checkers/copies.ts";
-import { checkClocks, checkDots } from "../../src/checkers/dots.ts";
+import { DotBook, checkClocks, checkDots } from "../../src/checkers/dots.ts";
 import type { History, Operation, Violation } from "../../src/checkers/history.ts";
 import { checkLinearizable, checkRegister } from "../../src/checkers/linearizable.ts";
+import { checkMintedOnce } from "../../src/checkers/minted-once.ts";
 import { checkQuorumReads, checkSessions } from "../../src/checkers/order.ts";
 import { checkSessionWrites } from "../../src/checkers/session-writes.ts";
 import { checkVersions } from "../../src/checkers/versions.ts";
@@ -186,6 +187,17 @@ const HISTORIES: readonly Planted[] = [
       { seen: seen({ [B]: 2 }), session: "s" },
       { seen: seen({ [B]: 3 }), session: "s" },
     ),
+  },
+  {
+    invariant: "R9",
+    what: "one node mints one write twice",
+    run: (isBad) => {
+      const story = new Story();
+      putX(story);
+      const book = new DotBook();
+      for (const dot of [`${A}.1`, `${isBad ? A : B}.2`]) book.note(dot, "x", "b/k");
+      return checkMintedOnce(story.history, book);
+    },
   },
   {
     invariant: "R3",
