@@ -8,6 +8,7 @@
  *   --args="--fsync os" for every node, behind what it gets anyway
  *   --out DIR           where plan, history and logs are kept
  *   --check             only says what this machine can and cannot do
+ *   --judge DIR         judges a history that was kept there once more, with the checkers of today
  *
  * Three processes, so that it cleans up whatever happens:
  *
@@ -20,6 +21,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { storyOf } from "../src/simulator/run-parts.ts";
 import {
   type Abilities,
   type Place,
@@ -27,6 +29,8 @@ import {
   describeAbilities,
   whyWithout,
 } from "../test/nemesis/abilities.ts";
+import { loadHistory } from "../test/nemesis/history-file.ts";
+import { judgeHistory } from "../test/nemesis/judge.ts";
 import { entering, hubOf, makeNamespaces } from "../test/nemesis/namespaces.ts";
 import {
   type FaultKind,
@@ -42,6 +46,8 @@ import { makeDirectory, removeRun, runNameOf, sweep } from "../test/nemesis/scra
 const MINUTE_MS = 60_000;
 const SEED_MAX = 1_000_000;
 const OPTIONS_FILE = "options.json";
+/** The client that reads every key in the end. */
+const JUDGE = "judge";
 /** Of a run that was told to end from outside. */
 const INTERRUPTED = 130;
 
@@ -56,6 +62,7 @@ const { values } = parseArgs({
     out: { type: "string" },
     args: { type: "string", default: "" },
     check: { type: "boolean", default: false },
+    judge: { type: "string" },
     // Of the other two processes.
     inside: { type: "string" },
     janitor: { type: "string" },
@@ -162,6 +169,18 @@ async function inside(directory: string): Promise<number> {
   return result.violations.length === 0 ? 0 : 1;
 }
 
-if (values.janitor !== undefined) process.exitCode = await cleanUpAfter(values.janitor);
+async function judgeAgain(directory: string): Promise<number> {
+  const history = await loadHistory(directory);
+  const finals = history.operations.filter(({ client }) => client === JUDGE);
+  const violations = judgeHistory(history, finals);
+  const counted = `${history.operations.length} operations, ${finals.length} keys`;
+  console.log(
+    violations.length === 0 ? `${counted}, no violations` : storyOf(violations, history, ""),
+  );
+  return violations.length === 0 ? 0 : 1;
+}
+
+if (values.judge !== undefined) process.exitCode = await judgeAgain(values.judge);
+else if (values.janitor !== undefined) process.exitCode = await cleanUpAfter(values.janitor);
 else if (values.inside !== undefined) process.exit(await inside(values.inside));
 else process.exitCode = await supervise();

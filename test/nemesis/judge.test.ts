@@ -1,8 +1,12 @@
 /** The judge of a nemesis run is shown what it must find; the checkers behind it have their own tests. */
 import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Explanation } from "../../src/checkers/calm.ts";
 import { type Attempt, History, type Operation, type Seen } from "../../src/checkers/history.ts";
-import { type Evidence, SCHEDULING_MS, judge } from "./judge.ts";
+import { loadHistory, saveHistory } from "./history-file.ts";
+import { type Evidence, SCHEDULING_MS, judge, judgeHistory } from "./judge.ts";
 import { BUCKETS } from "./load.ts";
 import type { Machine } from "./machine.ts";
 
@@ -98,6 +102,22 @@ describe("the judge of a nemesis run", () => {
     expect(found(history, finals, { waits: [{ ...wait, isExcused: true }] })).toEqual([]);
     expect(found(history, finals, { machines: [machineOf({ violations: end })] })).toEqual(["S10"]);
     expect(found(history, finals, { failures: ["a disk did not come back"] })).toEqual(["run"]);
+  });
+
+  test("finds in a history that was kept what it found before", async () => {
+    const { history, final } = soundHistory();
+    final.versions = [];
+    const directory = mkdtempSync(join(tmpdir(), "hutch-kept-history-"));
+    try {
+      await saveHistory(history, directory);
+      const kept = await loadHistory(directory);
+      const finals = kept.operations.filter(({ client }) => client === "judge");
+      expect(kept.operations).toHaveLength(2);
+      expect(judgeHistory(kept, finals)).toEqual(judgeHistory(history, [final]));
+      expect(judgeHistory(kept, finals)).not.toEqual([]);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   test("finds a run in which almost nothing was answered", () => {

@@ -44,21 +44,10 @@ export interface Evidence {
 export function judge(evidence: Evidence): Violation[] {
   const { history, machines, waits, finals, explained, rings, hints, failures } = evidence;
   awaitSleepers(history, machines);
-  const book = new DotBook();
-  for (const read of history.operations)
-    if (read.kind === "get" && read.outcome === "ok") book.noteOperation(read);
-  nameDots(history, book);
-  forgetSecondMints(history, book);
   return [
     ...failures.map((message) => ({ invariant: "run", message, key: "" })),
     ...machines.flatMap(({ violations }) => violations),
-    ...checkVersions(history, finals),
-    ...checkDots(history),
-    ...checkClocks(history),
-    ...checkSessions(history),
-    ...checkSessionWrites(history, finals),
-    ...checkQuorumReads(history),
-    ...checkCausality(history),
+    ...judgeHistory(history, finals),
     ...checkAnswered(waits.map((own) => ({ ...own, timeoutMs: own.timeoutMs + SCHEDULING_MS }))),
     ...[...explained].flatMap(([key, seen]) => checkEqualOwners(key, seen)),
     ...checkOneRing(rings),
@@ -67,12 +56,30 @@ export function judge(evidence: Evidence): Violation[] {
   ];
 }
 
+/** What clients alone can tell; of a saved history, too. */
+export function judgeHistory(history: History, finals: readonly Operation[]): Violation[] {
+  const book = new DotBook();
+  for (const read of history.operations)
+    if (read.kind === "get" && read.outcome === "ok") book.noteOperation(read);
+  nameDots(history, book);
+  forgetSecondMints(history, book);
+  return [
+    ...checkVersions(history, finals),
+    ...checkDots(history),
+    ...checkClocks(history),
+    ...checkSessions(history),
+    ...checkSessionWrites(history, finals),
+    ...checkQuorumReads(history),
+    ...checkCausality(history),
+  ];
+}
+
 /** What a stopped node was asked ends when it has woken, for those that do not know what came of it. */
 function awaitSleepers({ operations }: History, machines: readonly Machine[]): void {
   const byName = new Map(machines.map((machine) => [machine.name, machine]));
   for (const operation of operations)
-    for (const { node, status, endMs } of operation.attempts) {
-      if (status !== 0) continue;
+    for (const { node, code, endMs } of operation.attempts) {
+      if (code !== "lost") continue;
       const awakeMs = byName.get(node)?.awakeAfter(endMs) ?? endMs;
       operation.endMs = Math.max(operation.endMs, awakeMs);
     }

@@ -8,11 +8,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Waited } from "../../src/checkers/calm.ts";
-import { historyToLines } from "../../src/checkers/history-lines.ts";
 import { History, type Violation } from "../../src/checkers/history.ts";
 import { Client } from "../../src/simulator/clients.ts";
 import { type Abilities, type Place, faketimePath } from "./abilities.ts";
 import { SmallDisk } from "./disks.ts";
+import { saveHistory } from "./history-file.ts";
 import { judge } from "./judge.ts";
 import { BUCKETS, drawClients } from "./load.ts";
 import { Machine } from "./machine.ts";
@@ -50,7 +50,6 @@ export interface RunResult {
 
 const POWER_LOSS_MIB = 64;
 const TELL_EVERY_MS = 10_000;
-const LINES_AT_ONCE = 5000;
 
 /** @param tell hears a line for each thing that happens */
 export async function runNemesis(
@@ -100,7 +99,7 @@ class Run {
     const { nemesis, violations } = await this.through(machines, world).finally(() =>
       this.close(machines),
     );
-    await this.save();
+    await saveHistory(this.history, this.options.out);
     const { history, waits, stalls } = this;
     return { history, machines, nemesis, waits, violations, stalls };
   }
@@ -199,14 +198,5 @@ class Run {
       options.syncFaults?.close();
       await options.powerLossDisk?.close();
     }
-  }
-
-  /** As JSON lines in the form of Jepsen's, compressed. */
-  private async save(): Promise<void> {
-    const lines = historyToLines(this.history);
-    const file = Bun.file(join(this.options.out, "history.jsonl.gz")).writer();
-    for (let i = 0; i < lines.length; i += LINES_AT_ONCE)
-      file.write(Bun.gzipSync(`${lines.slice(i, i + LINES_AT_ONCE).join("\n")}\n`));
-    await file.end();
   }
 }
