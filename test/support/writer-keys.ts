@@ -33,6 +33,7 @@ const DELETE_EVERY = 10;
 const DELETE_REST = 7;
 /** An answer that takes longer is none: a file system that stands still can hold a node for good. */
 const ANSWER_TIMEOUT_MS = 20_000;
+const REFUSED_PAUSE_MS = 20;
 
 export class WriterKeys {
   acknowledged = 0;
@@ -56,7 +57,7 @@ export class WriterKeys {
     );
   }
 
-  /** All writers at once, until each was left without a good answer. `isTroubled` says whether 503 and 504 are answers to expect by now. */
+  /** All writers at once, until each was left without a good answer. `isTroubled` says whether 504 is an answer to expect by now, and 503 the last one. */
   async write(node: NodeProcess, isTroubled: () => boolean = () => false): Promise<void> {
     const life = ++this.lives;
     const writing = this.keys.map((own, writer) =>
@@ -80,13 +81,17 @@ export class WriterKeys {
         this.acknowledged++;
         continue;
       }
-      if (status !== 0 && !(isTroubled() && (status === 503 || status === 504)))
-        throw new Error(`operation ${number} on ${key.name} was answered with ${status}`);
-      if (status !== 503) this.unanswered++;
-      else {
+      if (status === 503) {
         this.refused++;
         key.refused.add(number);
+        if (isTroubled()) return;
+        // A node that a busy machine has left without time looks after itself first.
+        await Bun.sleep(REFUSED_PAUSE_MS);
+        continue;
       }
+      if (status !== 0 && !(isTroubled() && status === 504))
+        throw new Error(`operation ${number} on ${key.name} was answered with ${status}`);
+      this.unanswered++;
       return;
     }
   }
@@ -136,11 +141,22 @@ export class WriterKeys {
     );
   }
 
+  /** The status and, but for 404, what came with it. */
+  private async read(node: NodeProcess, name: string): Promise<string> {
+    const deadlineMs = performance.now() + ANSWER_TIMEOUT_MS;
+    for (;;) {
+      const answer = await fetch(node.key(BUCKET, name));
+      const text = await answer.text();
+      this.checkedReads++;
+      if (answer.status === 404) return "404";
+      if (answer.status !== 503 || performance.now() > deadlineMs)
+        return `${answer.status} ${text}`;
+      await Bun.sleep(REFUSED_PAUSE_MS);
+    }
+  }
+
   private async checkKey(node: NodeProcess, key: KeyBounds): Promise<string> {
-    const answer = await fetch(node.key(BUCKET, key.name));
-    const text = await answer.text();
-    this.checkedReads++;
-    const found = answer.status === 404 ? "404" : `${answer.status} ${text}`;
+    const found = await this.read(node, key.name);
     const { name, floor, ceiling } = key;
     if (!possibleNumbers(key).some((number) => textOf(name, number) === found))
       throw new Error(
