@@ -35,7 +35,10 @@ export class SimDatagrams implements Datagrams {
     const { delaysUs, isCorrupt } = path.datagramFate();
     const copy = bytes.slice();
     if (isCorrupt) path.corrupt(copy);
-    for (const delayUs of delaysUs) this.carry(to, target, copy, delayUs);
+    const nowUs = network.scheduler.nowUs();
+    if (delaysUs.length === 0 || path.isFull(nowUs)) return;
+    const transferUs = path.transferUs(nowUs, bytes.length);
+    for (const delayUs of delaysUs) this.carry(to, target, copy, transferUs + delayUs);
   }
 
   onReceive(receive: (bytes: Uint8Array, from: PeerAddress) => void): void {

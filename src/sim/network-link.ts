@@ -50,7 +50,9 @@ class SimLane {
 
   add(kind: Parcel["kind"], bytes: Uint8Array): void {
     const nowUs = this.network.scheduler.nowUs();
-    this.lastDueUs = Math.max(this.lastDueUs, nowUs + this.path().messageDelayUs());
+    const path = this.path();
+    const sentUs = nowUs + path.transferUs(nowUs, bytes.length);
+    this.lastDueUs = Math.max(this.lastDueUs, sentUs + path.messageDelayUs());
     this.parcels.push({ kind, bytes, dueUs: this.lastDueUs });
     this.waitingBytes += bytes.length;
     if (!this.isMoving) this.move();

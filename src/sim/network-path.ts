@@ -13,6 +13,8 @@ const REORDER_US_MAX = 20_000;
 const DUPLICATE_US_MAX = 50_000;
 /** What a lost segment costs a link: it is sent again. */
 const RETRANSMIT_US = 200_000;
+/** A datagram that would wait longer for a narrow path is dropped. */
+const QUEUE_US_MAX = 1_000_000;
 
 /** Chances are 0..1 for each datagram; links, which are reliable, only get later. */
 export interface PathFaults {
@@ -25,6 +27,8 @@ export interface PathFaults {
   readonly reorderChance?: number;
   /** One byte of it is changed. Datagrams only: links have checksums. */
   readonly corruptChance?: number;
+  /** What passes in a second, datagrams and links together; 0 or left out for no bound. */
+  readonly bytesPerSecond?: number;
 }
 
 /** What becomes of one datagram: one entry for each copy that arrives. */
@@ -39,6 +43,8 @@ export class SimPath {
   faults: PathFaults = {};
   /** How many faults cut this path just now. */
   blockCount = 0;
+  /** When a narrow path has let through what waits for it. */
+  private freeUs = 0;
   private readonly streams = new Map<string, Prng>();
   private readonly prng: Prng;
 
@@ -74,6 +80,19 @@ export class SimPath {
   messageDelayUs(): number {
     const isLost = this.happens("link-loss", this.faults.lossChance ?? 0);
     return this.latencyUs("link-latency") + this.extraUs("link-") + (isLost ? RETRANSMIT_US : 0);
+  }
+
+  /** How long a message waits for those before it, and takes itself, where the path is narrow. */
+  transferUs(nowUs: number, bytes: number): number {
+    const { bytesPerSecond = 0 } = this.faults;
+    const ownUs = bytesPerSecond > 0 ? Math.ceil((bytes * 1_000_000) / bytesPerSecond) : 0;
+    this.freeUs = bytesPerSecond > 0 ? Math.max(this.freeUs, nowUs) + ownUs : nowUs;
+    return this.freeUs - nowUs;
+  }
+
+  /** Has a narrow path so much to do that it drops datagrams? */
+  isFull(nowUs: number): boolean {
+    return (this.faults.bytesPerSecond ?? 0) > 0 && this.freeUs > nowUs + QUEUE_US_MAX;
   }
 
   /** Changes one byte. */

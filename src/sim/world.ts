@@ -16,7 +16,7 @@ import type { Prng } from "../base/prng.ts";
 import type { LogFields, Logger } from "../ports/logger.ts";
 import type { PeerAddress, PeerPorts } from "../ports/transport.ts";
 import type { JobTable } from "../ports/workers.ts";
-import { SimClock, type SimClockOptions } from "./clock.ts";
+import { SimClock, type SimClockOptions, SimQuartz } from "./clock.ts";
 import { SimDisk } from "./disk.ts";
 import type { DiskCall } from "./disk-faults.ts";
 import { DiskImage } from "./disk-image.ts";
@@ -35,6 +35,8 @@ export interface SimWorldOptions {
   /** What workers can run. */
   readonly jobs?: JobTable;
   readonly jobDelayMsMax?: number;
+  /** Every event comes up to so much late; 50 is a busy machine, 0 (the default) a perfect one. */
+  readonly jitterUsMax?: number;
 }
 
 export interface SimLogLine {
@@ -53,7 +55,7 @@ export class SimWorld {
   private readonly nodes = new Map<string, SimNode>();
 
   constructor(seed: number | string, options: SimWorldOptions = {}) {
-    this.scheduler = new SimScheduler(seed);
+    this.scheduler = new SimScheduler(seed, options.jitterUsMax);
     this.options = options;
     this.network = new SimNetwork(this.scheduler);
   }
@@ -102,7 +104,7 @@ export class SimNode implements SimMachine {
   onJob: ((kind: string, stage: JobStage) => void) | undefined;
   private readonly world: SimWorld;
   private readonly prng: Prng;
-  private readonly clockOptions: SimClockOptions;
+  private readonly quartz: SimQuartz;
   private life: Life;
   /** What the next process will find; set while none runs. */
   private nextDisk: SimDisk | undefined;
@@ -111,7 +113,7 @@ export class SimNode implements SimMachine {
     this.world = world;
     this.name = name;
     this.prng = world.scheduler.prng.fork(`node/${name}`);
-    this.clockOptions = clock ?? drawnClock(this.prng.fork("clock"));
+    this.quartz = new SimQuartz(clock ?? drawnClock(this.prng.fork("clock")));
     this.life = this.start(new SimDisk({ prng: this.prng.fork("disk") }));
   }
 
@@ -191,7 +193,7 @@ export class SimNode implements SimMachine {
     const { scheduler, options } = this.world;
     const owner = new SimProcess(`${this.name}#${this.epoch}`);
     const prng = this.prng.fork(`life/${this.epoch}`);
-    const clock = new SimClock(scheduler, owner, this.clockOptions);
+    const clock = new SimClock(scheduler, owner, this.quartz);
     disk.attach({
       clock,
       onCall: (call) => {

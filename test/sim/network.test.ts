@@ -55,6 +55,47 @@ function numbersThrough(seed: number, disturb: (world: SimWorld) => void, count 
   return heard.map((line) => Number(line.split(" ")[1]));
 }
 
+describe("SimNetwork: a narrow path", () => {
+  test("links take the time that their bytes take, in order, and hold back who sends", () => {
+    const { world, nodes } = three(4);
+    const { asker, answerer } = link(world, nodes.a, nodes.b);
+    world.network.path("a", "b").faults = { bytesPerSecond: 10_000 };
+    const startMs = world.scheduler.nowMs();
+    const arrivedMs: number[] = [];
+    answerer.onMessage = () => void arrivedMs.push(world.scheduler.nowMs() - startMs);
+    for (let i = 0; i < 5; i++) asker.link!.send(new Uint8Array(1000));
+    asker.link!.send(new Uint8Array(1_000_000));
+    expect(asker.link!.bufferedBytes).toBeGreaterThan(700_000);
+    world.run(99_000);
+    expect(arrivedMs.map((ms) => Math.round(ms / 100))).toEqual([1, 2, 3, 4, 5]);
+    world.run(2000);
+    expect(arrivedMs.at(-1)! / 1000).toBeCloseTo(100.5, 0);
+    world.network.healAll();
+    asker.link!.send(new Uint8Array(1_000_000));
+    world.run(1);
+    expect(arrivedMs).toHaveLength(7);
+  });
+
+  test("datagrams queue for a second at most; more are dropped", () => {
+    const arrived = numbersThrough(
+      4,
+      (world) => (world.network.path("a", "b").faults = { bytesPerSecond: 1000 }),
+    );
+    // Three bytes each, one each millisecond: a third of them passes.
+    expect(arrived).toEqual(arrived.toSorted((x, y) => x - y));
+    expect(arrived.length).toBeGreaterThan(500);
+    expect(arrived.length).toBeLessThan(800);
+    const { world, nodes } = three(5);
+    const heard = listen(nodes.b);
+    world.network.path("a", "b").faults = { bytesPerSecond: 1000 };
+    portsOf(nodes.a).datagrams.send("b:1", new Uint8Array(100));
+    world.run(99);
+    expect(heard).toHaveLength(0);
+    world.run(3);
+    expect(heard).toHaveLength(1);
+  });
+});
+
 describe("SimNetwork: datagrams", () => {
   test("take 0.1 to 0.5 ms, and all arrive where nothing is wrong", () => {
     const { world, nodes } = three(1);

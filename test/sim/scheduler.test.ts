@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { WALL_START_MS } from "../../src/sim/clock.ts";
 import { SimProcess, SimScheduler } from "../../src/sim/scheduler.ts";
 import { SimWorld } from "../../src/sim/world.ts";
 
@@ -202,6 +203,60 @@ describe("SimWorld", () => {
     world.run(1_000_000);
     expect(fast.monoMs()).toBeCloseTo(1_000_100, 3);
     expect(slow.monoMs()).toBeCloseTo(999_900, 3);
+  });
+
+  test("a drift that changes: wall and monotonic time go on from where they are, no timer is early", () => {
+    const world = new SimWorld(1);
+    const { clock } = world.node("a", { driftPpm: 0 });
+    world.run(1000);
+    const late: number[] = [];
+    for (const delayMs of [0, 1, 10, 100, 1000]) {
+      const dueMs = clock.monoMs() + delayMs;
+      clock.after(delayMs, () => late.push(clock.monoMs() - dueMs));
+    }
+    const cancelled = clock.after(500, () => late.push(-1));
+    clock.setDrift(-500_000);
+    expect(clock.monoMs()).toBe(1000);
+    world.run(600);
+    cancelled.cancel();
+    expect(clock.monoMs()).toBe(1300);
+    clock.setDrift(1_000_000);
+    world.run(1000);
+    expect(clock.monoMs()).toBe(3300);
+    expect(clock.wallMs()).toBe(WALL_START_MS + 3300);
+    expect(late).toHaveLength(5);
+    expect(Math.min(...late)).toBeGreaterThanOrEqual(0);
+  });
+
+  test("what was set on a machine's clock stays set for its next process, whose monotonic time begins anew", () => {
+    const world = new SimWorld(1);
+    const node = world.node("a", { offsetMs: 7, driftPpm: 0 });
+    node.clock.step(-5000);
+    world.run(1000);
+    node.crash();
+    world.run(1000);
+    node.restart();
+    expect(node.clock.wallMs()).toBe(WALL_START_MS + 7 - 5000 + 2000);
+    expect(node.clock.monoMs()).toBe(0);
+    node.clock.setDrift(100_000);
+    node.powerLoss();
+    node.restart();
+    world.run(1000);
+    expect(node.clock.monoMs()).toBeCloseTo(1100, 3);
+    expect(node.clock.wallMs()).toBe(WALL_START_MS + 7 - 5000 + 3100);
+  });
+
+  test("an option makes every event of a world a little late", () => {
+    const lateUs = (jitterUsMax: number): number => {
+      const { scheduler } = new SimWorld(1, { jitterUsMax });
+      let sum = 0;
+      for (let i = 0; i < 100; i++)
+        scheduler.at(1000, process, "", () => void (sum += scheduler.nowUs() - 1000));
+      scheduler.run(5);
+      return sum;
+    };
+    expect(lateUs(0)).toBe(0);
+    expect(lateUs(50)).toBeGreaterThan(1000);
   });
 
   test("the log has node, virtual time and fields", () => {
