@@ -30,6 +30,8 @@ export interface PowerLossClusterResult {
 }
 
 const LOG_EVERY = 10;
+/** A loss before which nothing was acknowledged proves nothing. */
+const WRITES_MIN = 40;
 const ANSWERS_TIMEOUT_MS = 60_000;
 
 class PowerLossCluster {
@@ -65,8 +67,10 @@ class PowerLossCluster {
     const { prng, load, every } = this;
     const isTotal = this.total < this.single;
     const victims = isTotal ? every : [prng.pick(every)];
+    const { acknowledged } = load;
     load.start();
-    await Bun.sleep(prng.between(50, 600));
+    while (load.acknowledged < acknowledged + WRITES_MIN) await Bun.sleep(1);
+    await Bun.sleep(prng.between(1, 400));
     for (const index of victims) this.disks[index]!.cut(prng.chance(0.3));
     await Bun.sleep(prng.between(0, 200));
     await Promise.all(victims.map((index) => this.cluster.kill(index)));

@@ -135,8 +135,9 @@ class PowerLossRun {
       await lives.end();
       this.add(lives.keys);
     }
+    const kinds = [...this.recoveries].map(([kind, count]) => `${kind}: ${count}`).join("; ");
     log?.(
-      `${this.recovered} recoveries, ${this.acknowledged} acknowledged writes, none lost; slowest start ${this.slowestStartMs} ms`,
+      `${this.recovered} recoveries, ${this.acknowledged} acknowledged writes, none lost; slowest start ${this.slowestStartMs} ms; ${kinds}`,
     );
   }
 
