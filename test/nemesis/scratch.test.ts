@@ -14,17 +14,21 @@ const canMount = process.platform === "linux" && process.getuid?.() === 0;
 
 afterEach(() => removeRun(dead));
 
-/** A process that names a path below the run's directory and would stay for ever. */
-function stay(...more: readonly string[]) {
-  const words = ["-e", "setInterval(() => {}, 1000)", ...more];
-  return Bun.spawn([process.execPath, ...words], { env: { ...process.env, BUN_BE_BUN: "1" } });
+/** A process with `words` on its command line, which stays for ever. */
+async function stay(...more: readonly string[]) {
+  const words = ["-e", 'console.log("here"); setInterval(() => {}, 1000)', ...more];
+  const env = { ...process.env, BUN_BE_BUN: "1" };
+  const child = Bun.spawn([process.execPath, ...words], { env, stdout: "pipe" });
+  // Before it has begun, its command line is that of nobody.
+  await child.stdout.getReader().read();
+  return child;
 }
 
 test("sweep: the processes and files of a dead run go, and nothing else does", async () => {
   const directory = makeDirectory(dead);
   writeFileSync(join(directory, "data"), "x");
-  const left = stay(join(directory, "n1"));
-  const other = stay(`${directory}0/n1`);
+  const left = await stay(join(directory, "n1"));
+  const other = await stay(`${directory}0/n1`);
   try {
     expect(leftoversOf(dead)).toEqual([`process ${left.pid}`, `directory ${dead}`]);
     expect(await sweep()).toContain(dead);
@@ -38,10 +42,7 @@ test("sweep: the processes and files of a dead run go, and nothing else does", a
 });
 
 test("sweep: what a run that lives has is left alone", async () => {
-  const words = ["-e", "setInterval(() => {}, 1000)", "nemesis"];
-  const alive = Bun.spawn([process.execPath, ...words], {
-    env: { ...process.env, BUN_BE_BUN: "1" },
-  });
+  const alive = await stay("nemesis");
   const name = runNameOf(alive.pid);
   try {
     makeDirectory(name);
@@ -64,7 +65,7 @@ test("sweep: mounts, loop devices and namespaces of a dead run go, too, on top o
   await run(["truncate", "-s", "8M", image]);
   await run(["mkfs.ext4", "-q", "-F", image]);
   await run(["mount", "-o", "loop", image, inner]);
-  const user = stay(join(inner, "log"));
+  const user = await stay(join(inner, "log"));
   const hasNamespaces = (await attempt(["ip", "netns", "add", `${dead}-hub`])).isOk;
   if (!hasNamespaces) console.log("there are no network namespaces here");
   const kinds = leftoversOf(dead).map((line) => line.split(" ")[0]);
