@@ -2,7 +2,8 @@
  * Dots and clocks: S5 and S6.
  *
  *   S5  a dot never stands for two values: in reads, in answers, in every message between nodes
- *   S6  the clock of a node never goes back: of two writes that it has minted one after the other, the second has the greater counter
+ *   S6  the clock of a node never goes back: of two writes that it has minted one after the other, the second has the greater counter. A new incarnation may
+ *       begin a little lower: its power went before the disk knew how far the clock had gone, and no key stamps a write below what it holds (R21)
  */
 import type { Record } from "../causality/record.ts";
 import { dotText } from "../causality/actor.ts";
@@ -100,17 +101,17 @@ export function checkDots(history: History, book: DotBook = new DotBook()): Viol
  *
  * @param scope whose clock must not go back: a node's, or, where disks are lost and put back and with them how far the clock had gone, an actor's
  */
-export function checkClocks(history: History, scope: "node" | "actor" = "node"): Violation[] {
-  const byNode = new Map<string, Operation[]>();
+export function checkClocks(history: History): Violation[] {
+  const byActor = new Map<string, Operation[]>();
   for (const write of history.operations) {
     if (!isWrite(write) || write.outcome !== "ok") continue;
     // The answer of a retry is that of the first attempt: its dot is from then.
     if (write.attempts.length > 1) continue;
-    const node = scope === "node" ? parseDot(write.dot).node : write.dot.split(".")[0]!;
-    if (!byNode.has(node)) byNode.set(node, []);
-    byNode.get(node)!.push(write);
+    const { actor } = parseDot(write.dot);
+    if (!byActor.has(actor)) byActor.set(actor, []);
+    byActor.get(actor)!.push(write);
   }
-  return [...byNode.values()].flatMap(checkClockOfNode);
+  return [...byActor.values()].flatMap(checkClockOfNode);
 }
 
 function checkClockOfNode(writes: readonly Operation[]): Violation[] {

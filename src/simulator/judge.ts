@@ -34,7 +34,7 @@ export interface Evidence {
 }
 
 export function judge(evidence: Evidence): { violations: Violation[]; burnt: number } {
-  const { plan, cluster, history, book, changes, troubles, waits, finals } = evidence;
+  const { cluster, history, book, changes, troubles, waits, finals } = evidence;
   nameDots(history, book);
   const amnesty = new Amnesty(history, {
     gcDelayMs: cluster.gcDelayMs,
@@ -46,7 +46,7 @@ export function judge(evidence: Evidence): { violations: Violation[]; burnt: num
   const violations = [
     ...checkVersions(history, finals, amnesty),
     ...checkDots(history, book),
-    ...checkClocks(history, plan.changes.length > 0 ? "actor" : "node"),
+    ...checkClocks(history),
     ...checkSessions(history, amnesty),
     ...checkSessionWrites(history, finals, amnesty),
     ...checkQuorumReads(history, amnesty),
