@@ -18,18 +18,24 @@ import { DecoderRun, Finding } from "./run.ts";
 /** Fresh damage in every run; a finding names its input, so the seed need not be known. */
 const SEED = Number(process.env["HUTCH_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 const INPUTS = 700;
-/** Those that build disks and nodes for every input. */
+/** Of one decoder, on a machine that is busy. */
+const TIMEOUT_MS = 60_000;
+/** Those that build disks for every input; only `bun run fuzz` tries every small damage to them. */
 const SLOW: Readonly<Record<string, number>> = { table: 200, manifest: 300, flag: 200, CSV: 300 };
 
 describe("decoders under mutation", () => {
-  test.each(DECODERS.map((row) => [row.name, row] as const))("%s", (name, row) => {
-    const run = new DecoderRun(row, SEED);
-    run.tryValid();
-    run.tryEverySmallDamage();
-    run.tryDamage(SLOW[name] ?? INPUTS);
-    // A run in which everything is refused proves nothing.
-    expect(run.totals.accepted).toBeGreaterThan(0);
-  });
+  test.each(DECODERS.map((row) => [row.name, row] as const))(
+    "%s",
+    (name, row) => {
+      const run = new DecoderRun(row, SEED);
+      run.tryValid();
+      if (!(name in SLOW)) run.tryEverySmallDamage();
+      run.tryDamage(SLOW[name] ?? INPUTS);
+      // A run in which everything is refused proves nothing.
+      expect(run.totals.accepted).toBeGreaterThan(0);
+    },
+    TIMEOUT_MS,
+  );
 
   test("every name is that of one row", () => {
     expect(new Set(DECODERS.map(({ name }) => name)).size).toBe(DECODERS.length);

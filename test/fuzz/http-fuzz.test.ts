@@ -8,6 +8,7 @@ const SEED = Number(process.env["HUTCH_SEED"] ?? Math.floor(Math.random() * 2 **
 const NODES = 3;
 const REQUESTS = 300;
 const CONNECTIONS = 400;
+const TIMEOUT_MS = 60_000;
 
 describe("damaged requests", () => {
   test.each(Array.from({ length: NODES }, (_, i) => SEED + i))(
@@ -21,16 +22,21 @@ describe("damaged requests", () => {
       expect(statuses).toContain(400);
       expect(run.requests).toBeGreaterThan(REQUESTS / 2);
     },
+    TIMEOUT_MS,
   );
 
-  test(`on real connections they end, and the server still serves (seed ${SEED})`, async () => {
-    const run = new SocketRun(SEED);
-    try {
-      await run.send(CONNECTIONS);
-    } finally {
-      await run.stop();
-    }
-    expect(run.refused).toBeGreaterThan(0);
-    expect(run.answered).toBeGreaterThan(0);
-  });
+  test(
+    `on real connections they end, and the server still serves (seed ${SEED})`,
+    async () => {
+      const run = new SocketRun(SEED);
+      try {
+        await run.send(CONNECTIONS);
+      } finally {
+        await run.stop();
+      }
+      expect(run.refused).toBeGreaterThan(0);
+      expect(run.answered).toBeGreaterThan(0);
+    },
+    TIMEOUT_MS,
+  );
 });

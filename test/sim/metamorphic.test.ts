@@ -7,6 +7,8 @@ import { metamorphicRun } from "./metamorphic/run.ts";
 import { PLAIN, type Subject, type Variant, VARIANTS } from "./metamorphic/subjects.ts";
 
 const SEEDS = Math.max(1, Math.round(Number(process.env["HUTCH_SEEDS"] ?? 15) / 15));
+/** Of one seed, on a machine that is busy. */
+const TIMEOUT_MS = 600_000;
 const FIRST = Number(process.env["HUTCH_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 describe("metamorphic", () => {
@@ -16,7 +18,7 @@ describe("metamorphic", () => {
       const { lines } = metamorphicRun(seed, VARIANTS);
       expect(lines).toBeGreaterThan(100 * VARIANTS.length);
     },
-    600_000,
+    TIMEOUT_MS,
   );
 
   test("variants have names of their own", () => {
@@ -81,11 +83,15 @@ describe("the comparison bites", () => {
         return isList ? { ...answer, text: answer.text.replace(/,\{"key":.*\}\]/, "]") } : answer;
       },
     ],
-  ])("on %s", (_, alter) => {
-    // Not every seed has the steps that show it.
-    const complaints = [1, 2, 3].map((seed) => complaintOn(seed, planted(alter)));
-    expect(complaints.join()).toContain('"planted" shows something else');
-  });
+  ])(
+    "on %s",
+    (_, alter) => {
+      // Not every seed has the steps that show it.
+      const complaints = [1, 2, 3].map((seed) => complaintOn(seed, planted(alter)));
+      expect(complaints.join()).toContain('"planted" shows something else');
+    },
+    TIMEOUT_MS,
+  );
 });
 
 function complaintOn(seed: number, variant: Variant): string {
