@@ -9,6 +9,7 @@
  *   --faults A,B    --changes A,B    plans with these only; "none" for none
  *   --nodes 3       --duration 4000  plans of this size, in ms
  */
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import "../../src/bun/native-kernels.ts";
 import { type DrawOptions, drawPlan } from "../../src/simulator/draw-plan.ts";
@@ -38,6 +39,7 @@ const { values } = parseArgs({
     changes: { type: "string" },
   },
 });
+const VIOLATIONS_TOLD_MAX = 3;
 const bug = bugOf(process.env["HUTCH_PLANTED_BUG"] ?? "");
 const keep = values.keep ?? `test/plans/planted-${bug.name}.json`;
 const say = (line: string): void => void process.stderr.write(`${bug.name}: ${line}\n`);
@@ -90,19 +92,20 @@ say(
   `${broken.plan.title} breaks ${invariantsOf(broken).join(", ")} (${secondsSince(startedAtMs)} s)`,
 );
 const shrinkingAtMs = performance.now();
+const title = `${bug.name} breaks ${invariantsOf(broken).join(", ")}: ${bug.what}`;
+const save = (plan: Plan): void => writeFileSync(keep, writePlan({ ...plan, title }));
 const shrunk = shrink(broken.plan, broken, runPlan, {
   runsMax: Number(values.runs),
   onStep: ({ isKept, pass, runs, plan }) => {
-    if (isKept) say(`run ${runs} ${pass}: ${JSON.stringify(sizesOf(plan))}`);
+    if (!isKept) return;
+    // Who stops it here still has what there is.
+    save(plan);
+    say(`run ${runs} ${pass}: ${JSON.stringify(sizesOf(plan))}`);
   },
 });
+save(shrunk.plan);
 say(`${ratios(broken.plan, shrunk.plan)}, ${shrunk.runs} runs, ${secondsSince(shrinkingAtMs)} s`);
-const title = `${bug.name} breaks ${invariantsOf(shrunk.verdict).join(", ")}: ${bug.what}`;
-const plan = { ...shrunk.plan, title };
-await Bun.write(keep, writePlan(plan));
-process.stdout.write(
-  `${tellPlan(plan).join("\n")}\n${shrunk.verdict.violations
-    .slice(0, 3)
-    .map(({ invariant, message }) => `  ${invariant}: ${message}`)
-    .join("\n")}\n`,
-);
+const told = shrunk.verdict.violations
+  .slice(0, VIOLATIONS_TOLD_MAX)
+  .map(({ invariant, message }) => `  ${invariant}: ${message}`);
+process.stdout.write(`${[...tellPlan(shrunk.plan), ...told].join("\n")}\n`);
