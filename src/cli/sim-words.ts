@@ -16,10 +16,12 @@ export const FAULT_WORDS = {
   flap: "a link comes and goes",
   link: "datagrams and messages are lost, doubled, late, out of order or changed",
   "clock step": "the clock of a machine jumps",
+  "clock drift": "the clock of a machine runs fast or slow",
   "slow disk": "each sync takes its time",
   "stuck disk": "a disk answers nothing any more, until the machine starts anew",
   "full disk": "a disk has no room for a while",
   "sync error": "a sync fails, and with it the node",
+  "few descriptors": "a process can open hardly any files",
 } as const satisfies Record<FaultKind, string>;
 
 export const CHANGE_WORDS = {
@@ -45,6 +47,9 @@ export const INVARIANTS: Readonly<Record<string, string>> = {
   S7: "hints stay within their bytes",
   R3: "a quorum read knows every acknowledged write of its key",
   R7: "a session reads its own writes and never goes back",
+  R9: "a retry of a write is not minted again by who has minted it",
+  "monotonic writes": "a key ends with the writes of a session in order",
+  "writes follow reads": "a key ends with what a session had read before it wrote",
   I5: "what was deleted does not come back",
   I6: "a quorum read knows what an earlier one was told",
   I11: "what has expired is not shown",

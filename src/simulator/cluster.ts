@@ -100,6 +100,10 @@ export class SimCluster {
     return this.configs[0]!.driftMaxMs;
   }
 
+  get hintTtlMs(): number {
+    return this.configs[0]!.hintTtlMs;
+  }
+
   /** Of one node, for one target. */
   get hintBytesMax(): number {
     return this.configs[0]!.hintBytesMax;

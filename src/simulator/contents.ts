@@ -12,6 +12,7 @@ import { decodeRecord } from "../causality/record.ts";
 import { MerkleTree } from "../merkle/merkle-tree.ts";
 import { preferenceList } from "../ring/preference-list.ts";
 import { bucketNameOf } from "../ring/partition.ts";
+import type { Holdings } from "../checkers/acknowledged.ts";
 import {
   type HeldRecord,
   type NodeContents,
@@ -30,14 +31,9 @@ const COLLECTION_MS = 2000;
 /** Of a node that is up. */
 export function contentsOf(cluster: SimCluster, index: number): NodeContents {
   const { coordinator, view, convergence } = cluster.clusterOf(index);
-  const { store } = cluster.node(index).inside;
   const records = new Map<string, HeldRecord>();
   const fresh = new Map<string, MerkleTree>();
-  const partitions = Array.from({ length: view.layout.q }, (_, partition) => partition);
-  const scan = new PartitionScan(store, partitions, EVERYTHING, false);
-  for (; scan.isValid; scan.next()) {
-    const key = scan.key.slice();
-    const value = scan.value.slice();
+  forEachRecord(cluster, index, (key, value) => {
     const partition = key[0]! * 256 + key[1]!;
     const { n } = coordinator.bucket(bucketNameOf(key));
     const place = placeOf(key);
@@ -46,8 +42,7 @@ export function contentsOf(cluster: SimCluster, index: number): NodeContents {
     if (!fresh.has(tree)) fresh.set(tree, new MerkleTree(convergence.trees.leafCount));
     const [low, high] = convergence.trees.entryHash(key, value);
     fresh.get(tree)!.toggle(convergence.trees.leafOf(key), low, high);
-  }
-  scan.close();
+  });
   const trees = treesOf(cluster, index, fresh);
   const held = convergence.heldPartitions();
   const treesNotReady = held.filter((partition) => !convergence.trees.isReady(partition));
@@ -113,8 +108,20 @@ export function hasLosses(cluster: SimCluster): boolean {
   return cluster.present.some((i) => cluster.node(i).inside.store.stats().lostRanges > 0);
 }
 
-/** What the disks of all nodes but one know of each key: in records, and in hints for whomever. All have to be up. */
+/** What the disks of all nodes but one know of each key: in records, and in hints for whomever. */
 export function knownWithout(cluster: SimCluster, lost: number): ReadonlyMap<string, Seen> {
+  const others = cluster.present.filter((index) => index !== lost && cluster.isStarted(index));
+  return knownAt(cluster, others);
+}
+
+/** What each disk knows of each key, as far as its node is up. */
+export function holdingsOf(cluster: SimCluster): Holdings {
+  const up = cluster.present.filter((index) => cluster.isStarted(index));
+  const known = new Map(up.map((i) => [cluster.names[i]!, knownAt(cluster, [i])]));
+  return { atMs: cluster.nowMs, known, downCount: cluster.present.length - up.length };
+}
+
+function knownAt(cluster: SimCluster, indexes: readonly number[]): ReadonlyMap<string, Seen> {
   const known = new Map<string, { vector: Map<string, number>; dots: Set<string>; hlc: number }>();
   const note = (place: string, record: Uint8Array): void => {
     if (!known.has(place)) known.set(place, { vector: new Map(), dots: new Set(), hlc: 0 });
@@ -122,13 +129,26 @@ export function knownWithout(cluster: SimCluster, lost: number): ReadonlyMap<str
     for (const { actor, counterMax } of decodeRecord(record))
       vector.set(actor, Math.max(vector.get(actor) ?? 0, counterMax));
   };
-  for (const index of cluster.present) {
-    if (index === lost || !cluster.isStarted(index)) continue;
-    for (const { place, bytes } of contentsOf(cluster, index).records.values())
-      note(place, Uint8Array.fromHex(bytes));
-    forEachHint(cluster.node(index).inside.store, (key, record) => note(placeOf(key), record));
+  for (const index of indexes) {
+    const { store } = cluster.node(index).inside;
+    forEachRecord(cluster, index, (key, record) => note(placeOf(key), record));
+    forEachHint(store, (key, record) => note(placeOf(key), record));
   }
   return known;
+}
+
+/** Copies, for the visitor to keep. */
+function forEachRecord(
+  cluster: SimCluster,
+  index: number,
+  visit: (key: Uint8Array, record: Uint8Array) => void,
+): void {
+  const { store } = cluster.node(index).inside;
+  const { q } = cluster.clusterOf(index).view.layout;
+  const partitions = Array.from({ length: q }, (_, partition) => partition);
+  const scan = new PartitionScan(store, partitions, EVERYTHING, false);
+  for (; scan.isValid; scan.next()) visit(scan.key.slice(), scan.value.slice());
+  scan.close();
 }
 
 function forEachHint(store: Store, visit: (key: Uint8Array, record: Uint8Array) => void): void {

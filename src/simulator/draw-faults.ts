@@ -28,6 +28,9 @@ const TIMED_PER_KIND_MAX = 3;
 const FOR_MS_MIN = 100;
 /** A node dies at one of its next calls of the disk, or the call fails. */
 const CALLS_MAX = 40;
+/** As bad as a quartz gets, and some: with the offsets it stays within `drift-max`. */
+const DRIFT_PPM_MAX = 2000;
+const JOURNALED_CHANCE = 0.25;
 /** How often what waits for something rare strikes only at an instant. */
 const EVERY_CHANCE = 0.05;
 
@@ -81,6 +84,10 @@ function detailsOf(kind: FaultKind, prng: Prng, draws: FaultDraws): Omit<Fault, 
       return { ...common, nodes: [], paths: drawPaths(prng) };
     case "clock step":
       return { ...common, offsetMs: prng.between(-clockOffsetMsMax, clockOffsetMsMax) };
+    case "clock drift":
+      return { ...common, driftPpm: prng.between(-DRIFT_PPM_MAX, DRIFT_PPM_MAX) };
+    case "power loss":
+      return { ...common, isJournaled: prng.chance(JOURNALED_CHANCE) };
     case "torn":
     case "sync error":
       return { ...common, calls: prng.between(1, CALLS_MAX) };
@@ -101,6 +108,7 @@ function drawPaths(prng: Prng): NonNullable<Fault["paths"]> {
     delayMs: prng.pick([0, 0, 5, 50]),
     jitterMs: prng.pick([0, 2, 30]),
     corruptChance: prng.pick([0, 0, 0.02]),
+    bytesPerSecond: prng.pick([0, 0, 0, 32_000, 200_000]),
   };
 }
 

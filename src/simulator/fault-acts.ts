@@ -15,6 +15,8 @@ const RETURN_MS_MAX = 3000;
 /** A full disk takes so many bytes more. */
 const ROOM_BYTES = 2048;
 const ROOMY_BYTES = 2 ** 40;
+/** What is open stays open; hardly anything can be opened. */
+const FEW_FILES = 3;
 
 export class FaultActs {
   private readonly cluster: SimCluster;
@@ -40,9 +42,11 @@ export class FaultActs {
       case "stuck disk":
       case "full disk":
       case "sync error":
+      case "few descriptors":
         return this.spoilDisk(fault, victims[0]!);
       case "clock step":
-        return this.setClock(victims[0]!, fault.offsetMs ?? 0);
+      case "clock drift":
+        return this.setClock(fault, victims[0]!);
       default:
         return this.cutOff(fault, victims);
     }
@@ -54,6 +58,7 @@ export class FaultActs {
     for (const { disk } of this.cluster.machines) {
       disk.faults.clearPlanned();
       disk.faults.quotaBytes = ROOMY_BYTES;
+      disk.faults.openFilesMax = Infinity;
       if (disk.faults.syncDelayMs !== "never") disk.faults.syncDelayMs = SYNC_DELAY_MS;
     }
   }
@@ -70,7 +75,7 @@ export class FaultActs {
       return this.backWhenDown(fault, index, () => cluster.powerLoss(index));
     }
     if (kind === "crash") cluster.crash(index);
-    else cluster.powerLoss(index);
+    else cluster.powerLoss(index, fault.isJournaled === true ? "metadata-ordered" : "strict");
     this.backLater(index, forMs);
   }
 
@@ -117,10 +122,15 @@ export class FaultActs {
     cluster.after(forMs, () => machine.slowDown(0));
   }
 
-  private setClock(index: number, offsetMs: number): void {
-    const { clock } = this.cluster.machines[index]!;
+  private setClock({ kind, forMs, offsetMs = 0, driftPpm = 0 }: Fault, index: number): void {
+    const { cluster } = this;
+    const { clock } = cluster.machines[index]!;
+    if (kind === "clock drift") {
+      clock.setDrift(driftPpm);
+      return cluster.after(forMs, () => cluster.machines[index]!.clock.setDrift(0));
+    }
     // The quartz itself is off by milliseconds only.
-    const wrongMs = clock.wallMs() - (WALL_START_MS + this.cluster.nowMs);
+    const wrongMs = clock.wallMs() - (WALL_START_MS + cluster.nowMs);
     clock.step(Math.round(offsetMs - wrongMs));
   }
 
@@ -141,6 +151,14 @@ export class FaultActs {
         cluster.mayNotStart.add(index);
         return cluster.after(forMs, () => {
           disk.faults.quotaBytes = ROOMY_BYTES;
+          cluster.mayNotStart.delete(index);
+          troubles.bringBack(index);
+        });
+      case "few descriptors":
+        disk.faults.openFilesMax = FEW_FILES;
+        cluster.mayNotStart.add(index);
+        return cluster.after(forMs, () => {
+          disk.faults.openFilesMax = Infinity;
           cluster.mayNotStart.delete(index);
           troubles.bringBack(index);
         });
@@ -186,7 +204,7 @@ export class FaultActs {
           names.slice((names.length >> 1) + 1),
         );
       case "link":
-        network.disturb(paths ?? {});
+        network.disturb({ ...paths, bytesPerSecond: paths?.bytesPerSecond ?? 0 });
         return () => network.disturb({});
       default:
         return network.partition(names, others);

@@ -1,5 +1,6 @@
 /** All that is asked of one run when it is over: every invariant of FAULTS.md 2.6 that a history and the disks can tell. */
 import { wallMsOfHlc } from "../causality/hlc.ts";
+import { type Holdings, checkAcknowledged } from "../checkers/acknowledged.ts";
 import { Amnesty } from "../checkers/amnesty.ts";
 import {
   checkAnswered,
@@ -11,6 +12,7 @@ import {
 import { checkCausality } from "../checkers/causality.ts";
 import { type DotBook, checkClocks, checkDots, nameDots } from "../checkers/dots.ts";
 import type { History, Operation, Violation } from "../checkers/history.ts";
+import { checkMintedOnce } from "../checkers/minted-once.ts";
 import { checkQuorumReads, checkSessions } from "../checkers/order.ts";
 import { checkSessionWrites } from "../checkers/session-writes.ts";
 import { checkVersions } from "../checkers/versions.ts";
@@ -29,12 +31,14 @@ export interface Evidence {
   readonly changes: Changes;
   readonly troubles: Troubles;
   readonly waits: readonly Waited[];
+  /** What the disks held, whenever a node had come back. */
+  readonly looks: readonly Holdings[];
   /** A read of every key at ALL, after everything has healed. */
   readonly finals: readonly Operation[];
 }
 
 export function judge(evidence: Evidence): { violations: Violation[]; burnt: number } {
-  const { cluster, history, book, changes, troubles, waits, finals } = evidence;
+  const { cluster, history, book, changes, troubles, waits, looks, finals } = evidence;
   nameDots(history, book);
   const amnesty = new Amnesty(history, {
     gcDelayMs: cluster.gcDelayMs,
@@ -45,6 +49,13 @@ export function judge(evidence: Evidence): { violations: Violation[]; burnt: num
   const burnt = amnesty.forgive(history);
   const violations = [
     ...checkVersions(history, finals, amnesty),
+    ...checkAcknowledged(history, {
+      looks,
+      amnesty,
+      hintTtlMs: cluster.hintTtlMs,
+      lossesMs: changes.losses.map(({ atMs }) => atMs),
+    }),
+    ...checkMintedOnce(history, book),
     ...checkDots(history, book),
     ...checkClocks(history),
     ...checkSessions(history, amnesty),

@@ -12,6 +12,7 @@
 import { z } from "zod";
 import { HutchError } from "../base/errors.ts";
 import { KNOB_KEYS } from "../config.ts";
+import { isTrigger } from "./triggers.ts";
 
 export const PLAN_FORMAT = 1;
 
@@ -30,10 +31,12 @@ export const FAULT_KINDS = [
   "flap",
   "link",
   "clock step",
+  "clock drift",
   "slow disk",
   "stuck disk",
   "full disk",
   "sync error",
+  "few descriptors",
 ] as const;
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
@@ -103,7 +106,10 @@ const clientSchema = z.strictObject({
 const whenSchema = z.union([
   z.strictObject({ atMs: ms }),
   z.strictObject({ everyMs: ms.min(1), fromMs: ms }),
-  z.strictObject({ on: z.string().min(1), nth: count.min(1) }),
+  z.strictObject({
+    on: z.string().refine(isTrigger, "is nothing that happens: `hutch sim --list-faults`"),
+    nth: count.min(1),
+  }),
 ]);
 
 const faultSchema = z.strictObject({
@@ -121,10 +127,16 @@ const faultSchema = z.strictObject({
       corruptChance: chance,
       delayMs: ms,
       jitterMs: ms,
+      /** What a path carries; 0, the default, is without limit. */
+      bytesPerSecond: count.optional(),
     })
     .optional(),
   /** Of a clock step: how far the clock is from the right time afterwards. */
   offsetMs: z.number().optional(),
+  /** Of a clock that drifts: parts per million that it runs fast or, negative, slow. */
+  driftPpm: z.number().min(-500_000).max(500_000).optional(),
+  /** Of a power loss: the disk keeps the order of names and of growth, as ext4 does by default. */
+  isJournaled: z.boolean().optional(),
   /** Calls of the disk before it fails or the node dies. */
   calls: count.optional(),
   /** Of a slow disk or a slow node: what each sync, each event takes. */

@@ -8,6 +8,7 @@
  * are violations like any other.
  */
 import { messageOf } from "../base/errors.ts";
+import type { Holdings } from "../checkers/acknowledged.ts";
 import { type HeldHints, type Waited, checkHintBytes } from "../checkers/calm.ts";
 import { DotBook } from "../checkers/dots.ts";
 import { History, type Violation } from "../checkers/history.ts";
@@ -15,7 +16,7 @@ import { BrokenRun } from "./broken-run.ts";
 import { Changes } from "./changes.ts";
 import { Client } from "./clients.ts";
 import { SimCluster } from "./cluster.ts";
-import { differencesIn, hasAnythingDead, hasLosses } from "./contents.ts";
+import { differencesIn, hasAnythingDead, hasLosses, holdingsOf } from "./contents.ts";
 import { judge } from "./judge.ts";
 import { Nemesis } from "./nemesis.ts";
 import type { Plan } from "./plan.ts";
@@ -28,6 +29,8 @@ export interface RunOptions {
 }
 
 const LOOK_AT_HINTS_EVERY_MS = 500;
+const LOOK_AT_DISKS_EVERY_MS = 50;
+const LOOKS_MAX = 40;
 /** Longer than any timeout of a client, and than any request to the operator. */
 const CLIENTS_END_MS = 10_000;
 const CHANGES_END_MS = 120_000;
@@ -45,6 +48,7 @@ class Run {
   private readonly nemesis: Nemesis;
   private readonly changes: Changes;
   private readonly waits: Waited[] = [];
+  private readonly looks: Holdings[] = [];
   private readonly violations: Violation[] = [];
   private burnt = 0;
 
@@ -85,6 +89,7 @@ class Run {
     const clients = this.startClients();
     const changed = changes.run(plan.changes);
     this.watchHints();
+    this.watchDisks();
     cluster.world.run(plan.durationMs);
     changes.end();
     nemesis.end();
@@ -129,6 +134,20 @@ class Run {
     void look();
   }
 
+  /** Looks at all disks whenever a node has come back: what was acknowledged is there, or was lost with it. */
+  private watchDisks(): void {
+    const { cluster, plan, looks } = this;
+    const endMs = cluster.nowMs + plan.durationMs;
+    let upBefore = cluster.present.length;
+    const look = (): void => {
+      const up = cluster.present.filter((i) => cluster.isStarted(i)).length;
+      if (up > upBefore && looks.length < LOOKS_MAX) looks.push(holdingsOf(cluster));
+      upBefore = up;
+      if (cluster.nowMs < endMs) cluster.after(LOOK_AT_DISKS_EVERY_MS, look);
+    };
+    look();
+  }
+
   private comeToRest(changed: Promise<void>): void {
     const { cluster, nemesis, plan } = this;
     cluster.heal();
@@ -164,10 +183,20 @@ class Run {
   }
 
   private judge(): void {
-    const { plan, cluster, history, book, changes, waits, nemesis } = this;
+    const { plan, cluster, history, book, changes, waits, looks, nemesis } = this;
     const finals = readAll(cluster, history);
     const { troubles } = nemesis;
-    const found = judge({ plan, cluster, history, book, changes, troubles, waits, finals });
+    const found = judge({
+      plan,
+      cluster,
+      history,
+      book,
+      changes,
+      troubles,
+      waits,
+      looks,
+      finals,
+    });
     this.burnt = found.burnt;
     this.violations.push(...found.violations);
     if (cluster.isFailed) throw cluster.broken("a node ended", cluster.failures.join("; "));

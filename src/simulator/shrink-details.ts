@@ -36,10 +36,11 @@ const PLAIN_PATHS = {
   corruptChance: 0,
   delayMs: 0,
   jitterMs: 0,
+  bytesPerSecond: undefined,
 } satisfies Fault["paths"];
 
 /** What a fault may be without. */
-const FAULT_EXTRAS = ["paths", "offsetMs", "calls", "delayMs"] as const;
+const FAULT_EXTRAS = ["paths", "offsetMs", "driftPpm", "isJournaled", "calls", "delayMs"] as const;
 
 /** Everything that is not plain yet. */
 export function plainPlaces(plan: Plan): readonly PlainPlace[] {

@@ -70,13 +70,15 @@ function beganMsOf({ when }: Fault): number {
 }
 
 function faultCells(fault: Fault): string[] {
-  const { kind, forMs, nodes, offsetMs, calls, delayMs, paths } = fault;
-  const bad = Object.entries(paths ?? {}).filter(([, value]) => value !== 0);
+  const { kind, forMs, nodes, offsetMs, driftPpm, isJournaled, calls, delayMs, paths } = fault;
+  const bad = Object.entries(paths ?? {}).filter(([, value]) => value !== 0 && value !== undefined);
   const told = [
     kind,
     nodes.join(" "),
     forMs > 0 ? `for ${durationText(forMs)}` : "",
     offsetMs === undefined ? "" : `off by ${durationText(offsetMs)}`,
+    driftPpm === undefined ? "" : `by ${driftPpm} ppm`,
+    isJournaled === true ? "of a journaled disk" : "",
     calls === undefined ? "" : `after ${counted(calls, "call")}`,
     delayMs === undefined ? "" : `${durationText(delayMs)} each`,
     ...bad.map(([name, value]) => `${name} ${value}`),
