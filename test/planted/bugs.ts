@@ -44,13 +44,15 @@ const ASKED_FOR: readonly PlantedBug[] = [
   },
   {
     name: "no-directory-sync",
-    what: "A new log segment is listed in the manifest without its name being synced.",
+    what: "A new table gets its name and is listed in the manifest without the name being synced.",
     edits: [
       {
-        file: "storage/write-path.ts",
-        find: `        await ports.disk.syncDirectorySoon("");
+        file: "storage/table/table-writer.ts",
+        find: `    this.state = "renamed";
+    this.disk.syncDirectory("");
 `,
-        replace: "",
+        replace: `    this.state = "renamed";
+`,
       },
     ],
   },
@@ -90,7 +92,7 @@ const ASKED_FOR: readonly PlantedBug[] = [
       {
         file: "cluster/coordinate-get.ts",
         find: `const isCounted = replica.role === "primary" ? isServing : value !== undefined;`,
-        replace: `const isCounted = replica.role === "primary" || (isServing && value !== undefined);`,
+        replace: `const isCounted = replica.role === "primary" || value !== undefined;`,
       },
     ],
   },
@@ -120,7 +122,34 @@ const ASKED_FOR: readonly PlantedBug[] = [
   },
   {
     name: "no-write-back",
-    what: "A read answers with the merge of what it heard and mends the lagging copies later.",
+    what: "A read answers with the merge of what it heard, and leaves the copies as they are.",
+    edits: [
+      {
+        file: "cluster/coordinate-get.ts",
+        find: '    if (this.isDifferent) this.repair();\n    else this.finish("");',
+        replace: `    this.finish(this.isDifferent ? "done" : "");`,
+      },
+    ],
+  },
+];
+
+/** Others, of all layers. */
+const FURTHER: readonly PlantedBug[] = [
+  {
+    name: "segment-name-unsynced",
+    what: "A new log segment is listed in the manifest without its name being synced.",
+    edits: [
+      {
+        file: "storage/write-path.ts",
+        find: `        await ports.disk.syncDirectorySoon("");
+`,
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "write-back-later",
+    what: "A read answers before what it mends is mended.",
     edits: [
       {
         file: "cluster/coordinate-get.ts",
@@ -130,10 +159,6 @@ const ASKED_FOR: readonly PlantedBug[] = [
       },
     ],
   },
-];
-
-/** Others, of all layers. */
-const FURTHER: readonly PlantedBug[] = [
   {
     name: "collected-by-some",
     what: "A deletion is collected when one other owner agrees, not all.",
