@@ -9,6 +9,7 @@
  *
  *   a node that is down        what it knows is not known; it is taken to know everything
  *   a hint that was too old    it is dropped, by design (R27): from then on only the acknowledgements of owners count
+ *   a hint for who has left    it goes to the owners, and is forgotten when a majority of them has it (R28, seed 20171)
  *   what was collected         the amnesty says so
  */
 import type { Amnesty } from "./amnesty.ts";
@@ -20,6 +21,7 @@ import {
   covers,
   isWrite,
   placeOf,
+  quorumOf,
 } from "./history.ts";
 
 /** What the disks of a cluster know at one moment. */
@@ -39,6 +41,14 @@ export interface AcknowledgedOptions {
   readonly amnesty?: Amnesty;
   /** When a disk was lost, wiped, damaged or put back. */
   readonly lossesMs?: readonly number[];
+  /** While nodes were going out of the ring. */
+  readonly departures?: readonly Departure[];
+}
+
+export interface Departure {
+  readonly fromMs: number;
+  /** `Infinity` while it has not ended. */
+  readonly untilMs: number;
 }
 
 /** The first look at which a write has too few copies, for each write that ever has. */
@@ -51,13 +61,23 @@ export function checkAcknowledged(history: History, options: AcknowledgedOptions
 }
 
 function isBroken(write: Operation, look: Holdings, options: AcknowledgedOptions): boolean {
-  const { hintTtlMs, amnesty, lossesMs = [] } = options;
+  const { amnesty, lossesMs = [] } = options;
   if (look.atMs < write.endMs) return false;
-  const isHintOld = look.atMs - write.startMs > hintTtlMs;
-  const counted = isHintOld ? write.primary : write.ok;
+  const counted = countedOf(write, look, options);
   const lost = lossesMs.filter((atMs) => atMs >= write.startMs && atMs <= look.atMs).length;
   if (holdersOf(write, look).length + look.downCount >= counted - lost) return false;
   return amnesty?.covers(placeOf(write), write.dot, look.atMs) !== true;
+}
+
+function countedOf(
+  { startMs, ok, primary, bucket }: Operation,
+  { atMs }: Holdings,
+  options: AcknowledgedOptions,
+): number {
+  const { hintTtlMs, departures = [] } = options;
+  if (atMs - startMs > hintTtlMs) return primary;
+  const isRerouted = departures.some(({ fromMs, untilMs }) => fromMs <= atMs && untilMs >= startMs);
+  return isRerouted ? Math.max(primary, Math.min(ok, quorumOf(bucket))) : ok;
 }
 
 function holdersOf(write: Operation, { known }: Holdings): string[] {

@@ -40,6 +40,14 @@ export interface BucketKind {
   readonly n?: number | undefined;
 }
 
+/** Copies of a bucket that says nothing else. */
+const COPIES = 3;
+
+/** Of the owners of a key. */
+export function quorumOf({ n = COPIES }: BucketKind): number {
+  return (n >> 1) + 1;
+}
+
 export interface Attempt {
   readonly node: string;
   readonly startMs: number;

@@ -18,15 +18,10 @@ import {
   covers,
   isWrite,
   placeOf,
+  quorumOf,
 } from "./history.ts";
 import type { Amnesty } from "./amnesty.ts";
 import { name, replacedBy } from "./versions.ts";
-
-const COPIES = 3;
-
-function quorumOf({ bucket: { n = COPIES } }: Operation): number {
-  return (n >> 1) + 1;
-}
 
 export function checkSessions(history: History, amnesty?: Amnesty): Violation[] {
   const sessions = new Map<string, Operation[]>();
@@ -129,7 +124,7 @@ function checkKey(
 
 /** Does a quorum of owners hold what this answer spoke of? */
 function isSettled(operation: Operation): boolean {
-  if (operation.outcome !== "ok" || operation.primary < quorumOf(operation)) return false;
+  if (operation.outcome !== "ok" || operation.primary < quorumOf(operation.bucket)) return false;
   if (isWrite(operation)) return true;
   // Who asks one copy is told what it says, whatever else was heard on the way for the session's sake.
   return !asksOne(operation) && operation.primary === operation.ok && !operation.isRepairIncomplete;
@@ -143,7 +138,7 @@ function isQuorumRead(operation: Operation): boolean {
   return (
     operation.kind === "get" &&
     operation.outcome === "ok" &&
-    operation.primary >= quorumOf(operation)
+    operation.primary >= quorumOf(operation.bucket)
   );
 }
 

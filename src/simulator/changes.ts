@@ -15,6 +15,8 @@ import type { Troubles } from "./troubles.ts";
 
 /** Those after which there is a disk less that knows what it knew. */
 const LOSSES: readonly ChangeKind[] = ["remove", "fence", "replace", "wipe", "damage", "restore"];
+/** Those after which a node is out of the ring. */
+const DEPARTURES: readonly ChangeKind[] = ["leave", "remove", "fence", "replace", "wipe"];
 /** Copies that buckets want; with fewer nodes nobody leaves. */
 const N = 3;
 const NODES_MAX = 6;
@@ -28,6 +30,7 @@ export class Changes {
   /** `change x state` */
   readonly coverage = new Map<string, number>();
   readonly losses: DiskLoss[] = [];
+  readonly departures: { fromMs: number; untilMs: number }[] = [];
   /** What nobody ever agreed to. */
   readonly refused: string[] = [];
   /** Nodes that leave: clients turn to others. */
@@ -75,7 +78,10 @@ export class Changes {
 
   private async carryOutAt(kind: ChangeKind, index: number, prng: Prng): Promise<void> {
     this.begins(kind, index);
+    const departure = { fromMs: this.cluster.nowMs, untilMs: Infinity };
+    if (DEPARTURES.includes(kind)) this.departures.push(departure);
     await this.doTo(kind, index, prng);
+    departure.untilMs = this.cluster.nowMs;
     this.troubles.tell(`${kind} of ${this.cluster.names[index]} has ended`);
   }
 

@@ -54,6 +54,7 @@ export function judge(evidence: Evidence): { violations: Violation[]; burnt: num
       amnesty,
       hintTtlMs: cluster.hintTtlMs,
       lossesMs: changes.losses.map(({ atMs }) => atMs),
+      departures: changes.departures,
     }),
     ...checkMintedOnce(history, book),
     ...checkDots(history, book),

@@ -1,6 +1,10 @@
 /** Acknowledgements that were worth less than they said, and the same that were not. */
 import { describe, expect, test } from "bun:test";
-import { type Holdings, checkAcknowledged } from "../../src/checkers/acknowledged.ts";
+import {
+  type AcknowledgedOptions,
+  type Holdings,
+  checkAcknowledged,
+} from "../../src/checkers/acknowledged.ts";
 import { Amnesty } from "../../src/checkers/amnesty.ts";
 import { NOTHING_SEEN, type Seen } from "../../src/checkers/history.ts";
 import { A, Story, seen } from "../support/story.ts";
@@ -25,7 +29,7 @@ function told(): Story {
   return story;
 }
 
-const messages = (looks: readonly Holdings[], more: { lossesMs?: readonly number[] } = {}) =>
+const messages = (looks: readonly Holdings[], more: Partial<AcknowledgedOptions> = {}) =>
   checkAcknowledged(told().history, { looks, hintTtlMs: HINT_TTL_MS, ...more }).map(
     ({ invariant, message, key }) => `${invariant} ${key}: ${message.split(" at 20; ")[1]}`,
   );
@@ -55,6 +59,16 @@ describe("what acknowledgements are worth", () => {
     expect(messages([look(oldMs, KNOWS, KNOWS, OLDER)])).toHaveLength(1);
     expect(messages([look(oldMs + 1, KNOWS, KNOWS, OLDER)])).toEqual([]);
     expect(messages([look(oldMs + 1, KNOWS, OLDER, OLDER)])).toHaveLength(1);
+  });
+
+  test("R28: a hint for who leaves is forgotten when a majority of the owners has it", () => {
+    const looks = [look(300, KNOWS, KNOWS, OLDER)];
+    const leaving = (fromMs: number, untilMs: number) => ({ departures: [{ fromMs, untilMs }] });
+    expect(messages(looks, leaving(100, 200))).toEqual([]);
+    expect(messages(looks, leaving(300, Infinity))).toEqual([]);
+    expect(messages(looks, leaving(301, 400))).toHaveLength(1);
+    expect(messages(looks, leaving(0, 9))).toHaveLength(1);
+    expect(messages([look(300, KNOWS, OLDER, OLDER)], leaving(100, 200))).toHaveLength(1);
   });
 
   test("as many copies may go as disks were lost since, and no more", () => {
