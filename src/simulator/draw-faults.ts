@@ -26,6 +26,9 @@ export interface FaultDraws {
 const ALL_CRASH_CHANCE = 0.15;
 const TIMED_PER_KIND_MAX = 3;
 const FOR_MS_MIN = 100;
+/** What happens at a step and is over when the step is hardly hurts it, unless the node dies of it. */
+const DEADLY: readonly FaultKind[] = ["crash", "power loss", "torn"];
+const DEADLY_CHANCE = 0.6;
 /** A node dies at one of its next calls of the disk, or the call fails. */
 const CALLS_MAX = 40;
 /** As bad as a quartz gets, and some: with the offsets it stays within `drift-max`. */
@@ -58,9 +61,11 @@ function drawTimed(kind: FaultKind, prng: Prng, draws: FaultDraws): Fault[] {
 function drawTriggered(prng: Prng, draws: FaultDraws): Fault[] {
   const kinds = draws.kinds.filter((kind) => kind !== "all crash");
   if (kinds.length === 0) return [];
+  const deadly = kinds.filter((kind) => DEADLY.includes(kind));
   return Array.from({ length: prng.between(0, draws.triggeredMax) }, (_, i) => {
     const own = prng.fork(`${i}`);
-    const kind = own.pick(kinds);
+    const isDeadly = deadly.length > 0 && own.chance(DEADLY_CHANCE);
+    const kind = own.pick(isDeadly ? deadly : kinds);
     return { kind, when: drawTrigger(own), ...detailsOf(kind, own, draws) };
   });
 }
