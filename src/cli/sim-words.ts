@@ -45,6 +45,7 @@ export const INVARIANTS: Readonly<Record<string, string>> = {
   S5: "no dot stands for two values",
   S6: "the clock of a node never goes back",
   S7: "hints stay within their bytes",
+  S9: "a disk that nobody damaged is whole after every death",
   R3: "a quorum read knows every acknowledged write of its key",
   R7: "a session reads its own writes and never goes back",
   R9: "a retry of a write is not minted again by who has minted it",

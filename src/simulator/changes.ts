@@ -31,6 +31,8 @@ export class Changes {
   readonly coverage = new Map<string, number>();
   readonly losses: DiskLoss[] = [];
   readonly departures: { fromMs: number; untilMs: number }[] = [];
+  /** Indexes of nodes whose tables were damaged. */
+  readonly damaged = new Set<number>();
   /** What nobody ever agreed to. */
   readonly refused: string[] = [];
   /** Nodes that leave: clients turn to others. */
@@ -176,6 +178,7 @@ export class Changes {
     const hit = tablesOf(cluster, index).filter(() => prng.chance(0.7));
     if (hit.length === 0) return;
     this.noteLoss(index);
+    this.damaged.add(index);
     for (const path of hit) damageTable(cluster, index, path, prng.pick(TABLE_DAMAGES), prng);
     if (prng.chance(0.5)) {
       cluster.crash(index);

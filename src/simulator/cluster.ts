@@ -30,7 +30,7 @@ import { type Flags, type SimClusterOptions, configOf } from "./cluster-config.t
 import type { Explanation, HeldHints } from "../checkers/calm.ts";
 import type { Answer, Heard } from "./clients.ts";
 import { BrokenRun } from "./broken-run.ts";
-import { type Happening, tellingLogger } from "./happenings.ts";
+import { type Happening, tellingLogger, isDamage } from "./happenings.ts";
 import { TriggerSource } from "./triggers.ts";
 
 export type { SimClusterOptions } from "./cluster-config.ts";
@@ -70,6 +70,8 @@ export class SimCluster {
   readonly mayFail = new Set<number>();
   /** Indexes of nodes whose disk is full: they may refuse to start on it. */
   readonly mayNotStart = new Set<number>();
+  /** Indexes of nodes that have found something on their disk that cannot be. */
+  readonly foundDamaged = new Set<number>();
   /** Processes that were started again. */
   readonly recoveries = { kills: 0, powerLosses: 0 };
   private readonly triggers = new TriggerSource();
@@ -92,21 +94,9 @@ export class SimCluster {
     return Array.from({ length: nodes }, (_, i) => `127.0.0.1:${basePort + i}`);
   }
 
-  get gcDelayMs(): number {
-    return this.configs[0]!.gcDelayMs;
-  }
-
-  get driftMaxMs(): number {
-    return this.configs[0]!.driftMaxMs;
-  }
-
-  get hintTtlMs(): number {
-    return this.configs[0]!.hintTtlMs;
-  }
-
-  /** Of one node, for one target. */
-  get hintBytesMax(): number {
-    return this.configs[0]!.hintBytesMax;
+  /** Of the first node; knobs that concern all are the same for all. */
+  get config(): Config {
+    return this.configs[0]!;
   }
 
   private equip(name: string, seeds: readonly string[], flags: Flags = {}): number {
@@ -161,9 +151,14 @@ export class SimCluster {
   private portsOf(index: number) {
     const machine = this.machines[index]!;
     const { disk, clock, random, workers } = machine;
-    const logger = tellingLogger(machine.logger, (event) => this.triggers.tell(index, event));
+    const logger = tellingLogger(machine.logger, (event) => this.told(index, event));
     const peers = this.peersOf(index);
     return { disk, clock, random, workers, logger, peers, compression: zstdCompression };
+  }
+
+  private told(index: number, event: string): void {
+    if (isDamage(event)) this.foundDamaged.add(index);
+    this.triggers.tell(index, event);
   }
 
   private peersOf(index: number): PeerPorts {

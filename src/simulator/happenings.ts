@@ -95,3 +95,13 @@ export function fileClass(path: string): string {
   const numbered = parseFileName(path);
   return numbered === undefined ? (NAMED[path] ?? "other") : NUMBERED[numbered.kind];
 }
+
+/** What a node says of a disk that does not hold what it should. */
+const DAMAGES: ReadonlySet<string> = new Set([
+  "log table_damaged",
+  "log table_quarantined",
+  "log table_not_opened",
+  "log log_damaged",
+]);
+
+export const isDamage = (event: string): boolean => DAMAGES.has(event);

@@ -41,8 +41,8 @@ export function judge(evidence: Evidence): { violations: Violation[]; burnt: num
   const { cluster, history, book, changes, troubles, waits, looks, finals } = evidence;
   nameDots(history, book);
   const amnesty = new Amnesty(history, {
-    gcDelayMs: cluster.gcDelayMs,
-    clockErrorMs: cluster.driftMaxMs,
+    gcDelayMs: cluster.config.gcDelayMs,
+    clockErrorMs: cluster.config.driftMaxMs,
     timeOfCounter: (counter) => wallMsOfHlc(counter) - WALL_START_MS,
     losses: changes.losses,
   });
@@ -52,7 +52,7 @@ export function judge(evidence: Evidence): { violations: Violation[]; burnt: num
     ...checkAcknowledged(history, {
       looks,
       amnesty,
-      hintTtlMs: cluster.hintTtlMs,
+      hintTtlMs: cluster.config.hintTtlMs,
       lossesMs: changes.losses.map(({ atMs }) => atMs),
       departures: changes.departures,
     }),
@@ -67,10 +67,22 @@ export function judge(evidence: Evidence): { violations: Violation[]; burnt: num
     ...checkDamage(history, (fromMs, untilMs) => troubles.wasTrouble(fromMs, untilMs)),
     ...checkOneRing(ringsOf(cluster)),
     ...checkNoHints(cluster.hintsAt(cluster.present[0]!)),
+    ...checkWhole(cluster, changes),
     ...checkGone(cluster),
     ...checkAvailable(evidence),
   ];
   return { violations, burnt };
+}
+
+/** A disk that nobody has damaged is whole after every death: no start finds a table missing or a log with holes (S9). */
+function checkWhole(cluster: SimCluster, { damaged }: Changes): Violation[] {
+  return [...cluster.foundDamaged]
+    .filter((i) => !damaged.has(i))
+    .map((i) => ({
+      invariant: "S9",
+      message: `${cluster.names[i]} found damage that nobody did`,
+      key: "",
+    }));
 }
 
 /** Who is of the cluster no more does not run (row 106). */

@@ -127,7 +127,7 @@ class Run {
         if (typeof heard === "string" || heard.status !== 200) continue;
         const { targets } = JSON.parse(heard.text) as { targets: HeldHints[] };
         // Each target's sum is over all holders.
-        const bytesMax = cluster.hintBytesMax * cluster.names.length;
+        const bytesMax = cluster.config.hintBytesMax * cluster.names.length;
         this.violations.push(...checkHintBytes(cluster.names[index]!, targets, bytesMax));
       }
     };
@@ -169,7 +169,7 @@ class Run {
     const areEqual = (): boolean =>
       !hasLosses(cluster) &&
       differencesIn(cluster).length === 0 &&
-      !hasAnythingDead(cluster, cluster.gcDelayMs);
+      !hasAnythingDead(cluster, cluster.config.gcDelayMs);
     try {
       cluster.waitFor("all copies are equal, and nothing dead is left", areEqual, EQUAL_MS_MAX);
     } catch (thrown) {
@@ -178,7 +178,8 @@ class Run {
         void violations.push({ invariant, message, key: "" });
       violations.push(...differencesIn(cluster));
       if (hasLosses(cluster)) blame("healing", "damage is not healed");
-      if (hasAnythingDead(cluster, cluster.gcDelayMs)) blame("L6", "what is dead is not collected");
+      if (hasAnythingDead(cluster, cluster.config.gcDelayMs))
+        blame("L6", "what is dead is not collected");
     }
   }
 
