@@ -12,6 +12,7 @@
  * left to chance: the same start has the same end.
  */
 import { assert } from "../base/assert.ts";
+import { HutchError } from "../base/errors.ts";
 import { minimize } from "./minimize.ts";
 import { type Plan, planSchema } from "./plan.ts";
 import {
@@ -199,13 +200,23 @@ class Search {
     if (!parsed.success) return false;
     const text = JSON.stringify(parsed.data);
     if (this.refuted.has(text) || text === JSON.stringify(this.plan)) return false;
-    const verdict = this.run(parsed.data);
+    const verdict = this.verdictOf(parsed.data);
     this.runs++;
-    const isKept = breaksAlike(this.wanted, verdict);
+    const isKept = verdict !== undefined && breaksAlike(this.wanted, verdict);
     if (isKept) this.keep(parsed.data, verdict);
     else this.refuted.add(text);
     this.options.onStep?.({ pass, runs: this.runs, isKept, plan: this.plan });
     return isKept;
+  }
+
+  /** `undefined` for a plan that no cluster can be made of: knobs that go together only with some that are left out. */
+  private verdictOf(plan: Plan): Verdict | undefined {
+    try {
+      return this.run(plan);
+    } catch (thrown) {
+      if (thrown instanceof HutchError && thrown.code === "bad-config") return undefined;
+      throw thrown;
+    }
   }
 
   private keep(plan: Plan, verdict: Verdict): void {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { AssertionError } from "../../src/base/assert.ts";
+import { HutchError } from "../../src/base/errors.ts";
 import { minimize, simplerNumbers } from "../../src/simulator/minimize.ts";
 import { type Plan, type Step, planSchema } from "../../src/simulator/plan.ts";
 import { type ShrinkStep, shrink } from "../../src/simulator/shrink.ts";
@@ -229,6 +230,25 @@ describe("shrink()", () => {
     expect(keys(twoKeys)).toHaveLength(2);
     expect(new Set(keys(twoSteps)).size).toBe(1);
     expect(keys(twoSteps)).toHaveLength(2);
+  });
+
+  test("knobs that only go together go together or stay", () => {
+    const needs = (wanted: boolean): Oracle => {
+      return ({ knobs }) => {
+        const { gcDelayMs, hintTtlMs } = knobs;
+        if (gcDelayMs !== undefined && hintTtlMs === undefined)
+          throw new HutchError("bad-config", "--gc-delay is not more than --hint-ttl");
+        return !wanted || gcDelayMs !== undefined ? ["S1"] : [];
+      };
+    };
+    const start = planOf({ knobs: { gcDelayMs: "7s", hintTtlMs: "3s" } });
+    expect(shrunk(start, needs(true)).plan.knobs).toEqual(start.knobs);
+    expect(shrunk(start, needs(false)).plan.knobs).toEqual({});
+    const broken: Oracle = (plan) => {
+      if (plan.durationMs < 10_000) throw new Error("a mistake");
+      return ["S1"];
+    };
+    expect(() => shrunk(start, broken)).toThrow("a mistake");
   });
 
   test("nothing broken is nothing to shrink", () => {
