@@ -48,12 +48,15 @@ export class Syncing {
   private wasAlone = false;
   /** It has, and has not served since. */
   private hasForgotten = false;
+  /** The last life of this node of which its disk has everything: those that others told of are repaired when it serves. */
+  private knownGeneration: number;
   /** Called when it serves, each time. */
   onServing: () => void = () => undefined;
   private isStopped = false;
 
   constructor(options: SyncingOptions) {
     this.options = options;
+    this.knownGeneration = options.previousGeneration;
   }
 
   get isSyncing(): boolean {
@@ -71,16 +74,19 @@ export class Syncing {
     this.options.logger.info("syncing", { reason });
     this.session?.stop();
     this.options.setPhase("syncing");
-    const session = new SyncSession(this.options, this.hasForgotten, () => {
-      if (this.session === session) this.leave();
+    const { knownGeneration } = this;
+    const known = { hasForgotten: this.hasForgotten, knownGeneration };
+    const session = new SyncSession({ ...this.options, ...known }, () => {
+      if (this.session === session) this.leave(session.lastGeneration);
     });
     this.session = session;
     session.start();
   }
 
-  private leave(): void {
+  private leave(lastGeneration: number): void {
     this.session = undefined;
     this.hasForgotten = false;
+    this.knownGeneration = Math.max(this.knownGeneration, lastGeneration);
     this.options.logger.info("serving");
     this.options.setPhase("serving");
     this.onServing();
@@ -103,9 +109,17 @@ export class Syncing {
   }
 }
 
+interface SessionOptions extends SyncingOptions {
+  readonly hasForgotten: boolean;
+  /** Later ones are of a life that this disk does not know. */
+  readonly knownGeneration: number;
+}
+
 /** One time of catching up. */
 class SyncSession {
-  private readonly options: SyncingOptions;
+  /** The last of our generations that others have told of. */
+  lastGeneration = 0;
+  private readonly options: SessionOptions;
   private readonly onDone: () => void;
   private readonly done = new Set<NodeId>();
   private mustPull: boolean;
@@ -114,10 +128,10 @@ class SyncSession {
   private timer: Timer | undefined;
   private pauseMs = FIRST_PAUSE_MS;
 
-  constructor(options: SyncingOptions, hasForgotten: boolean, onDone: () => void) {
+  constructor(options: SessionOptions, onDone: () => void) {
     this.options = options;
-    this.mustPull = hasForgotten;
-    this.hasForgotten = hasForgotten;
+    this.mustPull = options.hasForgotten;
+    this.hasForgotten = options.hasForgotten;
     this.onDone = onDone;
   }
 
@@ -159,7 +173,8 @@ class SyncSession {
   }
 
   private heard(node: NodeId, { count, isIncomplete, lastGeneration }: HintsHeldReply): boolean {
-    if (lastGeneration > this.options.previousGeneration) this.rolledBack(node, lastGeneration);
+    this.lastGeneration = Math.max(this.lastGeneration, lastGeneration);
+    if (lastGeneration > this.options.knownGeneration) this.rolledBack(node, lastGeneration);
     if (isIncomplete) this.mustPull = true;
     if (count === 0) this.done.add(node);
     return count === 0;
