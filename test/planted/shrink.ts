@@ -92,18 +92,20 @@ say(
   `${broken.plan.title} breaks ${invariantsOf(broken).join(", ")} (${secondsSince(startedAtMs)} s)`,
 );
 const shrinkingAtMs = performance.now();
-const title = `${bug.name} breaks ${invariantsOf(broken).join(", ")}: ${bug.what}`;
-const save = (plan: Plan): void => writeFileSync(keep, writePlan({ ...plan, title }));
+const save = (plan: Plan, verdict: Verdict): void => {
+  const title = `${bug.name} breaks ${invariantsOf(verdict).join(", ")}: ${bug.what}`;
+  writeFileSync(keep, writePlan({ ...plan, title }));
+};
 const shrunk = shrink(broken.plan, broken, runPlan, {
   runsMax: Number(values.runs),
   onStep: ({ isKept, pass, runs, plan }) => {
     if (!isKept) return;
     // Who stops it here still has what there is.
-    save(plan);
+    save(plan, broken);
     say(`run ${runs} ${pass}: ${JSON.stringify(sizesOf(plan))}`);
   },
 });
-save(shrunk.plan);
+save(shrunk.plan, shrunk.verdict);
 say(`${ratios(broken.plan, shrunk.plan)}, ${shrunk.runs} runs, ${secondsSince(shrinkingAtMs)} s`);
 const told = shrunk.verdict.violations
   .slice(0, VIOLATIONS_TOLD_MAX)
