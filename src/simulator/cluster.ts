@@ -29,6 +29,7 @@ import { tapped } from "./wiretap.ts";
 import { type Flags, type SimClusterOptions, configOf } from "./cluster-config.ts";
 import type { Explanation, HeldHints } from "../checkers/calm.ts";
 import type { Answer, Heard } from "./clients.ts";
+import { SYNC_DELAY_MS, isStarved } from "./disks.ts";
 import { BrokenRun } from "./broken-run.ts";
 import { type Happening, tellingLogger, isDamage } from "./happenings.ts";
 import { TriggerSource } from "./triggers.ts";
@@ -48,8 +49,6 @@ const QUIESCE_MS_MAX = 180_000;
 /** Within this time gossip hears of every death and every return, and links to dead processes are given up. */
 const NOTICE_MS = 2000;
 const LOOK_EVERY_MS = 250;
-/** Of a disk that is well. */
-export const SYNC_DELAY_MS = { min: 0.1, max: 2 };
 
 export class SimCluster {
   readonly seed: number | string;
@@ -68,8 +67,6 @@ export class SimCluster {
   readonly mayEnd = new Set<number>();
   /** Indexes of nodes whose disk is about to fail them. */
   readonly mayFail = new Set<number>();
-  /** Indexes of nodes whose disk is full: they may refuse to start on it. */
-  readonly mayNotStart = new Set<number>();
   /** Indexes of nodes that have found something on their disk that cannot be. */
   readonly foundDamaged = new Set<number>();
   /** Processes that were started again. */
@@ -173,13 +170,17 @@ export class SimCluster {
     // It died with its last word, and finds at its start that it has left.
     const isGone = messageOf(thrown).includes("of its cluster no more");
     if (isGone) this.gone.add(index);
+    const isAbsent = messageOf(thrown).includes("want --rejoin rebuild");
     const isExcused =
+      isAbsent ||
       this.mayEnd.has(index) ||
       this.mayFail.has(index) ||
-      (life.node === undefined && this.mayNotStart.has(index));
+      (life.node === undefined && isStarved(this.machines[index]!.disk.faults));
     if (!isGone && !isExcused) this.failures.push(`${this.names[index]}: ${messageOf(thrown)}`);
     this.endings.set(index, thrown);
     this.crash(index);
+    // What an operator does who reads why it does not start.
+    if (isAbsent) this.restart(index, { rejoin: "rebuild" });
   }
 
   /** As `cli/serve.ts` does: in order, and with exit code 0. */

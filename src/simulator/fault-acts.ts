@@ -2,7 +2,8 @@
 import { Prng } from "../base/prng.ts";
 import { WALL_START_MS } from "../sim/clock.ts";
 import type { Heal } from "../sim/network.ts";
-import { SYNC_DELAY_MS, type SimCluster } from "./cluster.ts";
+import type { SimCluster } from "./cluster.ts";
+import { ROOMY_BYTES, SYNC_DELAY_MS } from "./disks.ts";
 import type { Fault } from "./plan.ts";
 import type { Troubles } from "./troubles.ts";
 
@@ -14,7 +15,6 @@ const DELAY_MS_DEFAULT = 100;
 const RETURN_MS_MAX = 3000;
 /** A full disk takes so many bytes more. */
 const ROOM_BYTES = 2048;
-const ROOMY_BYTES = 2 ** 40;
 /** What is open stays open; hardly anything can be opened. */
 const FEW_FILES = 3;
 
@@ -148,18 +148,14 @@ export class FaultActs {
         });
       case "full disk":
         disk.faults.quotaBytes = disk.image.usedBytes() + ROOM_BYTES;
-        cluster.mayNotStart.add(index);
         return cluster.after(forMs, () => {
           disk.faults.quotaBytes = ROOMY_BYTES;
-          cluster.mayNotStart.delete(index);
           troubles.bringBack(index);
         });
       case "few descriptors":
         disk.faults.openFilesMax = FEW_FILES;
-        cluster.mayNotStart.add(index);
         return cluster.after(forMs, () => {
           disk.faults.openFilesMax = Infinity;
-          cluster.mayNotStart.delete(index);
           troubles.bringBack(index);
         });
       case "sync error":

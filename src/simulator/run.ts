@@ -34,6 +34,7 @@ const LOOKS_MAX = 40;
 /** Longer than any timeout of a client, and than any request to the operator. */
 const CLIENTS_END_MS = 10_000;
 const CHANGES_END_MS = 120_000;
+const UP_AGAIN_MS_MAX = 20_000;
 const EQUAL_MS_MAX = 60_000;
 
 export function runPlan(plan: Plan, options: RunOptions = {}): Verdict {
@@ -149,7 +150,7 @@ class Run {
   }
 
   private comeToRest(changed: Promise<void>): void {
-    const { cluster, nemesis, plan } = this;
+    const { cluster, nemesis } = this;
     cluster.heal();
     let isChanged = false;
     void changed.then(() => (isChanged = true));
@@ -158,7 +159,7 @@ class Run {
       for (const i of cluster.present) nemesis.troubles.bringBack(i);
       return cluster.present.every((i) => cluster.isUp(i));
     };
-    cluster.waitFor("all are up again", areUp, plan.durationMs);
+    cluster.waitFor("all are up again", areUp, UP_AGAIN_MS_MAX);
     cluster.quiesce();
     this.waitForEquality();
   }

@@ -61,6 +61,20 @@ describe("what acknowledgements are worth", () => {
     expect(messages([look(oldMs + 1, KNOWS, OLDER, OLDER)])).toHaveLength(1);
   });
 
+  test("R27: a hint is as old as the first write in it", () => {
+    const blame = (beforeMs: number) => {
+      const story = new Story();
+      story.put("w", `${A}.6`, OLDER, { startMs: beforeMs, endMs: beforeMs + 5 });
+      story.put("x", `${A}.7`, KNOWS, { ok: 3, primary: 2, startMs: 9000, endMs: 9010 });
+      const looks = [look(10_500, KNOWS, KNOWS, OLDER)];
+      return checkAcknowledged(story.history, { looks, hintTtlMs: HINT_TTL_MS }).length;
+    };
+    expect(blame(499)).toBe(0);
+    // Of which there is nothing any more when the second one comes.
+    expect(blame(-1006)).toBe(1);
+    expect(blame(500)).toBe(1);
+  });
+
   test("R28: a hint for who leaves is forgotten when a majority of the owners has it", () => {
     const looks = [look(300, KNOWS, KNOWS, OLDER)];
     const leaving = (fromMs: number, untilMs: number) => ({ departures: [{ fromMs, untilMs }] });
