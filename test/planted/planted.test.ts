@@ -38,7 +38,10 @@ const HUNT = { firstSeed: 1, seeds: 1, jobs: 1, limitMs: 100_000 };
 
 describe("the simulator bites", () => {
   /** By the table in docs/testing.md. */
-  test.each([["delete-ignores-context", 2]])(
+  test.each([
+    ["delete-ignores-context", 2],
+    ["tombstone-compacted", 2],
+  ])(
     "%s is found by seed %d",
     async (bug, firstSeed) => {
       const { found } = await hunt({ ...HUNT, bug, firstSeed });
@@ -48,6 +51,6 @@ describe("the simulator bites", () => {
   );
 
   test("a bug that does not fit the source is no bug that was not found", async () => {
-    expect(hunt({ ...HUNT, bug: "no-such-bug" })).rejects.toThrow("Cannot plant a bug");
+    await expect(hunt({ ...HUNT, bug: "no-such-bug" })).rejects.toThrow("Cannot plant a bug");
   });
 });
