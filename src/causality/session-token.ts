@@ -58,9 +58,13 @@ export function seenOf(session: Session, key: KeyHash): SessionKey | undefined {
   return session.keys.find((seen) => isSameKey(seen, key));
 }
 
-/** Does a state with this vector contain all that the session saw of the key? */
-export function satisfies<P>(state: Siblings<P>, seen: SessionKey): boolean {
-  return seen.dots.every((dot) => isKnown(state, dot));
+/**
+ * Does a state with this vector contain all that the session saw of the key?
+ *
+ * @param outlivedHlc what is older may have been deleted and collected since, and nobody need know of it any more
+ */
+export function satisfies<P>(state: Siblings<P>, seen: SessionKey, outlivedHlc = 0): boolean {
+  return seen.dots.every((dot) => dot.counter < outlivedHlc || isKnown(state, dot));
 }
 
 function isKnown<P>(state: Siblings<P>, { actor, counter }: ContextEntry): boolean {

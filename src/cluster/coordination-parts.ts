@@ -34,6 +34,8 @@ export interface CoordinationParts {
   /** Throws `CorruptionError`. A fallback's state is what its hints hold. */
   readLocal(address: KeyAddress, role: ReplicaRole): LocalState;
   reportDamage(error: HutchError): void;
+  /** Age at which a deletion may have been forgotten, by whoever has the fastest clock; `undefined` where none ever is. */
+  readonly outlivedMs: number | undefined;
   /** Unix ms; never throws and never goes back. */
   nowMs(): number;
   /** Brings `replica`, which may be this node, to at least `value`; true when it has it on disk. Never rejects. */

@@ -24,6 +24,8 @@ export interface CoordinatorOptions {
   readonly q: number;
   /** Does an acknowledged write survive a power loss (`fsync` is not `os`)? */
   readonly isDurable: boolean;
+  /** Age at which a deletion may be forgotten (R39). */
+  readonly gcDelayMs?: number;
   /** Left out by a node alone. */
   readonly others?: OtherNodes;
   /** Keeps the Merkle trees in step. */

@@ -169,7 +169,7 @@ export class Coordinator {
   private openFallbackActor(): FallbackActor {
     const { store, nodeId } = this.options;
     const { counters } = this.parts.hints;
-    const removals = (): number => counters.removed + counters.dropped;
+    const removals = (): number => counters.removed + counters.dropped + counters.takenBack;
     return new FallbackActor(store, nodeId, () => this.trusted.nowMs(), removals);
   }
 
@@ -197,7 +197,7 @@ export class Coordinator {
   }
 
   private makeParts(company: Company): CoordinationParts {
-    const { clock, logger, store } = this.options;
+    const { clock, logger, store, gcDelayMs, others } = this.options;
     const { view, peers, hints, handoff, replicaTimeoutMs } = company;
     return {
       view,
@@ -208,6 +208,7 @@ export class Coordinator {
       logger,
       deadlines: this.deadlines,
       replicaTimeoutMs,
+      outlivedMs: gcDelayMs === undefined ? undefined : gcDelayMs - (others?.driftMaxMs ?? 0),
       hedges: new HedgeBudget(),
       readLocal: (address, role) => this.readLocal(address, role === "fallback"),
       reportDamage: (error) => store.reportDamage(error),

@@ -76,10 +76,11 @@ export interface HintCounters {
   dropped: number;
   /** Delivered. */
   removed: number;
+  takenBack: number;
 }
 
 export class HintStore {
-  readonly counters: HintCounters = { stored: 0, refused: 0, dropped: 0, removed: 0 };
+  readonly counters: HintCounters = { stored: 0, refused: 0, dropped: 0, removed: 0, takenBack: 0 };
   private readonly store: ReplicaStore;
   private readonly options: HintOptions;
   private readonly clock: Clock;
@@ -181,7 +182,9 @@ export class HintStore {
    * until all hints of the target are delivered.
    */
   takenBack(batch: WriteBatch): void {
-    for (const undo of this.undos.get(batch) ?? []) undo();
+    const undos = this.undos.get(batch) ?? [];
+    for (const undo of undos) undo();
+    this.counters.takenBack += undos.length;
     this.undos.delete(batch);
   }
 

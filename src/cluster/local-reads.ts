@@ -126,11 +126,20 @@ export class LocalReads {
     return this.options.sessions.decode(token);
   }
 
-  /** Checks what the session has seen against this state (R7), and gives the token with this read added. */
-  nextSession(session: Session, address: KeyAddress, value: Uint8Array | undefined): string {
+  /**
+   * Checks what the session has seen against this state (R7), and gives the token with this read added.
+   *
+   * @param outlivedHlc where a quorum of owners has spoken: what is older need not be known any more
+   */
+  nextSession(
+    session: Session,
+    address: KeyAddress,
+    value: Uint8Array | undefined,
+    outlivedHlc = 0,
+  ): string {
     const record = value === undefined ? [] : decodeStored(value);
     const seen = seenOf(session, address);
-    if (seen !== undefined && !satisfies(record, seen)) throw sessionUnsatisfied();
+    if (seen !== undefined && !satisfies(record, seen, outlivedHlc)) throw sessionUnsatisfied();
     return this.options.sessions.encode(remember(session, address, record));
   }
 }

@@ -1,6 +1,7 @@
 /** A client's read that several nodes have a say in: what the session adds to what was asked, and the outcome as an answer. */
 import { HutchError } from "../base/errors.ts";
 import type { Record } from "../causality/record.ts";
+import { hlcOfWallMs } from "../causality/hlc.ts";
 import { satisfies, seenOf } from "../causality/session-token.ts";
 import type { Consistency } from "../quorum/consistency.ts";
 import type { ReadRequest, ReadResult } from "../quorum/operation.ts";
@@ -36,6 +37,7 @@ export class QuorumReads {
         this.answers.decode(session),
         address,
         outcome.value,
+        this.outlivedHlc(),
       );
     return answer;
   }
@@ -58,7 +60,7 @@ export class QuorumReads {
     }
   }
 
-  /** A key that the session has seen must be seen again; of one that it has forgotten, a quorum of owners has to speak (R7). */
+  /** A key that the session has seen must be seen again; of one that it has forgotten, or that all may have, a quorum of owners has to speak (R7). */
   private needs(
     address: KeyAddress,
     { consistency, session: token }: ReadRequest,
@@ -66,11 +68,24 @@ export class QuorumReads {
     if (token === "") return { consistency };
     const session = this.answers.decode(token);
     const seen = seenOf(session, address);
-    if (seen !== undefined)
-      return { consistency, isSatisfied: (record) => satisfies(record, seen) };
-    if (session.floorHlc === 0) return { consistency };
-    const quorum = quorumOf(consistency.n);
-    const r = Math.max(consistency.r, quorum);
-    return { consistency: { ...consistency, r, pr: Math.max(consistency.pr, quorum) } };
+    const outlivedHlc = this.outlivedHlc();
+    const isOutlived = seen?.dots.some(({ counter }) => counter < outlivedHlc) === true;
+    const isForgotten = seen === undefined && session.floorHlc > 0;
+    return {
+      consistency: isOutlived || isForgotten ? atQuorum(consistency) : consistency,
+      ...(seen && { isSatisfied: (record: Record) => satisfies(record, seen, outlivedHlc) }),
+    };
   }
+
+  /** A deletion this old may have been collected: nobody knows of it, and of what it has deleted, any more (R39). */
+  private outlivedHlc(): number {
+    const { outlivedMs, nowMs } = this.parts;
+    return outlivedMs === undefined ? 0 : hlcOfWallMs(nowMs() - outlivedMs);
+  }
+}
+
+function atQuorum(consistency: Consistency): Consistency {
+  const quorum = quorumOf(consistency.n);
+  const { r, pr } = consistency;
+  return { ...consistency, r: Math.max(r, quorum), pr: Math.max(pr, quorum) };
 }

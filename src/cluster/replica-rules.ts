@@ -1,5 +1,5 @@
 /** What a replica refuses, and what it copies, as functions of their arguments alone. */
-import { HutchError } from "../base/errors.ts";
+import { CorruptionError, HutchError } from "../base/errors.ts";
 import { type Record, copyPayload } from "../causality/record.ts";
 import { entryOf } from "../causality/siblings.ts";
 import type { WriteRequest } from "../quorum/operation.ts";
@@ -65,5 +65,26 @@ export function refuseOversized(
     {
       data: { siblings, recordBytes, recordBytesMax: VALUE_BYTES_MAX },
     },
+  );
+}
+
+export function isSuspectState(thrown: unknown): boolean {
+  return thrown instanceof HutchError && thrown.code === "suspect-state";
+}
+
+export function notHealedYet(): CorruptionError {
+  return new CorruptionError(
+    "Cannot use key: what the disk has lost of it is being fetched",
+    "",
+    -1,
+  );
+}
+
+/** A full disk does not even take the new name that a write has to wait for. */
+export function nameless(cause: unknown): HutchError {
+  return new HutchError(
+    "disk-full",
+    "Cannot take the write: this node has to write down a new name for itself first, and cannot",
+    { retry: "safe", cause },
   );
 }

@@ -41,6 +41,9 @@ import {
   ownedRecord,
   recallStored,
   refuseOversized,
+  isSuspectState,
+  nameless,
+  notHealedYet,
 } from "./replica-rules.ts";
 import { type ReplicaStore, decodeStored } from "./replica-store.ts";
 import { type WriteDecision, type WriteSetting, decideWrite } from "./write-decision.ts";
@@ -137,6 +140,8 @@ export class Replica {
   private actor: Actor;
   private readonly driftMaxMs: number;
   private readonly onAmnesia: ((isUnawares: boolean) => Actor) | undefined;
+  /** The disk has taken back something that was minted under the present name. */
+  private hasLostMint = false;
   private scratch = new ByteWriter(4096);
   /** For what changes many records at once. */
   readonly writer: RecordWriter;
@@ -180,6 +185,7 @@ export class Replica {
     const replayed = retryKey && this.replay(bucket, address, request, retryKey, nowMs);
     if (replayed !== undefined) return replayed;
 
+    if (this.hasLostMint) this.renameAfterLoss();
     const stored = plan.before === undefined ? this.read(address) : undefined;
     const before = plan.before ?? (stored === undefined ? [] : decodeStored(stored.value));
     const { properties } = bucket;
@@ -231,6 +237,7 @@ export class Replica {
     const bytes = this.encode(after);
     refuseOversized(bytes.length, side?.value.length ?? 0, valueCount(after));
     const durable = this.writer.write(bucket, address, stored?.value, bytes, { side, ...plan });
+    durable.catch(() => (this.hasLostMint ||= plan.actor === undefined));
     this.counters.minted++;
     this.counters.conflictsDropped += conflictDropped;
     return { kind: "minted", answer, context, record, side, durable };
@@ -414,6 +421,19 @@ export class Replica {
     if (this.onAmnesia !== undefined) this.actor = this.onAmnesia(false);
   }
 
+  /**
+   * The disk was full and has taken back what others may have been sent and have acknowledged. A later dot of the same name would claim that this copy
+   * has the earlier one, and the others would drop it (R12, simulator seed 42229).
+   */
+  private renameAfterLoss(): void {
+    try {
+      this.renewActor();
+    } catch (thrown) {
+      throw nameless(thrown);
+    }
+    this.hasLostMint = false;
+  }
+
   /** Into scratch that the next call overwrites; the store reads it before `apply` returns. */
   private encode(record: Record): Uint8Array {
     if (this.scratch.buffer.length > SCRATCH_BYTES_MAX) this.scratch = new ByteWriter(4096);
@@ -421,16 +441,4 @@ export class Replica {
     encodeRecord(this.scratch, record);
     return this.scratch.view();
   }
-}
-
-function isSuspectState(thrown: unknown): boolean {
-  return thrown instanceof HutchError && thrown.code === "suspect-state";
-}
-
-function notHealedYet(): CorruptionError {
-  return new CorruptionError(
-    "Cannot use key: what the disk has lost of it is being fetched",
-    "",
-    -1,
-  );
 }
