@@ -2,6 +2,7 @@
 import { CorruptionError, HutchError } from "../base/errors.ts";
 import { type Record, copyPayload } from "../causality/record.ts";
 import { entryOf } from "../causality/siblings.ts";
+import { DiskError } from "../ports/disk.ts";
 import type { WriteRequest } from "../quorum/operation.ts";
 import { VALUE_BYTES_MAX } from "../storage/store.ts";
 import { type RememberedWrite, recall } from "./idempotency.ts";
@@ -80,10 +81,11 @@ export function notHealedYet(): CorruptionError {
   );
 }
 
-/** A full disk does not even take the new name that a write has to wait for. */
+/** The disk does not even take the new name that this copy has to go on under. */
 export function nameless(cause: unknown): HutchError {
+  const isCrowded = cause instanceof DiskError && cause.kind === "too-many-files";
   return new HutchError(
-    "disk-full",
+    isCrowded ? "overloaded" : "disk-full",
     "Cannot take the write: this node has to write down a new name for itself first, and cannot",
     { retry: "safe", cause },
   );

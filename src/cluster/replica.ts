@@ -408,7 +408,7 @@ export class Replica {
       return;
     if (before.length === 0 && this.gate?.mayBeCollected(partition, theirs) === true) return;
     this.logger.error("amnesia_found", { actor: this.actor, counter: theirs });
-    this.actor = this.onAmnesia(true);
+    this.rename(true);
   }
 
   /** Damage has taken how far the clock may have gone; settles when it is on disk again. */
@@ -418,7 +418,16 @@ export class Replica {
 
   /** This copy has let go of something: what it mints from now on has another name (R12). */
   renewActor(): void {
-    if (this.onAmnesia !== undefined) this.actor = this.onAmnesia(false);
+    this.rename(false);
+  }
+
+  private rename(isUnawares: boolean): void {
+    if (this.onAmnesia === undefined) return;
+    try {
+      this.actor = this.onAmnesia(isUnawares);
+    } catch (thrown) {
+      throw nameless(thrown);
+    }
   }
 
   /**
@@ -426,11 +435,7 @@ export class Replica {
    * has the earlier one, and the others would drop it (R12, simulator seed 42229).
    */
   private renameAfterLoss(): void {
-    try {
-      this.renewActor();
-    } catch (thrown) {
-      throw nameless(thrown);
-    }
+    this.renewActor();
     this.hasLostMint = false;
   }
 

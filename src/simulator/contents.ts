@@ -3,6 +3,7 @@
  * more than any client can.
  */
 import { utf8Text } from "../base/bytes.ts";
+import { CorruptionError } from "../base/errors.ts";
 import { decodeHint, HINTS_END, HINTS_START, hintedKeyAt } from "../cluster/hint-format.ts";
 import { PartitionScan } from "../cluster/partition-scan.ts";
 import type { Store } from "../storage/store.ts";
@@ -116,9 +117,17 @@ export function knownWithout(cluster: SimCluster, lost: number): ReadonlyMap<str
 
 /** What each disk knows of each key, as far as its node is up. */
 export function holdingsOf(cluster: SimCluster): Holdings {
-  const up = cluster.present.filter((index) => cluster.isStarted(index));
-  const known = new Map(up.map((i) => [cluster.names[i]!, knownAt(cluster, [i])]));
-  return { atMs: cluster.nowMs, known, downCount: cluster.present.length - up.length };
+  const known = new Map<string, ReadonlyMap<string, Seen>>();
+  for (const index of cluster.present) {
+    if (!cluster.isStarted(index)) continue;
+    try {
+      known.set(cluster.names[index]!, knownAt(cluster, [index]));
+    } catch (thrown) {
+      // What a damaged disk knows nobody can say before it is healed.
+      if (!(thrown instanceof CorruptionError)) throw thrown;
+    }
+  }
+  return { atMs: cluster.nowMs, known, downCount: cluster.present.length - known.size };
 }
 
 function knownAt(cluster: SimCluster, indexes: readonly number[]): ReadonlyMap<string, Seen> {

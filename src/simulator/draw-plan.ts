@@ -119,6 +119,8 @@ function workloadOf(prng: Prng, options: DrawOptions, isChanging: boolean): Work
   const drawn = {
     ...DEFAULT_WORKLOAD,
     keysPerBucket: prng.pick([3, 3, 10, 30]),
+    hotKeyShare: prng.fork("hot").pick([0, 0, 0.5]),
+    pauseMsMax: prng.fork("pause").pick([120, 120, 40]),
     ...(isChanging && { ttlsMs: [0, 0, 0, 0, 1000, 3000] }),
   };
   const { workload = drawn, keysPerBucket = workload.keysPerBucket } = options;

@@ -8,7 +8,6 @@
  * are violations like any other.
  */
 import { messageOf } from "../base/errors.ts";
-import type { Holdings } from "../checkers/acknowledged.ts";
 import { type HeldHints, type Waited, checkHintBytes } from "../checkers/calm.ts";
 import { DotBook } from "../checkers/dots.ts";
 import { History, type Violation } from "../checkers/history.ts";
@@ -16,7 +15,8 @@ import { BrokenRun } from "./broken-run.ts";
 import { Changes } from "./changes.ts";
 import { Client } from "./clients.ts";
 import { SimCluster } from "./cluster.ts";
-import { differencesIn, hasAnythingDead, hasLosses, holdingsOf } from "./contents.ts";
+import { differencesIn, hasAnythingDead, hasLosses } from "./contents.ts";
+import { DisksWatch } from "./disks-watch.ts";
 import { judge } from "./judge.ts";
 import { Nemesis } from "./nemesis.ts";
 import type { Plan } from "./plan.ts";
@@ -29,8 +29,6 @@ export interface RunOptions {
 }
 
 const LOOK_AT_HINTS_EVERY_MS = 500;
-const LOOK_AT_DISKS_EVERY_MS = 50;
-const LOOKS_MAX = 40;
 /** Longer than any timeout of a client, and than any request to the operator. */
 const CLIENTS_END_MS = 10_000;
 const CHANGES_END_MS = 120_000;
@@ -49,7 +47,7 @@ class Run {
   private readonly nemesis: Nemesis;
   private readonly changes: Changes;
   private readonly waits: Waited[] = [];
-  private readonly looks: Holdings[] = [];
+  private readonly watch: DisksWatch;
   private readonly violations: Violation[] = [];
   private burnt = 0;
 
@@ -62,6 +60,7 @@ class Run {
       ...(words !== undefined && { words }),
       tap: (record, kind) => this.book.noteRecord(record, `message ${kind}`),
     });
+    this.watch = new DisksWatch(this.cluster);
     this.nemesis = new Nemesis(this.cluster, plan);
     this.changes = new Changes(this.cluster, this.nemesis.troubles);
   }
@@ -90,7 +89,7 @@ class Run {
     const clients = this.startClients();
     const changed = changes.run(plan.changes);
     this.watchHints();
-    this.watchDisks();
+    this.watch.begin();
     cluster.world.run(plan.durationMs);
     changes.end();
     nemesis.end();
@@ -135,20 +134,6 @@ class Run {
     void look();
   }
 
-  /** Looks at all disks whenever a node has come back: what was acknowledged is there, or was lost with it. */
-  private watchDisks(): void {
-    const { cluster, plan, looks } = this;
-    const endMs = cluster.nowMs + plan.durationMs;
-    let upBefore = cluster.present.length;
-    const look = (): void => {
-      const up = cluster.present.filter((i) => cluster.isStarted(i)).length;
-      if (up > upBefore && looks.length < LOOKS_MAX) looks.push(holdingsOf(cluster));
-      upBefore = up;
-      if (cluster.nowMs < endMs) cluster.after(LOOK_AT_DISKS_EVERY_MS, look);
-    };
-    look();
-  }
-
   private comeToRest(changed: Promise<void>): void {
     const { cluster, nemesis } = this;
     cluster.heal();
@@ -161,6 +146,7 @@ class Run {
     };
     cluster.waitFor("all are up again", areUp, UP_AGAIN_MS_MAX);
     cluster.quiesce();
+    this.watch.end();
     this.waitForEquality();
   }
 
@@ -185,7 +171,7 @@ class Run {
   }
 
   private judge(): void {
-    const { plan, cluster, history, book, changes, waits, looks, nemesis } = this;
+    const { plan, cluster, history, book, changes, waits, watch, nemesis } = this;
     const finals = readAll(cluster, history);
     const { troubles } = nemesis;
     const found = judge({
@@ -196,7 +182,7 @@ class Run {
       changes,
       troubles,
       waits,
-      looks,
+      looks: watch.looks,
       finals,
     });
     this.burnt = found.burnt;

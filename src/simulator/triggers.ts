@@ -63,6 +63,11 @@ export const TRIGGERS = {
   salvage: { what: "what is whole of a damaged table is saved", on: "job salvage", nthMax: 2 },
 
   // Between nodes.
+  "ack-sent": {
+    what: "an acknowledgement arrives, at who has given it",
+    on: "sent answer stored",
+    nthMax: 300,
+  },
   "hint-store": { what: "a hint for another node arrives", on: "hint", nthMax: 40 },
   "hint-replay": { what: "a kept hint arrives at its target", on: "merge handoff", nthMax: 60 },
   "hint-sent": { what: "the same, at who kept it", on: "sent merge handoff", nthMax: 60 },
@@ -150,7 +155,7 @@ export class TriggerSource {
     const sender = this.indexes.get(from);
     for (const name of messageNames(body, isReply)) {
       this.tell(index, name);
-      if (!isReply && sender !== undefined) this.tell(sender, `sent ${name}`);
+      if (sender !== undefined) this.tell(sender, `sent ${name}`);
     }
   }
 

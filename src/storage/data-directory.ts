@@ -133,8 +133,9 @@ export class DataDirectory {
 
   /** Something that this node knew is lost (R12c): it never mints under the old incarnation again. */
   renewIncarnation(): void {
-    this.identity = { ...this.identity, incarnation: this.incarnationAfter(this.identity) };
-    writeIdentity(this.disk, this.identity);
+    const renewed = { ...this.identity, incarnation: this.incarnationAfter(this.identity) };
+    writeIdentity(this.disk, renewed);
+    this.identity = renewed;
   }
 
   /** Call last, after everything is on disk. Where that cannot be written down just now, the next start is one after a crash. */
