@@ -45,6 +45,17 @@ test("R12: a clean stop keeps the incarnation, every other one takes a new one t
   expect(third.identity.incarnation).toBeWithin(incarnation + 1, incarnation + 1 + SPREAD);
 });
 
+test("row 90: an incarnation that the disk does not take is not taken", () => {
+  const disk = new SimDisk({ seed: "directory" });
+  const directory = open(disk, new ManualClock());
+  const { incarnation } = directory.identity;
+  disk.faults.failNth("create", 1, "too-many-files");
+  expect(() => directory.renewIncarnation()).toThrow("too-many-files");
+  expect(directory.identity.incarnation).toBe(incarnation);
+  directory.renewIncarnation();
+  expect(directory.identity.incarnation).toBeGreaterThan(incarnation);
+});
+
 test("row 93: a restored directory never takes an incarnation that a later state of it has used", () => {
   const clock = new ManualClock();
   let disk = new SimDisk({ seed: "directory" });
