@@ -37,11 +37,13 @@ export function checkCausality(history: History, amnesty?: Amnesty): Violation[]
   if (cycles.length > 0) return cycles;
   return [...byKey.values()].flatMap((own) => [
     ...checkHoles(own, amnesty),
-    ...checkHidden(own, joined(data, readsOnly(orderOf(own, sessionOf))), amnesty),
+    ...checkHidden(own, joined(data, readsOnly(orderOf(own, sessionOf, isAnswered))), amnesty),
   ]);
 }
 
 const clientOf = ({ client }: Operation): string => client;
+/** What was refused has taught its session nothing, whatever context it carried (seed 80). */
+const isAnswered = ({ outcome }: Operation): boolean => outcome === "ok";
 const sessionOf = ({ session }: Operation): string => session;
 
 /** What contexts and shown values tell, among the operations of one key. */
@@ -67,10 +69,11 @@ function dependsOn(operation: Operation, write: Operation): boolean {
   return write.kind === "put" && versions.some(isIt);
 }
 
-/** Each operation of a session, or of a client, depends on the one before it. */
+/** Each operation of a session, or of a client, depends on the one before it that tells anything. */
 function orderOf(
   operations: readonly Operation[],
   groupOf: (operation: Operation) => string,
+  tells: (operation: Operation) => boolean = () => true,
 ): Causes {
   const last = new Map<string, Operation>();
   const causes = new Map<Operation, Operation[]>();
@@ -79,7 +82,7 @@ function orderOf(
     const before = last.get(group);
     if (group !== "" && before !== undefined && before.endMs <= operation.startMs)
       causes.set(operation, [before]);
-    last.set(group, operation);
+    if (tells(operation)) last.set(group, operation);
   }
   return causes;
 }

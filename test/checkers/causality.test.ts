@@ -4,7 +4,7 @@ import { Amnesty } from "../../src/checkers/amnesty.ts";
 import { checkCausality } from "../../src/checkers/causality.ts";
 import { checkSessionWrites } from "../../src/checkers/session-writes.ts";
 import type { Operation, Seen, Violation } from "../../src/checkers/history.ts";
-import { A, B, BLIND, LWW, Story, seen, version } from "../support/story.ts";
+import { A, B, BLIND, LWW, PLAIN, Story, seen, version } from "../support/story.ts";
 
 const C = "00000000000000cc00000001";
 const named = (violations: readonly Violation[]): string[] =>
@@ -138,6 +138,24 @@ describe("causality", () => {
     expect(blame(dependent({ seen: seen({ [A]: 1, [B]: 2 }) }))).toEqual([]);
     const burnt = dependent({});
     expect(blame(burnt, amnestyOf(burnt))).toEqual([]);
+  });
+
+  test("a refused write teaches its session nothing of the context that it carried", () => {
+    const story = (outcome: Operation["outcome"]): string[] => {
+      const told = new Story(PLAIN);
+      told.put("x", `${A}.1`, seen({ [A]: 1 }));
+      told.put("y", `${B}.2`, seen({ [A]: 1, [B]: 2 }), { given: seen({ [A]: 1 }) });
+      const session = { session: "s", client: "s" };
+      told.put("z", outcome === "ok" ? `${B}.3` : "", seen({ [A]: 1, [B]: 3 }), {
+        ...session,
+        given: seen({ [A]: 1, [B]: 2 }),
+        outcome,
+      });
+      told.get([version(`${A}.1`, "x")], seen({ [A]: 1 }), session);
+      return blame(told);
+    };
+    expect(story("fail")).toEqual([]);
+    expect(story("ok")).toContain("causal order");
   });
 
   test("a dependency holds over any number of steps", () => {
