@@ -77,7 +77,7 @@ describe("triggers happen", () => {
     cluster.quiesce();
     cluster.world.run(5000);
     show(counts, "wal-append", "wal-sync", "wal-rotate", "flush-begin", "flush-install");
-    show(counts, "compaction-begin", "compaction-install", "scrub", "forward");
+    show(counts, "compaction-begin", "compaction-install", "scrub", "forward", "ack-sent");
     show(counts, "table-create", "table-rename", "table-remove");
     show(counts, "manifest-edit", "manifest-sync", "manifest-switch", "dir-sync", "recovery");
     show(counts, "alive-mark", "syncing", "serving", "hints-asked");
