@@ -14,12 +14,12 @@ import { parseArgs } from "node:util";
 import { Prng } from "../src/base/prng.ts";
 import { startEtcdCluster, startHutchCluster } from "./support/clusters.ts";
 import { inMs, latencyText, perSecond, printTable } from "./support/figures.ts";
-import { uniform } from "./support/key-choice.ts";
-import { LatencyHistogram } from "./support/latency-histogram.ts";
-import { Load, type LoadOptions, runLoad, runThrough } from "./support/load-generator.ts";
+import { uniform } from "../src/load/key-choice.ts";
+import { LatencyHistogram } from "../src/load/latency-histogram.ts";
+import { Load, type LoadOptions, runLoad, runThrough } from "../src/load/load-generator.ts";
 import { plotSvg, sparkline } from "./support/plot.ts";
-import { Tally } from "./support/tally.ts";
-import { eachKeyOnce, KeySpace, mixed } from "./support/workload.ts";
+import { Tally } from "../src/load/tally.ts";
+import { eachKeyOnce, KeySpace, mixed } from "../src/load/workload.ts";
 
 const { values: options } = parseArgs({
   options: {

@@ -11,11 +11,11 @@ import { Prng } from "../src/base/prng.ts";
 import type { Cluster } from "./support/clusters.ts";
 import { HAS_ETCD, startEtcdCluster, startHutchCluster } from "./support/clusters.ts";
 import { inMs, latencyText, medianBy, perSecond, printTable } from "./support/figures.ts";
-import { uniform } from "./support/key-choice.ts";
-import { runLoad, runThrough } from "./support/load-generator.ts";
+import { uniform } from "../src/load/key-choice.ts";
+import { runLoad, runThrough } from "../src/load/load-generator.ts";
 import { markTraffic, trafficPerOperation } from "./support/peer-traffic.ts";
-import type { Tally } from "./support/tally.ts";
-import { eachKeyOnce, only } from "./support/workload.ts";
+import type { Tally } from "../src/load/tally.ts";
+import { eachKeyOnce, only } from "../src/load/workload.ts";
 
 const { values: options } = parseArgs({
   options: {

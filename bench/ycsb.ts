@@ -15,11 +15,11 @@ import { parseArgs } from "node:util";
 import { Prng } from "../src/base/prng.ts";
 import { startHutchCluster } from "./support/clusters.ts";
 import { latencyText, medianBy, perSecond, printTable } from "./support/figures.ts";
-import { type KeyChoice, latest, scrambledZipfian } from "./support/key-choice.ts";
-import { LatencyHistogram } from "./support/latency-histogram.ts";
-import { runLoad, runThrough } from "./support/load-generator.ts";
-import type { Tally } from "./support/tally.ts";
-import { eachKeyOnce, KeySpace, mixed, type Shares } from "./support/workload.ts";
+import { type KeyChoice, latest, scrambledZipfian } from "../src/load/key-choice.ts";
+import { LatencyHistogram } from "../src/load/latency-histogram.ts";
+import { runLoad, runThrough } from "../src/load/load-generator.ts";
+import type { Tally } from "../src/load/tally.ts";
+import { eachKeyOnce, KeySpace, mixed, type Shares } from "../src/load/workload.ts";
 
 const { values: options } = parseArgs({
   options: {

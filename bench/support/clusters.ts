@@ -5,8 +5,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { removeDirectory, spawnServer, temporaryDirectory } from "./cleanup.ts";
-import type { Target } from "./lane.ts";
-import { etcdProtocol, hutchProtocol, type Protocol } from "./protocols.ts";
+import type { Target } from "../../src/load/lane.ts";
+import { type Protocol, hutchProtocol } from "../../src/load/protocol.ts";
+import { etcdProtocol } from "./etcd-protocol.ts";
 
 const START_MS_MAX = 30_000;
 const STOP_MS_MAX = 10_000;

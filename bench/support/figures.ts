@@ -1,5 +1,5 @@
 /** How figures of load are printed and compared. */
-import type { LatencyHistogram } from "./latency-histogram.ts";
+import type { LatencyHistogram } from "../../src/load/latency-histogram.ts";
 
 export const inMs = (ms: number): string => ms.toFixed(ms < 10 ? 2 : 1);
 

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import type { Cluster } from "./clusters.ts";
-import type { Tally } from "./tally.ts";
+import type { Tally } from "../../src/load/tally.ts";
 
 const PEER_COUNTER =
   /^(hutch_peer_\w+_total|etcd_network_peer_\w+_bytes_total)(?:\{.*\})? (\S+)$/gm;

@@ -1,10 +1,10 @@
 /** The arithmetic of the benches: quantiles, key choices, parsing of responses, plots. */
 import { describe, expect, test } from "bun:test";
-import { latest, scrambledZipfian } from "../../bench/support/key-choice.ts";
-import { LatencyHistogram } from "../../bench/support/latency-histogram.ts";
+import { latest, scrambledZipfian } from "../../src/load/key-choice.ts";
+import { LatencyHistogram } from "../../src/load/latency-histogram.ts";
 import { plotSvg, sparkline } from "../../bench/support/plot.ts";
-import { ResponseReader } from "../../bench/support/response-reader.ts";
-import { KeySpace } from "../../bench/support/workload.ts";
+import { ResponseReader } from "../../src/load/response-reader.ts";
+import { KeySpace } from "../../src/load/workload.ts";
 import { Prng } from "../../src/base/prng.ts";
 
 describe("LatencyHistogram", () => {

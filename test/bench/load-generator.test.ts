@@ -1,8 +1,9 @@
 /** The load generator of the benches against a server that spoils its answers in known ways. */
 import { afterEach, describe, expect, test } from "bun:test";
-import { Load, type LoadOptions, runLoad, runThrough } from "../../bench/support/load-generator.ts";
-import { etcdProtocol, hutchProtocol } from "../../bench/support/protocols.ts";
-import { eachKeyOnce, KeySpace, mixed } from "../../bench/support/workload.ts";
+import { Load, type LoadOptions, runLoad, runThrough } from "../../src/load/load-generator.ts";
+import { etcdProtocol } from "../../bench/support/etcd-protocol.ts";
+import { hutchProtocol } from "../../src/load/protocol.ts";
+import { eachKeyOnce, KeySpace, mixed } from "../../src/load/workload.ts";
 import { Prng } from "../../src/base/prng.ts";
 
 const VALUE_BYTES = 100;

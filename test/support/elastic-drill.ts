@@ -3,7 +3,7 @@
  *
  * Every step is the commands of the README, lasts until the change is settled, and is measured by what clients noticed meanwhile.
  */
-import { Tally } from "../../bench/support/tally.ts";
+import { Tally } from "../../src/load/tally.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { flipBits } from "./bit-flips.ts";
 import type { GrowingCluster } from "./growing-cluster.ts";

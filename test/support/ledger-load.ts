@@ -4,8 +4,8 @@
  * Open loop (`pace`): operations are due at even intervals, and the latency of each counts from the moment it was due, so a cluster that stalls is not spared
  * what it kept waiting. Closed loop without a pace. Every answer is held against the ledger at once.
  */
-import { Lane, type LaneOwner, type Target } from "../../bench/support/lane.ts";
-import { Tally } from "../../bench/support/tally.ts";
+import { Lane, type LaneOwner, type Target } from "../../src/load/lane.ts";
+import { Tally } from "../../src/load/tally.ts";
 import { Prng } from "../../src/base/prng.ts";
 import type { Sibling } from "./cluster-eyes.ts";
 import type { Asked, Outcome, RecordLedger } from "./record-ledger.ts";

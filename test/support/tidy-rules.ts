@@ -45,6 +45,8 @@ const FOLDERS: Readonly<Record<string, FolderRule>> = {
   },
   checkers: { folders: ["base", "causality"] },
   simulator: { folders: ["*"], packages: ["zod"] },
+  // Raw sockets and the clock: real load on a real server.
+  load: { folders: ["base"] },
   cli: { folders: ["*"], packages: ["commander", "cli-progress", ...RUNTIME] },
   ui: { folders: ["base"] },
   // Files beside it are parts of the composition root, which takes ports: it knows neither world.
@@ -68,7 +70,7 @@ const BANNED: readonly (readonly [name: string, pattern: RegExp])[] = [
   ["WeakRef", /\b(?:WeakRef|FinalizationRegistry)\b/g],
   ["AbortSignal.timeout", /\bAbortSignal\s*\.\s*timeout\b/g],
 ];
-const REAL_WORLD = new Set(["bun", "cli", "ui"]);
+const REAL_WORLD = new Set(["bun", "cli", "load", "ui"]);
 /** The same names inside a browser or a test would be fine; these two are fine nowhere in `src`. */
 const UNFINISHED = /\b(?:TODO|FIXME|XXX)\b/g;
 const NARROWED = /\b(?:test|describe|it)\s*\.\s*(?:only|skip|todo)\b/g;

@@ -50,6 +50,28 @@ export class LatencyHistogram {
     return 0;
   }
 
+  /** Pairs of a duration and how many were that long, shortest first; none that is empty. */
+  *counts(): Generator<readonly [ms: number, count: number]> {
+    for (let index = 0; index < BUCKETS; index++)
+      if (this.#buckets[index]! > 0) yield [upperEdgeOf(index) / 1000, this.#buckets[index]!];
+  }
+
+  /** As plain numbers, for another process: the maximum, then bucket and count in turn. */
+  packed(): number[] {
+    const numbers = [this.#maxMicroseconds];
+    for (let index = 0; index < BUCKETS; index++)
+      if (this.#buckets[index]! > 0) numbers.push(index, this.#buckets[index]!);
+    return numbers;
+  }
+
+  addPacked(numbers: readonly number[]): void {
+    this.#maxMicroseconds = Math.max(this.#maxMicroseconds, numbers[0] ?? 0);
+    for (let at = 1; at + 1 < numbers.length; at += 2) {
+      this.#buckets[numbers[at]!]! += numbers[at + 1]!;
+      this.count += numbers[at + 1]!;
+    }
+  }
+
   add(other: LatencyHistogram): void {
     for (let index = 0; index < BUCKETS; index++) this.#buckets[index]! += other.#buckets[index]!;
     this.#maxMicroseconds = Math.max(this.#maxMicroseconds, other.#maxMicroseconds);

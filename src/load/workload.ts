@@ -1,5 +1,5 @@
 /** What a load does next: reads, writes, inserts and read-modify-writes in given shares. */
-import type { Prng } from "../../src/base/prng.ts";
+import type { Prng } from "../base/prng.ts";
 import type { KeyChoice } from "./key-choice.ts";
 
 export const KINDS = ["read", "write", "insert", "modify"] as const;
@@ -19,9 +19,9 @@ export interface Workload {
   inserted(key: number): void;
 }
 
-/** Every key once, in order: fills a store, or reads it back. */
-export function eachKeyOnce(kind: "read" | "write", keyCount: number): Workload {
-  let key = 0;
+/** Every key once, in order, from `firstKey` on: fills a store, or reads it back. */
+export function eachKeyOnce(kind: "read" | "write", keyCount: number, firstKey = 0): Workload {
+  let key = firstKey;
   return {
     next(operation) {
       if (key === keyCount) return false;

@@ -8,7 +8,7 @@
  * Every answer must be 2xx, every read as long as a value, and every 16th is compared byte for byte.
  */
 import { Lane, type LaneOwner, type Target } from "./lane.ts";
-import type { Protocol } from "./protocols.ts";
+import type { Protocol } from "./protocol.ts";
 import { Tally } from "./tally.ts";
 import type { Workload } from "./workload.ts";
 
@@ -82,6 +82,13 @@ export class Load implements LaneOwner {
   /** Connections that went elsewhere when their target died return to it. */
   sendHome(): void {
     for (const lane of this.#lanes) lane.wantsHome = !lane.isHome;
+  }
+
+  /** Operations of an open loop that were due by `nowMs` and have not begun: the server does not keep up. */
+  overdue(nowMs: number): number {
+    if (this.#intervalMs === 0 || !this.#isStarted) return 0;
+    const due = Math.floor((nowMs - this.#startedMs) / this.#intervalMs) + 1;
+    return Math.max(0, due - this.#issued);
   }
 
   get #isBusy(): boolean {

@@ -2,7 +2,7 @@
  * Which key comes next. Uniform; zipfian as in YCSB (Gray et al., "Quickly Generating Billion-Record Synthetic Databases"), scrambled so that the
  * popular keys are not neighbours; latest, where the newest key is the most popular one.
  */
-import type { Prng } from "../../src/base/prng.ts";
+import type { Prng } from "../base/prng.ts";
 
 /** A key's number, from 0. */
 export type KeyChoice = () => number;

@@ -8,6 +8,8 @@ import type { Operation } from "./workload.ts";
 export interface Target {
   readonly hostname: string;
   readonly port: number;
+  /** Where the connection is encrypted. */
+  readonly tls?: { readonly ca?: string };
 }
 
 export interface LaneOwner {
@@ -62,8 +64,15 @@ export class Lane {
   }
 
   async connect(): Promise<void> {
-    const { hostname, port } = this.#targets[this.#current]!;
-    const socket = await Bun.connect<Lane>({ hostname, port, socket: HANDLERS, data: this });
+    const { hostname, port, tls } = this.#targets[this.#current]!;
+    const how = tls === undefined ? {} : { tls };
+    const socket = await Bun.connect<Lane>({
+      hostname,
+      port,
+      socket: HANDLERS,
+      data: this,
+      ...how,
+    });
     if (this.#isClosed) return void socket.end();
     this.reader.reset();
     this.#unsent = undefined;
