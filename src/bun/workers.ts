@@ -12,6 +12,7 @@ import { HutchError } from "../base/errors.ts";
 import { DiskError } from "../ports/disk.ts";
 import { rebuildError } from "../ports/job-failure.ts";
 import type { JobTable, Workers } from "../ports/workers.ts";
+import { addressOf } from "./own-files.ts";
 import type { WorkerInit, WorkerJob, WorkerReply } from "./worker-protocol.ts";
 
 /** A lane that is this far behind has a caller without back-pressure; the job is refused. */
@@ -146,7 +147,7 @@ class Lane {
   }
 
   private startWorker(): Worker {
-    const worker = new Worker(new URL("./worker-main.ts", import.meta.url).href);
+    const worker = new Worker(addressOf("bun/worker-main.ts"));
     let reason = "it exited";
     worker.onmessage = ({ data }: MessageEvent<WorkerReply>) => this.hear(worker, data);
     worker.onerror = (event) => {

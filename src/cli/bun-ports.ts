@@ -5,6 +5,7 @@ import { BunClock } from "../bun/clock.ts";
 import { BunDisk } from "../bun/disk.ts";
 import { MemoryGuard } from "../bun/memory-guard.ts";
 import "../bun/native-kernels.ts";
+import { addressOf } from "../bun/own-files.ts";
 import { BunRandom } from "../bun/random.ts";
 import { BunWorkers } from "../bun/workers.ts";
 import type { NodePorts } from "../node.ts";
@@ -28,7 +29,7 @@ export function createBunPorts(options: BunPortsOptions): NodePorts {
   const workers = new BunWorkers({
     root: disk.root,
     jobs: storageJobs,
-    jobsModule: new URL("./storage-jobs.ts", import.meta.url).href,
+    jobsModule: addressOf("cli/storage-jobs.ts"),
     jobsExport: "storageJobs",
   });
   return {

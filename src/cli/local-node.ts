@@ -5,10 +5,10 @@
  * would take the second for "stop at once". Should this process be killed, the system kills its nodes (`--no-orphans`): nobody would see them.
  */
 
-import { join } from "node:path";
 import type { NodePlan } from "./cluster-plan.ts";
 import { EXIT } from "./exit-codes.ts";
 import { eachLine } from "./lines.ts";
+import { selfCommand } from "./self.ts";
 import { READY_MARK } from "./terminal.ts";
 
 /** How a node ended: `exitCode` for scripts, `how` for people. */
@@ -49,14 +49,7 @@ export class LocalNode {
 
   start(): void {
     const child = Bun.spawn({
-      cmd: [
-        process.execPath,
-        "--no-orphans",
-        join(import.meta.dir, "main.ts"),
-        "serve",
-        ...this.plan.args,
-      ],
-      env: { ...process.env, BUN_BE_BUN: "1" },
+      ...selfCommand(["serve", ...this.plan.args]),
       stdio: ["ignore", "pipe", "pipe"],
       detached: true,
     });

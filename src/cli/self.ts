@@ -1,13 +1,14 @@
 /**
  * This program as a child process of itself, run from a checkout or from an executable that `bun build --compile` has made of it.
  *
- * An executable takes its arguments at once. Otherwise the child gets Bun's own options of this process (`--preload`), and the system ends it with this one.
+ * An executable takes its arguments at once, and Bun's options from `BUN_OPTIONS`. Otherwise the child gets Bun's own options of this process
+ * (`--preload`). Either way the system ends it with this process (`--no-orphans`).
  */
 
 import { join } from "node:path";
+import { isExecutable } from "../bun/own-files.ts";
 
-/** Where an executable keeps the files that it is made of. */
-const EMBEDDED_ROOT = "/$bunfs/";
+const NO_ORPHANS = "--no-orphans";
 
 export interface SelfCommand {
   readonly cmd: string[];
@@ -16,10 +17,11 @@ export interface SelfCommand {
 
 export function selfCommand(args: readonly string[]): SelfCommand {
   const { BUN_BE_BUN: _, ...env } = process.env;
-  if (import.meta.dir.startsWith(EMBEDDED_ROOT)) return { cmd: [process.execPath, ...args], env };
+  if (isExecutable)
+    return { cmd: [process.execPath, ...args], env: { ...env, BUN_OPTIONS: NO_ORPHANS } };
   const main = join(import.meta.dir, "main.ts");
   return {
-    cmd: [process.execPath, ...process.execArgv, "--no-orphans", main, ...args],
+    cmd: [process.execPath, ...process.execArgv, NO_ORPHANS, main, ...args],
     env: { ...env, BUN_BE_BUN: "1" },
   };
 }
