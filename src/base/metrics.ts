@@ -1,5 +1,5 @@
 /**
- * Counters, gauges and latency histograms of one node, and their text for `/metrics` (OpenMetrics 1.0).
+ * Counters, gauges and distributions of one node; their text for `/metrics` is made by `openmetrics.ts`.
  *
  * Recording is an addition into a typed array or a field: no allocation, no lookup by text. Callers ask a family once
  * for the series of their labels and keep it. A family has at most `SERIES_MAX` series; whatever comes after is counted
@@ -10,9 +10,12 @@
  *
  *   us       0 1 .. 15 | 16 18 20 .. 30 | 32 36 .. 60 | 64 ..
  *   bucket   0 1 .. 15 | 16 17 18 .. 23 | 24 25 .. 31 | 32 ..
+ *
+ * Names carry their unit as OpenMetrics wants it: `_seconds`, `_bytes` or `_ratio` at their end, before the `_total` that counters get.
  */
 
 import { assert } from "./assert.ts";
+import { openMetricsText } from "./openmetrics.ts";
 
 /** Series of one family, the one for `other` not counted. */
 export const SERIES_MAX = 256;
@@ -81,6 +84,35 @@ export class Histogram {
   }
 }
 
+/** How often whole numbers came, by upper edges that are shown as they are: siblings of a read, keys of a batch. */
+export class Distribution {
+  readonly edges: readonly number[];
+  readonly #buckets: Float64Array;
+  count = 0;
+  sum = 0;
+
+  /** @param edges ascending; what is above the last is counted as well */
+  constructor(edges: readonly number[]) {
+    this.edges = edges;
+    this.#buckets = new Float64Array(edges.length + 1);
+  }
+
+  record(value: number): void {
+    let index = 0;
+    while (index < this.edges.length && value > this.edges[index]!) index++;
+    this.#buckets[index]!++;
+    this.count++;
+    this.sum += value;
+  }
+
+  /** Values of at most `edges[index]`. */
+  countUpTo(index: number): number {
+    let seen = 0;
+    for (let i = 0; i <= index; i++) seen += this.#buckets[i]!;
+    return seen;
+  }
+}
+
 /** All series of one name. `labelNames` are in the order in which values are given. */
 export class Family<Series> {
   readonly name: string;
@@ -90,7 +122,6 @@ export class Family<Series> {
   readonly #series = new Map<string, Series>();
 
   constructor(name: string, help: string, labelNames: readonly string[], make: () => Series) {
-    assert(/^[a-z][a-z0-9_]*$/.test(name), `"${name}" is a metric name`);
     this.name = name;
     this.help = help;
     this.labelNames = labelNames;
@@ -99,7 +130,6 @@ export class Family<Series> {
 
   /** The series of these label values; the one of `other` when there are too many. */
   of(...labelValues: readonly string[]): Series {
-    assert(labelValues.length === this.labelNames.length, "every label has a value");
     const known = this.#series.get(this.#labels(labelValues));
     if (known !== undefined) return known;
     const isFull = this.#series.size >= SERIES_MAX;
@@ -109,119 +139,172 @@ export class Family<Series> {
     return series;
   }
 
+  /** Shows a series that somebody keeps anyway. */
+  adopt(series: Series, ...labelValues: readonly string[]): void {
+    assert(this.#series.size < SERIES_MAX, "there is room for an adopted series");
+    this.#series.set(this.#labels(labelValues), series);
+  }
+
   /** Labels as text (`method="GET",status="200"`) with their series. */
   entries(): IterableIterator<[string, Series]> {
     return this.#series.entries();
   }
 
   #labels(values: readonly string[]): string {
-    return this.labelNames
-      .map((name, index) => `${name}="${escapeLabel(values[index]!)}"`)
-      .join(",");
+    return labelsText(this.labelNames, values);
   }
+}
+
+function labelsText(names: readonly string[], values: readonly string[]): string {
+  assert(values.length === names.length, "every label has a value");
+  return names.map((name, index) => `${name}="${escapeLabel(values[index]!)}"`).join(",");
 }
 
 function escapeLabel(value: string): string {
   return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
 }
 
-interface Gauge {
+export type MetricType = "counter" | "gauge" | "histogram" | "info";
+
+/** What is told of a metric, here and in docs/metrics.md. */
+export interface Definition {
+  /** Without `_total`. */
   readonly name: string;
+  readonly type: MetricType;
   readonly help: string;
-  readonly read: () => number;
+  readonly labels: readonly string[];
 }
 
-/** The metrics of one node. Names begin with `hutch_`; the registry adds `_total` to counters and `_seconds` to histograms. */
+/** A definition with what it counts, as labels in text form and values. */
+export type Metric = Definition &
+  (
+    | { readonly kind: "values"; readonly entries: () => Iterable<readonly [string, number]> }
+    | { readonly kind: "durations"; readonly family: Family<Histogram> }
+    | { readonly kind: "distributions"; readonly family: Family<Distribution> }
+  );
+
+/** Label values, then the value. */
+export type Sample = readonly [labels: readonly string[], value: number];
+
+/**
+ * The metrics of one node. Names begin with `hutch_`; `_total` is added to counters and `_seconds` to histograms.
+ *
+ * @example metrics.counter("hutch_requests", "Requests answered", "method").of("GET").add();
+ */
 export class Metrics {
-  readonly #counters: Family<Counter>[] = [];
-  readonly #histograms: Family<Histogram>[] = [];
-  readonly #gauges: Gauge[] = [];
-  readonly #counts: Gauge[] = [];
+  readonly #metrics: Metric[] = [];
   readonly #names = new Set<string>();
 
-  /** `counter("hutch_requests", "Requests answered", "method").of("GET").add()`. */
   counter(name: string, help: string, ...labelNames: readonly string[]): Family<Counter> {
-    const family = new Family(this.#claim(name), help, labelNames, () => new Counter());
-    this.#counters.push(family);
+    const family = new Family(name, help, labelNames, () => new Counter());
+    const entries = function* (): Iterable<readonly [string, number]> {
+      for (const [labels, { value }] of family.entries()) yield [labels, value];
+    };
+    this.#add({ name, type: "counter", help, labels: labelNames, kind: "values", entries });
     return family;
   }
 
   /** Durations; `hutch_read` is shown as `hutch_read_seconds`. */
   histogram(name: string, help: string, ...labelNames: readonly string[]): Family<Histogram> {
-    const family = new Family(
-      this.#claim(`${name}_seconds`),
+    const shown = `${name}_seconds`;
+    const family = new Family(shown, help, labelNames, () => new Histogram());
+    this.#add({
+      name: shown,
+      type: "histogram",
       help,
-      labelNames,
-      () => new Histogram(),
-    );
-    this.#histograms.push(family);
+      labels: labelNames,
+      kind: "durations",
+      family,
+    });
     return family;
+  }
+
+  /** Whole numbers, counted up to each of `edges`. */
+  distribution(name: string, help: string, edges: readonly number[]): Distribution {
+    const family = new Family(name, help, [], () => new Distribution(edges));
+    this.#add({ name, type: "histogram", help, labels: [], kind: "distributions", family });
+    return family.of();
   }
 
   /** A value that is read when somebody asks. */
   gauge(name: string, help: string, read: () => number): void {
-    this.#gauges.push({ name: this.#claim(name), help, read });
+    this.#addRead("gauge", name, help, read);
   }
 
   /** A count that somebody keeps anyway, read when somebody asks; `hutch_x` is shown as `hutch_x_total`. */
   count(name: string, help: string, read: () => number): void {
-    this.#counts.push({ name: this.#claim(name), help, read });
+    this.#addRead("counter", name, help, read);
+  }
+
+  /** One value for each of some labels, read when somebody asks. At most `SERIES_MAX` are shown. */
+  gauges(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    read: () => Iterable<Sample>,
+  ): void {
+    this.#addSamples("gauge", name, help, labelNames, read);
+  }
+
+  /** The same for counts that somebody keeps anyway. */
+  counts(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    read: () => Iterable<Sample>,
+  ): void {
+    this.#addSamples("counter", name, help, labelNames, read);
+  }
+
+  /** Facts that do not change: `hutch_build` is shown as `hutch_build_info{version="1.0.0"} 1`. */
+  info(name: string, help: string, facts: Readonly<Record<string, string>>): void {
+    const names = Object.keys(facts);
+    const entries = (): [string, number][] => [[labelsText(names, Object.values(facts)), 1]];
+    this.#add({ name, type: "info", help, labels: names, kind: "values", entries });
+  }
+
+  #addRead(type: MetricType, name: string, help: string, read: () => number): void {
+    const entries = (): [string, number][] => [["", read()]];
+    this.#add({ name, type, help, labels: [], kind: "values", entries });
+  }
+
+  #addSamples(
+    type: MetricType,
+    name: string,
+    help: string,
+    labels: readonly string[],
+    read: () => Iterable<Sample>,
+  ): void {
+    const entries = (): [string, number][] =>
+      [...read()]
+        .slice(0, SERIES_MAX)
+        .map(([values, value]) => [labelsText(labels, values), value]);
+    this.#add({ name, type, help, labels, kind: "values", entries });
+  }
+
+  /** All of them, in the order of their definition. */
+  list(): readonly Metric[] {
+    return this.#metrics;
   }
 
   /** OpenMetrics text (`application/openmetrics-text; version=1.0.0`). */
   text(): string {
-    const lines: string[] = [];
-    for (const { name, help, read } of this.#gauges)
-      lines.push(...head(name, "gauge", help), `${name} ${number(read())}`);
-    for (const { name, help, read } of this.#counts)
-      lines.push(...head(name, "counter", help), `${name}_total ${number(read())}`);
-    for (const family of this.#counters) {
-      lines.push(...head(family.name, "counter", family.help));
-      for (const [labels, { value }] of family.entries())
-        lines.push(`${family.name}_total${braced(labels)} ${number(value)}`);
-    }
-    for (const family of this.#histograms) {
-      lines.push(...head(family.name, "histogram", family.help, "seconds"));
-      for (const [labels, series] of family.entries())
-        lines.push(...histogramLines(family.name, labels, series));
-    }
-    return `${lines.join("\n")}\n# EOF\n`;
+    return openMetricsText(this.#metrics);
   }
 
-  #claim(name: string): string {
-    assert(name.startsWith("hutch_"), `metric "${name}" begins with hutch_`);
+  #add(metric: Metric): void {
+    const { name, help } = metric;
+    assert(
+      /^hutch_[a-z][a-z0-9_]*$/.test(name),
+      `"${name}" is a metric name that begins with hutch_`,
+    );
+    assert(
+      !/_(total|created|count|sum|bucket|info)$/.test(name),
+      `"${name}" has no suffix of a sample`,
+    );
     assert(!this.#names.has(name), `metric "${name}" is defined once`);
+    assert(!/["\\\n]/.test(help), "a help text is one plain line");
     this.#names.add(name);
-    return name;
+    this.#metrics.push(metric);
   }
-}
-
-function head(name: string, type: string, help: string, unit?: string): string[] {
-  const unitLine = unit === undefined ? [] : [`# UNIT ${name} ${unit}`];
-  return [`# TYPE ${name} ${type}`, ...unitLine, `# HELP ${name} ${help}`];
-}
-
-function braced(...labels: readonly string[]): string {
-  const present = labels.filter((label) => label !== "");
-  return present.length === 0 ? "" : `{${present.join(",")}}`;
-}
-
-function number(value: number): string {
-  return Number.isFinite(value) ? String(value) : value > 0 ? "+Inf" : value < 0 ? "-Inf" : "NaN";
-}
-
-/** Shown edges: 64 microseconds to 36 minutes, doubling. */
-const SHOWN_EXPONENTS = Array.from({ length: 26 }, (_, index) => index + 6);
-
-function histogramLines(name: string, labels: string, series: Histogram): string[] {
-  const buckets = SHOWN_EXPONENTS.slice(0, -1).map((exponent) => {
-    const edge = `le="${2 ** exponent / 1e6}"`;
-    return `${name}_bucket${braced(labels, edge)} ${series.countBelowPower(exponent)}`;
-  });
-  return [
-    ...buckets,
-    `${name}_bucket${braced(labels, 'le="+Inf"')} ${series.count}`,
-    `${name}_count${braced(labels)} ${series.count}`,
-    `${name}_sum${braced(labels)} ${number(series.sumMs / 1000)}`,
-  ];
 }
