@@ -1,6 +1,6 @@
 /**
- * Makes a fresh clone ready: installs the locked dependencies and builds the WASM kernels, each only
- * where its inputs changed since the last time. Runs before every script of `package.json`, so it
+ * Makes a fresh clone ready: installs the locked dependencies, builds the WASM kernels and the dashboard,
+ * each only where its inputs changed since the last time. Runs before every script of `package.json`, so it
  * must be quick when nothing is to do, and before anything is installed, so it imports only what is
  * part of Bun. `process.execPath` is the Bun that runs this, also where it is reachable through npx only.
  */
@@ -8,6 +8,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isUiCurrent } from "./build-ui.ts";
 import { isWasmCurrent } from "./build-wasm.ts";
 
 const root = join(import.meta.dir, "..");
@@ -50,4 +51,8 @@ if (!isInstalled(hash)) {
 if (!isWasmCurrent()) {
   process.stderr.write("setup: building the wasm kernels\n");
   runBun("scripts/build-wasm.ts");
+}
+if (!isUiCurrent()) {
+  process.stderr.write("setup: building the dashboard\n");
+  runBun("scripts/build-ui.ts");
 }

@@ -13,7 +13,7 @@ const STEPS: readonly { readonly name: string; readonly args: readonly string[] 
     name: "format",
     args: ["fmt", "--check", "src", "wasm", "test", "bench", "scripts", "examples"],
   },
-  { name: "types", args: ["check"] },
+  { name: "types", args: ["check", "-b"] },
   { name: "tidy", args: ["test", "test/tidy.test.ts"] },
 ];
 

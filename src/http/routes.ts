@@ -29,6 +29,7 @@ import { LIST_QUERY, listKeys } from "./list-routes.ts";
 import { openApiRoute } from "./openapi.ts";
 import type { BodyKind, Route } from "./route.ts";
 import { JSON_PROBLEMS, reserved } from "./route-rows.ts";
+import { uiRoutes } from "./ui-routes.ts";
 import { EXPORT_QUERY, IMPORT_QUERY, exportBucket, importBucket } from "./transfer-routes.ts";
 
 const KEY_PROBLEMS = [
@@ -160,6 +161,7 @@ const manyKeysRoutes: readonly Route[] = [
     method: "POST",
     path: "/v1/batch",
     role: "write",
+    checksScopes: true,
     summary: "Run many operations",
     body: { mediaType: "application/json", description: "the operations", schema: BATCH_BODY },
     answers: { 200: "a result per operation, in their order" },
@@ -209,6 +211,7 @@ const bucketRoutes: readonly Route[] = [
     method: "GET",
     path: "/v1/buckets",
     role: "read",
+    checksScopes: true,
     summary: "Buckets that have properties of their own",
     answers: { 200: "names and properties" },
     problems: ["not-acceptable"],
@@ -261,6 +264,7 @@ const DOCUMENTED: readonly Route[] = [
   ...clusterRoutes,
   ...adminRoutes,
   ...healthRoutes,
+  ...uiRoutes,
 ];
 
 export const ROUTES: readonly Route[] = [...DOCUMENTED, openApiRoute(DOCUMENTED)];

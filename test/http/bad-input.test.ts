@@ -50,7 +50,7 @@ describe("HTTP and headers", () => {
       "/v1/kv/",
       "/v2/kv/demo/a",
       "/v1/kvx/demo/a",
-      "/ui",
+      "/uix",
       "/v1/buckets/",
     ]) {
       await refused(f, `GET ${path}`, 404, "no-such-route");

@@ -48,7 +48,11 @@ const FOLDERS: Readonly<Record<string, FolderRule>> = {
   // Raw sockets and the clock: real load on a real server.
   load: { folders: ["base"] },
   cli: { folders: ["*"], packages: ["commander", "cli-progress", ...RUNTIME] },
-  ui: { folders: ["base"] },
+  // Of the REST face only what its answers look like.
+  ui: {
+    folders: ["base", "http/admin-api.ts", "http/layout-api.ts", "http/live-api.ts"],
+    packages: ["preact", "preact/*", "uplot"],
+  },
   // Files beside it are parts of the composition root, which takes ports: it knows neither world.
   node: { folders: [...CORE, "storage", "cluster", "http", "config"] },
   index: { folders: ["*"] },

@@ -1,0 +1,93 @@
+/** An editor of one value; what it gives is a draft, and who opened it writes that. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Draft } from "./draft.ts";
+
+export interface EditorProps {
+  readonly title: string;
+  readonly initial: Draft;
+  readonly isBusy: boolean;
+  readonly onSave: (draft: Draft) => void;
+  readonly onCancel: () => void;
+}
+
+export function Editor({
+  title,
+  initial,
+  isBusy,
+  onSave,
+  onCancel,
+}: EditorProps): preact.JSX.Element {
+  const [draft, setDraft] = useState(initial);
+  const value = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => value.current?.focus(), []);
+  const change = (part: Partial<Draft>): void => setDraft({ ...draft, ...part });
+  const save = (event: Event): void => {
+    event.preventDefault();
+    onSave(draft);
+  };
+  const keys = (event: KeyboardEvent): void => {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    onCancel();
+  };
+  return (
+    <form class="editor" aria-label={title} onSubmit={save} onKeyDown={keys}>
+      <h4>{title}</h4>
+      <label class="field">
+        Value
+        <textarea
+          ref={value}
+          rows={8}
+          spellcheck={false}
+          value={draft.text}
+          onInput={({ currentTarget }) => change({ text: currentTarget.value })}
+        />
+      </label>
+      <DraftFields draft={draft} onChange={change} />
+      <div class="actions">
+        <button type="submit" class="primary" disabled={isBusy}>
+          {isBusy ? "Saving…" : "Save"}
+        </button>
+        <button type="button" onClick={onCancel}>
+          Cancel
+        </button>
+      </div>
+    </form>
+  );
+}
+
+interface DraftFieldsProps {
+  readonly draft: Draft;
+  readonly onChange: (part: Partial<Draft>) => void;
+}
+
+function DraftFields({ draft, onChange }: DraftFieldsProps): preact.JSX.Element {
+  return (
+    <div class="editor-fields">
+      <label class="field">
+        Type
+        <input
+          value={draft.contentType}
+          onInput={({ currentTarget }) => onChange({ contentType: currentTarget.value })}
+        />
+      </label>
+      <label class="field">
+        Lifetime
+        <input
+          value={draft.ttl}
+          placeholder="forever; 60s, 5m, 7d, keep"
+          onInput={({ currentTarget }) => onChange({ ttl: currentTarget.value })}
+        />
+      </label>
+      <label class="field field-wide">
+        Metadata, one <code>name: value</code> per line
+        <textarea
+          rows={2}
+          spellcheck={false}
+          value={draft.meta}
+          onInput={({ currentTarget }) => onChange({ meta: currentTarget.value })}
+        />
+      </label>
+    </div>
+  );
+}
