@@ -25,7 +25,7 @@ function fetchWithin(url: string, request: RequestInit, timeoutMs: number): Prom
   return fetch(url, { ...request, signal: AbortSignal.timeout(timeoutMs) });
 }
 
-function urlsFrom(options: Readonly<Record<string, unknown>>): string[] {
+export function urlsFrom(options: Readonly<Record<string, unknown>>): string[] {
   const given = options["url"] ?? process.env["HUTCH_URL"];
   if (typeof given !== "string" || given === "")
     return [`http://${formatAddress(configFrom({ config: options["config"] }).config.listen)}`];

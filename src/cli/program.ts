@@ -21,6 +21,7 @@ import {
   addRepair,
   addReplace,
 } from "./ring-commands.ts";
+import { addBench } from "./bench-command.ts";
 import { addSim } from "./sim-command.ts";
 import { complain, styled } from "./terminal.ts";
 
@@ -60,7 +61,16 @@ export function buildProgram(): Command {
   const nodes = [addServe, addCluster, addStatus, addRing, addNodes];
   const keys = [addGet, addPut, addDelete, addList, addExplain, addImport, addExport];
   const ring = [addLayout, addLeave, addRemove, addReplace, addRepair, addHints];
-  for (const addCommand of [...nodes, ...keys, ...ring, addSim, addInspect, addConfig, addVersion])
+  for (const addCommand of [
+    ...nodes,
+    ...keys,
+    ...ring,
+    addSim,
+    addBench,
+    addInspect,
+    addConfig,
+    addVersion,
+  ])
     addCommand(program);
   program.addHelpText(
     "after",

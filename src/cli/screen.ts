@@ -12,6 +12,8 @@ const LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 const HOME = "\x1b[H";
 const CLEAR_LINE = "\x1b[K";
 const CLEAR_BELOW = "\x1b[J";
+const NO_WRAP = "\x1b[?7l";
+const WRAP = "\x1b[?7h";
 
 /** Whoever reads a pipe has all the room there is. */
 export function terminalWidth(): number {
@@ -46,5 +48,31 @@ export class AlternateScreen {
     this.#isOpen = false;
     process.stdout.write(LEAVE);
     if (keepsLast) for (const line of this.#lines) print(line);
+  }
+}
+
+/** A few lines that are drawn again in place, below what stood there before; gone when it is cleared. */
+export class Redrawn {
+  readonly #stream: NodeJS.WriteStream;
+  #height = 0;
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+  }
+
+  draw(lines: readonly string[]): void {
+    const shown = lines.slice(0, Math.max(1, (this.#stream.rows || ROWS_DEFAULT) - 2));
+    const text = shown.map((line) => `${line}${CLEAR_LINE}\n`).join("");
+    this.#stream.write(`${NO_WRAP}${this.#up()}${text}${CLEAR_BELOW}${WRAP}`);
+    this.#height = shown.length;
+  }
+
+  clear(): void {
+    this.#stream.write(`${this.#up()}${CLEAR_BELOW}`);
+    this.#height = 0;
+  }
+
+  #up(): string {
+    return this.#height === 0 ? "" : `\x1b[${this.#height}A`;
   }
 }

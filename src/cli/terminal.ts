@@ -63,6 +63,8 @@ function adviceFor(thrown: unknown): string {
     case "layout-conflict":
       return "`hutch layout` shows what is staged and under way";
     case "bad-config":
+      // A value of an option of one command is no knob.
+      if (thrown.message.startsWith("Cannot use --")) return "";
       return "`hutch config print --origin` shows every knob and where its value comes from";
     default:
       return "";
