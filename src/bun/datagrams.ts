@@ -11,6 +11,7 @@ import { DATAGRAM_BYTES_MAX } from "../ports/datagrams.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { PeerAddress } from "../ports/transport.ts";
 import { formatPeerAddress, PeerAddresses } from "./peer-address.ts";
+import type { Resolve } from "./peer-names.ts";
 
 const REPETITIONS_MAX = 2;
 
@@ -22,17 +23,22 @@ export interface DatagramOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly logger: Logger;
+  readonly resolve?: Resolve;
 }
 
 export class BunDatagrams implements Datagrams {
   readonly counters: DatagramCounters = { sent: 0, received: 0, failed: 0 };
-  private readonly addresses = new PeerAddresses();
+  private readonly addresses: PeerAddresses;
   private socket: Bun.udp.Socket<"uint8array"> | undefined;
   private receive: Receive = () => undefined;
 
+  private constructor(resolve?: Resolve) {
+    this.addresses = new PeerAddresses(resolve);
+  }
+
   /** Rejects with an error of the system (`EADDRINUSE`, `EACCES`) when the port cannot be had. */
   static async bind(options: DatagramOptions): Promise<BunDatagrams> {
-    const datagrams = new BunDatagrams();
+    const datagrams = new BunDatagrams(options.resolve);
     datagrams.socket = await Bun.udpSocket({
       hostname: options.hostname,
       port: options.port,

@@ -10,6 +10,7 @@ import type { Link, LinkEvents, PeerAddress, PeerPorts, Transport } from "../por
 import { HELLO_BYTES_MAX } from "../ports/transport.ts";
 import { BunDatagrams } from "./datagrams.ts";
 import { formatPeerAddress, numericHost, PeerAddresses } from "./peer-address.ts";
+import type { Resolve } from "./peer-names.ts";
 import { PeerConnection } from "./transport-client.ts";
 import { type Accept, PeerServer } from "./transport-server.ts";
 
@@ -22,6 +23,8 @@ export interface PeerPortsOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly logger: Logger;
+  /** Of the names of other nodes; the system's unless a test knows better. */
+  readonly resolve?: Resolve;
 }
 
 export interface BoundPeerPorts extends PeerPorts {
@@ -59,12 +62,13 @@ async function bindOnce(options: PeerPortsOptions): Promise<BoundPeerPorts> {
 export class BunTransport implements Transport {
   private readonly server: PeerServer;
   private readonly hostname: string;
-  private readonly addresses = new PeerAddresses();
+  private readonly addresses: PeerAddresses;
   private readonly connections = new Set<PeerConnection>();
   private isClosed = false;
 
   constructor(options: PeerPortsOptions) {
     this.hostname = options.hostname;
+    this.addresses = new PeerAddresses(options.resolve);
     this.server = new PeerServer(options);
   }
 
@@ -79,8 +83,7 @@ export class BunTransport implements Transport {
     open: (link: Link) => LinkEvents,
   ): Promise<Uint8Array> {
     assert(hello.length <= HELLO_BYTES_MAX, "a hello is short");
-    const target = this.addresses.parse(to);
-    if (target === undefined) throw new Error(`Cannot connect to "${to}": not a numeric address`);
+    const target = await this.addresses.find(to, timeoutMs);
     if (this.isClosed) throw new Error(`Cannot connect to "${to}": the transport is closed`);
     const localAddress = this.sourceTowards(target.isIPv6);
     const dial = { target, localAddress, hello, timeoutMs, open };
