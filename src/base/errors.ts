@@ -75,13 +75,17 @@ export const PROCESS_CODES = [
   "disk-stuck",
 ] as const;
 
+/** Codes that only the client library throws. */
+export const CLIENT_CODES = ["siblings", "bad-value"] as const;
+
 /** Codes that only nodes say to each other; `internal` to everybody else. */
 export const PEER_CODES = ["not-owner", "bad-dot", "suspect-state"] as const;
 
 export type RestCode = (typeof REST_CODES)[number];
 export type ProcessCode = (typeof PROCESS_CODES)[number];
+export type ClientCode = (typeof CLIENT_CODES)[number];
 export type PeerCode = (typeof PEER_CODES)[number];
-export type ErrorCode = RestCode | ProcessCode | PeerCode;
+export type ErrorCode = RestCode | ProcessCode | ClientCode | PeerCode;
 
 /** `safe`: nothing was done, try again. `safe-with-idempotency-key`: the outcome is unknown. `no`: it cannot work. */
 export type Retry = "safe" | "safe-with-idempotency-key" | "no";

@@ -69,6 +69,8 @@ const EXIT_BY_CODE = {
   "metadata-too-large": EXIT.refused,
   "idempotency-mismatch": EXIT.refused,
   "not-implemented": EXIT.refused,
+  siblings: EXIT.refused,
+  "bad-value": EXIT.refused,
 
   unauthenticated: EXIT.permission,
   forbidden: EXIT.permission,

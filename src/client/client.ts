@@ -1,5 +1,6 @@
 /**
- * A client of the REST interface, typed and without dependencies: keys, listing, import, export.
+ * The REST interface as plain calls, for programs that show what they get: the command line. Applications take `HutchClient`, which
+ * stands on the same `Transport`.
  *
  * Several addresses are tried in turn: a request goes to the next one only when nobody answered. That is safe for
  * writes too, as each carries an `Idempotency-Key`: when the first node did the write and its answer was lost, the second
@@ -8,9 +9,8 @@
  * How a request is sent is handed in, so the client runs in a browser, in a worker and against an application in memory.
  */
 
-import { utf8 } from "../base/bytes.ts";
 import type { ErrorCode } from "../base/errors.ts";
-import { HutchError, PROCESS_CODES, REST_CODES, messageOf } from "../base/errors.ts";
+import { HutchError } from "../base/errors.ts";
 import type {
   ImportAnswer,
   ListAnswer,
@@ -20,10 +20,14 @@ import type {
   Written,
 } from "./messages.ts";
 import { readingOf } from "./messages.ts";
+import { NodePool } from "./node-pool.ts";
 import { isPassing } from "./retry.ts";
+import { Transport } from "./transport.ts";
+import { webPlatform } from "./web-platform.ts";
+import { type Send, type WireRequest, keyPath, problemOf } from "./wire.ts";
 
-/** The shape of the global `fetch`. */
-export type Send = (url: string, request: RequestInit) => Promise<Response>;
+export { keyPath };
+export type { Send };
 
 export interface ClientOptions {
   /** Base addresses such as `http://127.0.0.1:7001`, tried in turn. At least one. */
@@ -33,25 +37,20 @@ export interface ClientOptions {
   readonly newIdempotencyKey: () => string;
 }
 
-type Query = Readonly<Record<string, string | number | Uint8Array | undefined>>;
-
-interface Request {
-  readonly method: string;
-  readonly path: string;
-  readonly query?: Query;
-  readonly headers?: Readonly<Record<string, string | undefined>>;
-  readonly body?: Uint8Array | string;
-}
-
-const KNOWN_CODES: ReadonlySet<string> = new Set([...REST_CODES, ...PROCESS_CODES]);
-
 export class Client {
   readonly #options: ClientOptions;
-  /** The address that answered last; the next request starts there. */
-  #current = 0;
+  readonly #transport: Transport;
 
   constructor(options: ClientOptions) {
+    const { urls, send, newIdempotencyKey } = options;
     this.#options = options;
+    this.#transport = new Transport({
+      platform: { ...webPlatform, send, newIdempotencyKey },
+      pool: new NodePool(urls, "sticky"),
+      retries: urls.length - 1,
+      isRetryingProblems: false,
+      timeoutMs: 0,
+    });
   }
 
   /** The value of a key, its siblings, or that it is absent. */
@@ -169,97 +168,15 @@ export class Client {
     };
   }
 
-  async #succeed(request: Request): Promise<Response> {
+  async #succeed(request: WireRequest): Promise<Response> {
     const response = await this.#exchange(request);
     if (response.ok) return response;
     throw await problemOf(response);
   }
 
-  /** Sends to the addresses in turn until one answers, whatever it answers. */
-  async #exchange(request: Request): Promise<Response> {
-    const { urls } = this.#options;
-    const failures: string[] = [];
-    for (let attempt = 0; attempt < urls.length; attempt++) {
-      const index = (this.#current + attempt) % urls.length;
-      const url = urls[index]!;
-      try {
-        const response = await this.#options.send(addressOf(url, request), requestInit(request));
-        this.#current = index;
-        return checkedAnswer(response, url);
-      } catch (error) {
-        if (error instanceof HutchError) throw error;
-        failures.push(`${url} (${messageOf(error)})`);
-      }
-    }
-    throw new HutchError(
-      "node-unreachable",
-      `Cannot reach a node: no answer from ${failures.join(", ")}`,
-      {
-        retry: "safe-with-idempotency-key",
-        data: { urls },
-      },
-    );
+  /** The answer of the first address that has one, whatever it is. */
+  #exchange(request: WireRequest): Promise<Response> {
+    const isWrite = request.method !== "GET";
+    return this.#transport.run(request, { isWrite }, (response) => response);
   }
-}
-
-/** What the HTTP parser under a node answers by itself, without the node's headers. */
-const PARSER_STATUSES: readonly number[] = [400, 413, 431];
-
-/** Every answer of a node names the node; anything else is somebody else's server. */
-function checkedAnswer(response: Response, url: string): Response {
-  if (response.headers.get("X-Node") !== null || PARSER_STATUSES.includes(response.status))
-    return response;
-  throw new HutchError(
-    "node-unreachable",
-    `Cannot talk to ${url}: something answers there (status ${response.status}), but it is not a hutch node`,
-  );
-}
-
-function addressOf(url: string, { path, query = {} }: Request): string {
-  const parameters = Object.entries(query)
-    .filter(([, value]) => value !== undefined && value !== "")
-    .map(([name, value]) => `${name}=${escaped(value!)}`);
-  const text = parameters.length === 0 ? "" : `?${parameters.join("&")}`;
-  return `${url.replace(/\/+$/, "")}${path}${text}`;
-}
-
-/** Keys may be any bytes, and a plus is a plus: not the encoding of forms. */
-function escaped(value: string | number | Uint8Array): string {
-  if (!(value instanceof Uint8Array)) return encodeURIComponent(value);
-  return Array.from(value, (byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
-}
-
-function requestInit({ method, headers = {}, body }: Request): RequestInit {
-  const given = Object.entries(headers).filter(([, value]) => value !== undefined && value !== "");
-  // `given` has no undefined values; the filter shows that to people, not to the type checker.
-  const request: RequestInit = { method, headers: given as [string, string][], redirect: "error" };
-  // A view of a plain buffer; TypeScript also thinks of shared memory here.
-  if (body !== undefined) request.body = body as string | Uint8Array<ArrayBuffer>;
-  return request;
-}
-
-/**
- * The path of a key: readable where a URL can carry the key as it is, base64url where it cannot (`.` and `..` as
- * segments would be resolved on the way).
- */
-export function keyPath(bucket: string, key: string): string {
-  const segments = key.split("/");
-  if (segments.some((segment) => segment === "." || segment === ".."))
-    return `/v1/kv64/${bucket}/${utf8(key).toBase64({ alphabet: "base64url", omitPadding: true })}`;
-  return `/v1/kv/${bucket}/${segments.map(encodeURIComponent).join("/")}`;
-}
-
-/** The error that a problem document describes. */
-async function problemOf(response: Response): Promise<HutchError> {
-  const text = await response.text();
-  let problem: { code?: unknown; detail?: unknown; retry?: unknown } = {};
-  try {
-    problem = JSON.parse(text) ?? {};
-  } catch {
-    // Not a problem document: the HTTP parser underneath, or something between us and the node.
-  }
-  const isKnown = typeof problem.code === "string" && KNOWN_CODES.has(problem.code);
-  const code = isKnown ? (problem.code as ErrorCode) : "internal";
-  const detail = typeof problem.detail === "string" ? problem.detail : `status ${response.status}`;
-  return new HutchError(code, detail, { data: { status: response.status } });
 }

@@ -92,7 +92,7 @@ export async function readingOf(response: Response): Promise<Reading> {
   if (response.status !== 300)
     return {
       kind: "value",
-      value: await response.bytes(),
+      value: new Uint8Array(await response.arrayBuffer()),
       context,
       contentType: header("Content-Type"),
       etag: header("ETag"),
