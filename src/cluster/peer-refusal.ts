@@ -7,7 +7,7 @@ import { HELLO_BYTES_MAX, type RefusedLink } from "../ports/transport.ts";
 import { commonVersion, type Hello, VERSIONS } from "./peer-protocol.ts";
 
 export interface Refusal {
-  /** 400 bad hello, 409 duplicate node id, 421 wrong cluster or node, 426 version, 503 not now. */
+  /** 400 bad hello, 401 not authenticated, 409 duplicate node id, 421 wrong cluster or node, 426 version, 503 not now. */
   readonly status: number;
   readonly code: string;
   readonly message: string;
@@ -27,6 +27,12 @@ export const NOT_NOW: Refusal = {
   status: 503,
   code: "unavailable",
   message: "this node takes no links now",
+};
+/** The same whatever was wrong: a stranger learns nothing from it. */
+export const NOT_AUTHENTICATED: Refusal = {
+  status: 401,
+  code: "not-authenticated",
+  message: "this node wants to be shown the key of its cluster (cluster-key-file)",
 };
 const WRONG_CLUSTER: Refusal = {
   status: 421,

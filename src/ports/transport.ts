@@ -78,4 +78,6 @@ export interface Transport {
 export interface PeerPorts {
   readonly transport: Transport;
   readonly datagrams: import("./datagrams.ts").Datagrams;
+  /** What they count besides, for `/metrics`. */
+  readonly defineMetrics?: (metrics: import("../base/metrics.ts").Metrics) => void;
 }
