@@ -80,6 +80,8 @@ export const KNOBS = {
     "Where other nodes connect (TCP and UDP, the same port). Must differ from listen."),
   advertise: knob("node", optionalAddress(), "",
     "Where other nodes reach this one, where that is not the address of peer: behind address translation, in a container. Empty: the address of peer."),
+  advertiseClient: knob("node", optionalAddress(), "",
+    "Where clients reach this node, where that is not the address of listen; what /v1/cluster/nodes tells them. Empty: the address of listen."),
   insecureBindPublic: knob("node", toggle(), false,
     "Allow listen and peer on addresses that other machines reach, without authentication. Everybody who reaches the port can read and delete everything; logged every minute."),
   dataDir: knob("node", text("DIR", /^[^\0]*$/, "a path"), "",

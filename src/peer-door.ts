@@ -39,6 +39,11 @@ export function peerAddressOf(config: Config): string {
   return config.advertise === "" ? formatAddress(config.peer) : config.advertise;
 }
 
+/** Where clients reach it. */
+function clientAddressOf({ advertiseClient, listen }: Config): string {
+  return advertiseClient === "" ? formatAddress(listen) : advertiseClient;
+}
+
 export class PeerDoor {
   readonly #config: Config;
   readonly #ports: NodePorts;
@@ -180,7 +185,7 @@ export class PeerDoor {
       self: this.#self,
       replaces: this.#config.replace,
       areJoinsApplied: this.#config.joins === "apply",
-      clientAddress: formatAddress(this.#config.listen),
+      clientAddress: clientAddressOf(this.#config),
       generation,
       previousGeneration: this.#directory.previousGeneration,
       identity: () => this.#identity(),
@@ -208,6 +213,7 @@ export class PeerDoor {
     define("bad_frames", "what is no message", () => counters.badFrames);
     define("expired", "requests that nobody waits for", () => counters.expired);
     define("overloaded", "requests refused as too many", () => counters.overloaded);
+    this.#peers.defineMetrics?.(metrics);
   }
 
   close(): void {

@@ -22,6 +22,7 @@ import {
   addReplace,
 } from "./ring-commands.ts";
 import { addBench } from "./bench-command.ts";
+import { addCompletions } from "./completions-command.ts";
 import { addSim } from "./sim-command.ts";
 import { complain, styled } from "./terminal.ts";
 
@@ -69,6 +70,7 @@ export function buildProgram(): Command {
     addBench,
     addInspect,
     addConfig,
+    addHealth,
     addVersion,
   ])
     addCommand(program);
@@ -315,6 +317,14 @@ function addConfig(program: Command): void {
     )
     .action(async (options) => (await import("./config-print.ts")).printConfig(options));
   addKnobOptions(print);
+}
+
+function addHealth(program: Command): void {
+  clientCommand(program, "health", "say whether a node is up")
+    .description("Asks one node whether its process is up; for health checks, by the exit code.")
+    .option("--ready", "ask whether it can serve, too")
+    .addHelpText("after", examples("hutch health", "hutch health --ready"))
+    .action(async (options) => (await import("./health.ts")).health(options));
 }
 
 function addVersion(program: Command): void {

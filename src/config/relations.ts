@@ -20,6 +20,11 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
 }
 
+/** True for what a machine listens on to be reached by all its addresses. */
+function isEverywhere(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
+}
+
 /** All relations that `config` breaks; empty when it is sound. */
 export function breachesOf(config: Config): Breach[] {
   return [
@@ -51,6 +56,11 @@ function addressBreaches(config: Config): Breach[] {
     breaches.push({
       key: "peer",
       message: `${formatAddress(config.peer)} is the address of listen too; give each its own port`,
+    });
+  if (config.seeds.length > 0 && config.advertise === "" && isEverywhere(config.peer.host))
+    breaches.push({
+      key: "peer",
+      message: `${formatAddress(config.peer)} means all addresses of this machine, and the other nodes need one; say with advertise where they reach this node`,
     });
   if (config.insecureBindPublic) return breaches;
   for (const key of ["listen", "peer"] as const)

@@ -104,6 +104,20 @@ describe("loadConfig()", () => {
     expect(open.config.listen.host).toBe("0.0.0.0");
   });
 
+  test("a node that listens for peers everywhere has to say where they reach it", () => {
+    const everywhere = { peer: "0.0.0.0:7101", insecureBindPublic: true };
+    expect(errorsOf({ flags: { ...everywhere, seeds: "hutch-0.hutch:7101" } })[0]).toContain(
+      "say with advertise where they reach this node",
+    );
+    const named = { advertise: "hutch-1.hutch:7101", advertiseClient: "hutch-1.hutch:7001" };
+    const { config } = load({ flags: { ...everywhere, ...named, seeds: "hutch-0.hutch:7101" } });
+    expect([config.advertise, config.seeds[0]?.host]).toEqual([
+      "hutch-1.hutch:7101",
+      "hutch-0.hutch",
+    ]);
+    expect(load({ flags: everywhere }).config.seeds).toEqual([]);
+  });
+
   test("loopback in all its spellings needs no permission", () => {
     for (const host of ["127.0.0.1", "127.1.2.3", "localhost", "[::1]"])
       expect(load({ flags: { listen: `${host}:7009` } }).config.listen.port).toBe(7009);

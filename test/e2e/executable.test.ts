@@ -120,8 +120,11 @@ describe("the executable", () => {
       const valueOf = async (key: string) => (await fetch(`${url}/v1/kv/demo/${key}`)).text();
       expect([await valueOf("a"), await valueOf("last")]).toEqual(["a2", "in the log"]);
       expect((await run(directory, "get", "demo/b", "--url", url)).stdout).toBe("b2");
+      expect((await run(directory, "health", "--url", url)).stdout).toBe("up\n");
+      expect((await run(directory, "health", "--ready", "--url", url)).stdout).toBe("ready\n");
       child.kill("SIGTERM");
       expect(await child.exited).toBe(0);
+      expect((await run(directory, "health", "--url", url)).exitCode).toBe(69);
     });
   });
 
