@@ -44,14 +44,21 @@ const CHANGE_PROBLEMS = [...JSON_PROBLEMS, "layout-conflict", "unavailable"] as 
 const VERSION_PROBLEMS = [...CHANGE_PROBLEMS, "would-underreplicate", "node-alive"] as const;
 
 export const clusterRoutes: readonly Route[] = [
-  view("/v1/cluster", "The cluster at a glance", getCluster),
-  view("/v1/cluster/nodes", "The nodes", getNodes),
-  { ...view("/v1/cluster/ring", "Who owns what", getRing), query: RING_QUERY },
-  view(
-    LAYOUT,
-    "The layout, what is staged, what that would move, and how far a change is",
-    getLayout,
-  ),
+  { ...view("/v1/cluster", "The cluster at a glance", getCluster), checksScopes: true },
+  { ...view("/v1/cluster/nodes", "The nodes", getNodes), checksScopes: true },
+  {
+    ...view("/v1/cluster/ring", "Who owns what", getRing),
+    checksScopes: true,
+    query: RING_QUERY,
+  },
+  {
+    ...view(
+      LAYOUT,
+      "The layout, what is staged, what that would move, and how far a change is",
+      getLayout,
+    ),
+    checksScopes: true,
+  },
   {
     method: "POST",
     path: `${LAYOUT}/preview`,
@@ -156,5 +163,5 @@ export const healthRoutes: readonly Route[] = [
     query: READY_QUERY,
     problems: ["unavailable"],
   },
-  { ...view("/metrics", "OpenMetrics", getMetrics), role: "metrics" },
+  { ...view("/metrics", "OpenMetrics", getMetrics), role: "metrics", checksScopes: true },
 ];

@@ -14,8 +14,10 @@ import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { MemoryPressure } from "../ports/memory.ts";
 import type { Random } from "../ports/random.ts";
+import { type Access, type AccessRule, accessRuleOf } from "./access.ts";
 import type { AdminApi } from "./admin-api.ts";
 import { problemAnswer } from "./answers.ts";
+import { Audit, type AuditSink, isAct } from "./audit.ts";
 import { BodyReader } from "./body-reader.ts";
 import {
   Exchange,
@@ -32,7 +34,7 @@ import { deleteKey, getKey, putKey } from "./kv-routes.ts";
 import { StreamSlots } from "./ndjson.ts";
 import type { KvApi } from "./kv-api.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "./limits.ts";
-import { type Route, pathPattern, routerPaths } from "./route.ts";
+import { type Handler, type Route, pathPattern, routerPaths } from "./route.ts";
 import { ROUTES } from "./routes.ts";
 import { schemaError } from "./schema-error.ts";
 
@@ -52,6 +54,10 @@ export interface AppOptions {
   readonly origins?: readonly string[];
   /** Where the REST face counts; `admin.metrics()` is expected to print it. */
   readonly metrics?: Metrics;
+  /** Who may come in. Where it is left out: everybody, for everything. */
+  readonly access?: Access;
+  /** Keeps what was done by administrators, and who was refused, besides the log. */
+  readonly auditSink?: AuditSink;
 }
 
 /** The server is handed over per request, as Hono's environment. */
@@ -74,15 +80,15 @@ export function createApp(options: AppOptions): App {
     memory: options.memory,
   });
   const app: App = new Hono<AppEnvironment>({ router: new RegExpRouter(), getPath: routingPath });
-  const serve = (handle: Route["handle"]) => (context: Context) =>
-    answer(services, guard, handle, context);
+  const serve = (rule: HandlerRule) => (context: Context) =>
+    answerBy(guard, rule, exchangeOf(services, context), context);
   for (const route of ROUTES) {
     for (const path of routerPaths(route.path)) {
       if (route.query !== undefined) app.on(route.method, path, queryValidator(route.query));
-      app.on(route.method, path, serve(route.handle));
+      app.on(route.method, path, serve(ruleOf(route, services.audit)));
     }
   }
-  app.notFound(serve(noSuchRoute));
+  app.notFound(serve(NO_ROUTE));
   app.onError((error, context) => problemAnswer(exchangeOf(services, context), error));
   const dispatch = app.fetch;
   app.fetch = (request, server, execution) => {
@@ -100,12 +106,30 @@ async function lastAnswer(answered: Response | Promise<Response>): Promise<Respo
   return response;
 }
 
-const KEY_HANDLES: Readonly<Record<string, (exchange: Exchange) => Response | Promise<Response>>> =
-  {
-    GET: getKey,
-    PUT: putKey,
-    DELETE: deleteKey,
-  };
+/** What stands before a handler, and the handler. */
+interface HandlerRule extends AccessRule {
+  /** For the audit. */
+  readonly name: string;
+  readonly handle: Handler;
+}
+
+function ruleOf(route: Route, audit: Audit): HandlerRule {
+  const handle = isAct(route) ? audit.around(route.handle) : route.handle;
+  return { ...accessRuleOf(route), name: `${route.method} ${route.path}`, handle };
+}
+
+const keyRule = (method: string, role: "read" | "write", handle: Handler): HandlerRule => ({
+  name: `${method} /v1/kv/{bucket}/{key}`,
+  role,
+  checksScopes: true,
+  handle,
+});
+
+const KEY_RULES: Readonly<Record<string, HandlerRule>> = {
+  GET: keyRule("GET", "read", getKey),
+  PUT: keyRule("PUT", "write", putKey),
+  DELETE: keyRule("DELETE", "write", deleteKey),
+};
 
 /**
  * The commonest routes without the router: `/v1/kv/{bucket}/{key}` by hand. They are in the route table all the same, which is where a request
@@ -117,8 +141,8 @@ function answerKey(
   request: Request,
   server: object | undefined,
 ): Response | Promise<Response> | undefined {
-  const handle = KEY_HANDLES[request.method];
-  if (handle === undefined) return undefined;
+  const rule = KEY_RULES[request.method];
+  if (rule === undefined) return undefined;
   const { url } = request;
   const hot = services.hotAnswers.find(request, url, services);
   if (hot !== undefined) return hot;
@@ -127,11 +151,13 @@ function answerKey(
   const keyStart = url.indexOf("/", start + KEY_PREFIX.length) + 1;
   if (keyStart === 0 || keyStart >= pathEndOf(url, start)) return undefined;
   const exchange = new Exchange(services, request, (server ?? NO_SERVER) as Partial<HttpServer>);
-  return answerBy(guard, handle, exchange, undefined);
+  return answerBy(guard, rule, exchange, NO_CONTEXT);
 }
 
 const KEY_PREFIX = "/v1/kv/";
 const NO_SERVER = {};
+/** Handlers of single keys do not look at the framework's context. */
+const NO_CONTEXT = {} as Context;
 
 function servicesOf(options: AppOptions): HttpServices {
   const { kv, admin, random, clock, logger } = options;
@@ -141,7 +167,10 @@ function servicesOf(options: AppOptions): HttpServices {
   const requestIds = new RequestIds(random);
   const hotAnswers = new HotAnswers();
   const streams = new StreamSlots();
+  const audit = new Audit(logger, clock, options.auditSink);
   return {
+    access: options.access,
+    audit,
     kv,
     admin,
     random,
@@ -167,32 +196,29 @@ function exchangeOf(services: HttpServices, context: Context): Exchange {
   return new Exchange(services, context.req.raw, context.env as Partial<HttpServer> | undefined);
 }
 
-/** One request through the guard and its handler; what is thrown on the way becomes a problem document. */
-function answer(
-  services: HttpServices,
+/** One request past the guard and the access rule to its handler; what is thrown on the way becomes a problem document. */
+function answerBy(
   guard: Guard,
-  handle: Route["handle"],
-  context: Context,
-): Response | Promise<Response> {
-  return answerBy(guard, handle, exchangeOf(services, context), context);
-}
-
-function answerBy<C>(
-  guard: Guard,
-  handle: (exchange: Exchange, context: C) => Response | Promise<Response>,
+  rule: HandlerRule,
   exchange: Exchange,
-  context: C,
+  context: Context,
 ): Response | Promise<Response> {
   try {
     guard.admit(exchange);
-    const response = handle(exchange, context);
+    exchange.services.access?.admit(exchange, rule);
+    const response = rule.handle(exchange, context);
     if (response instanceof Promise) {
-      return response.catch((thrown: unknown) => problemAnswer(exchange, thrown));
+      return response.catch((thrown: unknown) => problemOf(exchange, rule, thrown));
     }
     return response;
   } catch (thrown) {
-    return problemAnswer(exchange, thrown);
+    return problemOf(exchange, rule, thrown);
   }
+}
+
+function problemOf(exchange: Exchange, { name }: HandlerRule, thrown: unknown): Response {
+  exchange.services.audit.refused(exchange, name, thrown);
+  return problemAnswer(exchange, thrown);
 }
 
 function queryValidator(schema: NonNullable<Route["query"]>) {
@@ -202,6 +228,14 @@ function queryValidator(schema: NonNullable<Route["query"]>) {
 }
 
 const PATHS = ROUTES.map((route) => ({ ...route, pattern: pathPattern(route.path) }));
+
+/** Open to everybody: which routes there are is no secret. */
+const NO_ROUTE: HandlerRule = {
+  name: "no route",
+  role: "none",
+  checksScopes: true,
+  handle: noSuchRoute,
+};
 
 /** 405 where the path is known under other methods, else 404. */
 function noSuchRoute(exchange: Exchange): never {

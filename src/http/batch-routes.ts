@@ -99,6 +99,8 @@ function checkOperation(
     // Whatever the options of the batch ask of this bucket is refused now, before anything is written.
     const { kv } = exchange.services;
     const { bucket, key, context } = operation;
+    if (operation.op === "get") exchange.grant?.requireRole("read");
+    exchange.grant?.requirePrefix(bucket, key);
     consistencyOf(exchange, bucket);
     if (context !== "") kv.checkContext(bucket, key, context);
     return operation;

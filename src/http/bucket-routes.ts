@@ -36,8 +36,10 @@ export const BUCKET_BODY = z.strictObject({
 
 export function listBuckets(exchange: Exchange): Response {
   requireType(exchange.header("accept"), ["application/json"]);
-  const { kv } = exchange.services;
-  const buckets = kv.bucketNames().map((name) => ({ name, ...kv.bucket(name) }));
+  const { grant, services } = exchange;
+  const { kv } = services;
+  const names = kv.bucketNames().filter((name) => grant?.allowsBucket(name) !== false);
+  const buckets = names.map((name) => ({ name, ...kv.bucket(name) }));
   return jsonAnswer(exchange, { buckets });
 }
 

@@ -28,6 +28,7 @@ export function getRing(exchange: Exchange): Response {
   // A byte that no bucket may have stays one that no bucket may have.
   const bucket = checkBucket(String.fromCharCode(...named.subarray(0, Math.min(slash, 64))));
   const key = checkKey(named.slice(slash + 1), exchange.services.limits.keyBytesMax);
+  exchange.grant?.requirePrefix(bucket, key);
   return jsonAnswer(exchange, { ...keyMember(key), ...exchange.services.admin.route(bucket, key) });
 }
 

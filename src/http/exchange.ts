@@ -7,8 +7,11 @@
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
+import type { Access } from "./access.ts";
 import type { AdminApi } from "./admin-api.ts";
+import type { Audit } from "./audit.ts";
 import type { BodyReader } from "./body-reader.ts";
+import type { Grant } from "./grant.ts";
 import type { HttpCounters } from "./http-counters.ts";
 import type { KvApi } from "./kv-api.ts";
 import type { HotAnswers } from "./hot-answers.ts";
@@ -20,6 +23,8 @@ import { Query } from "./query.ts";
 export interface HttpServer {
   /** Seconds that the connection of `request` may stay silent; 0 for ever. */
   timeout(request: Request, seconds: number): void;
+  /** Where the request comes from. */
+  requestIP?(request: Request): { readonly address: string } | null;
 }
 
 export interface HttpServices {
@@ -34,6 +39,9 @@ export interface HttpServices {
   readonly requestIds: RequestIds;
   readonly hotAnswers: HotAnswers;
   readonly streams: StreamSlots;
+  /** Where it is left out everybody may do everything. */
+  readonly access: Access | undefined;
+  readonly audit: Audit;
 }
 
 /** Ids that are unique in a cluster without a random number per request: 64 random bits per process, then a count. */
@@ -80,6 +88,8 @@ export class Exchange {
   key: Uint8Array | undefined = undefined;
   /** The header block of a read that got through, for the problem that its answer may still become. */
   readHeaders: Readonly<Record<string, string>> | undefined = undefined;
+  /** What the token of the request allows; `undefined` where there is no authentication, or none is asked for. */
+  grant: Grant | undefined = undefined;
   #query: Query | undefined = undefined;
 
   constructor(services: HttpServices, request: Request, server: Partial<HttpServer> | undefined) {
@@ -121,6 +131,11 @@ export class Exchange {
     const header = this.request.headers.get(name);
     if (header !== null) return header;
     return this.hasQuery ? this.query.text(twin, code) : undefined;
+  }
+
+  /** "" where no server is beneath. */
+  get clientAddress(): string {
+    return this.server?.requestIP?.(this.request)?.address ?? "";
   }
 
   /** The answer may take longer, or pause for longer, than the server lets a connection be silent. */

@@ -56,6 +56,8 @@ export class HotAnswers {
       return undefined;
     }
     if (!isPlain(request.headers)) return undefined;
+    // What is kept for everybody is for those only who may read everything; the others are asked the long way.
+    if (services.access?.readsFreely(request) === false) return undefined;
     services.counters.kvReads.record(0); // well below the first bucket's bound
     // A young copy: a kept block that is written to would be visited by every collection of young objects.
     const headers = { ...answer.headers, "X-Request-Id": services.requestIds.next() };

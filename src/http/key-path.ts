@@ -42,6 +42,7 @@ export function bucketOf(exchange: Exchange, prefix: string): string {
   const slash = exchange.url.indexOf("/", start);
   const end = slash < 0 || slash > exchange.pathEnd ? exchange.pathEnd : slash;
   exchange.bucket = decodeBucket(exchange.url.slice(start, end));
+  exchange.grant?.requireBucket(exchange.bucket);
   return exchange.bucket;
 }
 
@@ -71,8 +72,7 @@ export function textKeyOf(exchange: Exchange): Uint8Array {
       `Cannot read the key "${raw.slice(0, 64)}": want percent-encoded UTF-8, or any bytes under /v1/kv64`,
     );
   }
-  exchange.key = key;
-  return checkKey(key, exchange.services.limits.keyBytesMax);
+  return allowedKey(exchange, key);
 }
 
 /** The key of a `/v1/kv64/{bucket}/{base64url}` path. */
@@ -85,6 +85,13 @@ export function base64KeyOf(exchange: Exchange): Uint8Array {
       `Cannot read the key "${raw.slice(0, 64)}": want base64url`,
     );
   }
+  return allowedKey(exchange, key);
+}
+
+/** Throws unless the token of the request is good for the key; `exchange.bucket` is known already. */
+export function allowedKey(exchange: Exchange, key: Uint8Array): Uint8Array {
   exchange.key = key;
-  return checkKey(key, exchange.services.limits.keyBytesMax);
+  checkKey(key, exchange.services.limits.keyBytesMax);
+  exchange.grant?.requirePrefix(exchange.bucket, key);
+  return key;
 }

@@ -17,7 +17,7 @@ import { type HeaderBlock, emptyAnswer, jsonAnswer } from "./answers.ts";
 import type { Exchange } from "./exchange.ts";
 import { readRequestOf, writeRequestOf } from "./headers.ts";
 import { keyMember } from "./problem.ts";
-import { base64KeyOf, bucketOf, checkKey, textKeyOf } from "./key-path.ts";
+import { allowedKey, base64KeyOf, bucketOf, textKeyOf } from "./key-path.ts";
 import { percentEncode } from "./percent.ts";
 import { addStateHeaders, answerRead, answerState } from "./read-answer.ts";
 import { GENERATIONS_MAX, idempotentKey, timeOrderedKey } from "./server-keys.ts";
@@ -127,10 +127,10 @@ function acksText({ n, ok, primary, hinted, durable }: AckCounts): string {
   return `n=${n}, ok=${ok}, primary=${primary}, hinted=${hinted}, durable=${durable}`;
 }
 
-/** `Prefer` is a list of preferences, each with parameters (RFC 7240). */
+/** `Prefer` is a list of preferences, each with parameters (RFC 7240). A token that may not read is not shown what others wrote beside it. */
 function wantsRepresentation(exchange: Exchange): boolean {
   const prefer = exchange.header("prefer");
-  if (prefer === null) return false;
+  if (prefer === null || exchange.grant?.has("read") === false) return false;
   return prefer
     .split(/[,;]/)
     .some((preference) => /^return\s*=\s*"?representation"?$/i.test(preference.trim()));
@@ -191,6 +191,5 @@ async function writeIdempotentKey(
 }
 
 function serverKey(exchange: Exchange, key: string): Uint8Array {
-  exchange.key = utf8(key);
-  return checkKey(exchange.key, exchange.services.limits.keyBytesMax);
+  return allowedKey(exchange, utf8(key));
 }

@@ -43,6 +43,7 @@ export async function listKeys(exchange: Exchange): Promise<Response> {
   const type = requireType(exchange.header("accept"), ["application/json", NDJSON_TYPE]);
   checkOptions(exchange, bucket);
   const request = listRequestOf(exchange);
+  exchange.grant?.requirePrefix(bucket, request.prefix);
   if (type === NDJSON_TYPE) return ndjsonAnswer(exchange, listLines(exchange, bucket, request));
   const page = await exchange.services.kv.list(bucket, request);
   return jsonAnswer(exchange, {

@@ -26,6 +26,8 @@ const PROBLEM_SCHEMA = {
 
 /** Problems that the guard and the server themselves can answer with, on any route. */
 const COMMON_PROBLEMS = ["bad-request", "forbidden", "wrong-cluster", "internal"] as const;
+/** Of every route that asks for a token. */
+const TOKEN_PROBLEMS = ["unauthenticated", "rate-limited"] as const;
 
 /** A route that answers with the document of `routes` and itself. */
 export function openApiRoute(routes: readonly Route[]): Route {
@@ -126,7 +128,8 @@ function answersOf(route: Route): Json {
 /** Problems by status; several codes of one status stand in one description. */
 function problemsOf(route: Route): Json {
   const codes = new Map<number, string[]>();
-  for (const code of [...route.problems, ...COMMON_PROBLEMS]) {
+  const ofTokens = route.role === "none" ? [] : TOKEN_PROBLEMS;
+  for (const code of [...route.problems, ...COMMON_PROBLEMS, ...ofTokens]) {
     const { status } = PROBLEM_KINDS[code];
     codes.set(status, [...(codes.get(status) ?? []), code]);
   }

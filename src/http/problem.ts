@@ -161,6 +161,7 @@ export function problemHeaders(thrown: unknown, status: number): Record<string, 
     const seconds = data["retryAfterSeconds"];
     headers["Retry-After"] = String(typeof seconds === "number" ? seconds : RETRY_AFTER_SECONDS);
   }
+  if (status === 401) headers["WWW-Authenticate"] = 'Bearer realm="hutch"';
   if (typeof data["etag"] === "string" && data["etag"] !== "")
     headers["ETag"] = `"${data["etag"]}"`;
   if (typeof data["context"] === "string" && data["context"] !== "")

@@ -29,6 +29,11 @@ export interface Route {
   /** As OpenAPI writes it. `{key}` takes the rest of the path. */
   readonly path: string;
   readonly role: Role;
+  /**
+   * Whether tokens that are good for some places only are let in, because the handler looks at what they may touch, or shows nothing of
+   * anybody's data. Where it is left out: routes with `{bucket}` in their path, which `key-path.ts` checks.
+   */
+  readonly checksScopes?: boolean;
   readonly summary: string;
   /** Request headers that REST.md section 2 names, as a schema of an object. */
   readonly headers?: z.ZodObject;

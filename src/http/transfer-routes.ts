@@ -67,6 +67,7 @@ const writeLine = z.compile(
 
 export function exportBucket(exchange: Exchange): Promise<Response> {
   const bucket = bucketOf(exchange, "/v1/export/");
+  exchange.grant?.requirePrefix(bucket, EMPTY_BYTES);
   requireType(exchange.header("accept"), [NDJSON_TYPE, "application/json"]);
   checkOptions(exchange, bucket);
   const after = exchange.hasQuery ? exchange.query.bytes("after") : undefined;
@@ -220,11 +221,12 @@ function importTaskOf(exchange: Exchange, bucket: string): ImportTask {
   return mode === "write" ? writeTask(exchange, bucket) : mergeTask(exchange, bucket);
 }
 
-function mergeTask({ services }: Exchange, bucket: string): ImportTask {
+function mergeTask({ services, grant }: Exchange, bucket: string): ImportTask {
   const { kv, limits } = services;
   return (line) => {
     const input = shaped(mergeLine, line);
     const key = checkKey(bytesOf(input, "key", "bad-key"), limits.keyBytesMax);
+    grant?.requirePrefix(bucket, key);
     return { key, run: () => kv.importMerge(bucket, { key, record: input.record }) };
   };
 }
@@ -237,6 +239,7 @@ function writeTask(exchange: Exchange, bucket: string): ImportTask {
   return (line) => {
     const input = shaped(writeLine, line);
     const key = checkKey(bytesOf(input, "key", "bad-key"), limits.keyBytesMax);
+    exchange.grant?.requirePrefix(bucket, key);
     const value = bytesOf(input, "value", "bad-request");
     if (value.length > properties.valueBytesMax) {
       throw new HutchError(

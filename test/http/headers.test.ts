@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { HutchError } from "../../src/base/errors.ts";
 import { silentLogger } from "../../src/ports/logger.ts";
+import { Audit } from "../../src/http/audit.ts";
 import { BodyReader } from "../../src/http/body-reader.ts";
 import { Exchange, type HttpServices, RequestIds } from "../../src/http/exchange.ts";
 import { EXCLUSIVE_HEADERS, READ_HEADERS, WRITE_HEADERS } from "../../src/http/header-schema.ts";
@@ -30,6 +31,8 @@ const services: HttpServices = {
   requestIds: new RequestIds(random),
   hotAnswers: new HotAnswers(),
   streams: new StreamSlots(),
+  access: undefined,
+  audit: new Audit(silentLogger, clock),
 };
 // So large that no count of four digits is above it: ranges are not a matter of form.
 await kv.setBucket("demo", "put", { n: 9999 });
