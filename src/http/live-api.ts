@@ -24,15 +24,13 @@ export interface LiveSample {
 }
 
 export interface LiveRates {
+  /** Answered; an absence is an answer. */
   readonly reads: number;
   readonly writes: number;
-  /** Of the writes. */
   readonly deletes: number;
-  /** Reads of keys that are not there. */
-  readonly notFound: number;
-  /** Answers from 400 to 499, those not counted. */
+  /** Problems from 400 to 499. */
   readonly refused: number;
-  /** Answers from 500 on. */
+  /** Problems from 500 on. */
   readonly failed: number;
 }
 

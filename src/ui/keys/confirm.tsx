@@ -27,14 +27,20 @@ export function Confirm({
   // Esc is for the dialog; what is behind it must not hear of it.
   const keep = (event: KeyboardEvent): void => event.stopPropagation();
   return (
-    <dialog ref={dialog} aria-labelledby={titleId} onCancel={cancel} onKeyDown={keep} class="confirm">
+    <dialog
+      ref={dialog}
+      aria-labelledby={titleId}
+      onCancel={cancel}
+      onKeyDown={keep}
+      class="confirm"
+    >
       <h3 id={titleId}>{question}</h3>
       <p>{detail}</p>
       <div class="actions">
-        <button type="button" class="danger" onClick={onYes}>
+        <button type="button" class="button danger" onClick={onYes}>
           {action}
         </button>
-        <button type="button" onClick={onNo} autofocus>
+        <button type="button" class="button" onClick={onNo} autofocus>
           Cancel
         </button>
       </div>

@@ -45,10 +45,10 @@ export function Editor({
       </label>
       <DraftFields draft={draft} onChange={change} />
       <div class="actions">
-        <button type="submit" class="primary" disabled={isBusy}>
+        <button type="submit" class="button primary" disabled={isBusy}>
           {isBusy ? "Saving…" : "Save"}
         </button>
-        <button type="button" onClick={onCancel}>
+        <button type="button" class="button" onClick={onCancel}>
           Cancel
         </button>
       </div>

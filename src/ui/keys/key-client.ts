@@ -3,13 +3,11 @@
  * context that was read, `explain`.
  *
  * A key is read as an envelope, also where it has one value: so its bytes are data from the first to the last, and nothing of
- * them is ever a document of its own. Whoever calls gives `call`, which knows about the bearer token.
+ * them is ever a document of its own.
  */
 import { fromBase64url, utf8 } from "../../base/bytes.ts";
+import { ApiProblem, type Problem, checked, getJson, send } from "../api.ts";
 import { type StoredKey, keyOfJson, keyOfPrefix, keyPath, percentBytes } from "./stored-key.ts";
-
-/** `fetch` on this origin, with whatever proves who asks. */
-export type Call = (path: string, init?: RequestInit) => Promise<Response>;
 
 export const LEVELS = ["ONE", "QUORUM", "ALL"] as const;
 export type Level = (typeof LEVELS)[number];
@@ -89,47 +87,11 @@ export interface Explanation {
   readonly equal: boolean;
 }
 
-/** A refusal, in the words of the problem document. */
-export class Refused extends Error {
-  readonly status: number;
-  readonly code: string;
-
-  constructor(status: number, code: string, message: string) {
-    super(message);
-    this.status = status;
-    this.code = code;
-  }
-}
-
-interface Problem {
-  readonly code?: string;
-  readonly title?: string;
-  readonly detail?: string;
-  readonly context?: string;
-  readonly tombstone?: boolean;
-}
-
-async function problemOf(answer: Response): Promise<Problem> {
-  try {
-    return (await answer.json()) as Problem;
-  } catch {
-    return {};
-  }
-}
-
-function refusal(status: number, problem: Problem): Refused {
-  const words = [problem.title ?? `Answered with ${status}`, problem.detail].filter(Boolean);
-  return new Refused(status, problem.code ?? "", words.join(": "));
-}
-
-async function checked(answer: Response): Promise<Response> {
-  if (answer.ok) return answer;
-  throw refusal(answer.status, await problemOf(answer));
-}
-
-export async function bucketNames(call: Call, signal: AbortSignal): Promise<readonly string[]> {
-  const answer = await checked(await call("/v1/buckets", { signal }));
-  const { buckets } = (await answer.json()) as { buckets: readonly { name: string }[] };
+export async function bucketNames(signal: AbortSignal): Promise<readonly string[]> {
+  const { buckets } = await getJson<{ buckets: readonly { name: string }[] }>(
+    "/v1/buckets",
+    signal,
+  );
   return buckets.map(({ name }) => name);
 }
 
@@ -155,17 +117,13 @@ interface PageJson {
   readonly partial: boolean;
 }
 
-export async function listKeys(
-  call: Call,
-  request: PageRequest,
-  signal: AbortSignal,
-): Promise<KeyPage> {
+export async function listKeys(request: PageRequest, signal: AbortSignal): Promise<KeyPage> {
   const query = [`limit=${PAGE_KEYS}`, `consistency=${request.level}`];
   if (request.prefix.bytes.length > 0) query.push(`prefix=${percentBytes(request.prefix.bytes)}`);
   if (request.delimiter !== "") query.push(`delimiter=${encodeURIComponent(request.delimiter)}`);
   if (request.cursor !== "") query.push(`cursor=${encodeURIComponent(request.cursor)}`);
   const path = `/v1/kv/${encodeURIComponent(request.bucket)}?${query.join("&")}`;
-  const page = (await (await checked(await call(path, { signal }))).json()) as PageJson;
+  const page = await getJson<PageJson>(path, signal);
   return {
     keys: page.keys.map((listed) => ({
       key: keyOfJson(listed),
@@ -208,20 +166,14 @@ function siblingOf(json: SiblingJson): Sibling {
 }
 
 export async function readKey(
-  call: Call,
   bucket: string,
   key: StoredKey,
   level: Level,
   signal: AbortSignal,
 ): Promise<KeyReading> {
   const headers = { Accept: SIBLINGS_TYPE, "X-Consistency": level };
-  const answer = await call(keyPath(bucket, key), { headers, signal });
-  if (answer.status === 404) {
-    const problem = await problemOf(answer);
-    if (problem.code !== "key-not-found") throw refusal(404, problem);
-    const { context = "", tombstone = false } = problem;
-    return { kind: "absent", context, isDeleted: tombstone };
-  }
+  const answer = await send(keyPath(bucket, key), { headers, signal });
+  if (answer.status === 404) return absence(answer);
   await checked(answer);
   const sizeBytes = Number(answer.headers.get("content-length") ?? 0);
   if (sizeBytes > ENVELOPE_BYTES_MAX) {
@@ -239,6 +191,24 @@ export async function readKey(
   };
 }
 
+/** The 404 of a deleted key has its context, so that a write can follow. */
+async function absence(answer: Response): Promise<KeyReading> {
+  try {
+    await checked(answer);
+  } catch (thrown) {
+    if (!(thrown instanceof ApiProblem) || thrown.problem.code !== "key-not-found") throw thrown;
+    // Every member of a problem document comes along, these two where a tombstone is.
+    const { context = "", tombstone = false } = thrown.problem as AbsenceProblem;
+    return { kind: "absent", context, isDeleted: tombstone };
+  }
+  return { kind: "absent", context: "", isDeleted: false };
+}
+
+interface AbsenceProblem extends Problem {
+  readonly context?: string;
+  readonly tombstone?: boolean;
+}
+
 /** A header carries one character per byte; metadata is UTF-8. */
 export function headerOfText(text: string): string {
   return Array.from(utf8(text), (byte) => String.fromCharCode(byte)).join("");
@@ -246,7 +216,6 @@ export function headerOfText(text: string): string {
 
 /** Writes and gives `X-Acks`. */
 export async function writeKey(
-  call: Call,
   bucket: string,
   key: StoredKey,
   value: NewValue,
@@ -260,13 +229,12 @@ export async function writeKey(
   else if (value.expiresAt !== "") headers.set("X-Expires-At", value.expiresAt);
   for (const [name, text] of value.meta) headers.set(`X-Meta-${name}`, headerOfText(text));
   const body = value.bytes as Uint8Array<ArrayBuffer>; // nobody here shares memory
-  const answer = await checked(await call(keyPath(bucket, key), { method: "PUT", headers, body }));
+  const answer = await checked(await send(keyPath(bucket, key), { method: "PUT", headers, body }));
   return answer.headers.get("x-acks") ?? "";
 }
 
 /** Deletes what the context covers and gives `X-Acks`. */
 export async function deleteKey(
-  call: Call,
   bucket: string,
   key: StoredKey,
   context: string,
@@ -274,16 +242,14 @@ export async function deleteKey(
 ): Promise<string> {
   const headers = new Headers({ "X-Consistency": level });
   if (context !== "") headers.set("X-Causal-Context", context);
-  const answer = await checked(await call(keyPath(bucket, key), { method: "DELETE", headers }));
+  const answer = await checked(await send(keyPath(bucket, key), { method: "DELETE", headers }));
   return answer.headers.get("x-acks") ?? "";
 }
 
 export async function explainKey(
-  call: Call,
   bucket: string,
   key: StoredKey,
   signal: AbortSignal,
 ): Promise<Explanation> {
-  const answer = await call(`${keyPath(bucket, key)}?explain=1`, { signal });
-  return (await (await checked(answer)).json()) as Explanation;
+  return getJson<Explanation>(`${keyPath(bucket, key)}?explain=1`, signal);
 }

@@ -5,6 +5,7 @@
  * given up and never shown.
  */
 import { useCallback, useEffect, useState } from "preact/hooks";
+import { wordsOf } from "../api.ts";
 
 export interface Loaded<Value> {
   readonly value: Value | undefined;
@@ -19,10 +20,6 @@ interface Known<Value> {
   readonly id: string;
   readonly value: Value | undefined;
   readonly error: string;
-}
-
-export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 /** `id` names what `load` fetches: another id, another value. Nothing is fetched for an empty one. */
@@ -47,7 +44,7 @@ export function useLoaded<Value>(
     };
     load(abort.signal).then(
       (value) => settle(value, ""),
-      (thrown: unknown) => settle(undefined, messageOf(thrown)),
+      (thrown: unknown) => settle(undefined, wordsOf(thrown)),
     );
     return () => abort.abort();
     // `load` is made anew with every picture of the page; `id` says when it is another one.

@@ -46,7 +46,12 @@ export function Siblings({
                 {letterOf(index)}
                 {index === 0 && <span class="dim"> newest</span>}
               </h4>
-              <button type="button" class="primary" disabled={isBusy} onClick={() => onKeep(sibling)}>
+              <button
+                type="button"
+                class="button primary"
+                disabled={isBusy}
+                onClick={() => onKeep(sibling)}
+              >
                 {sibling.isDeleted ? "Keep deleted" : `Keep ${letterOf(index)}`}
               </button>
             </header>
@@ -61,11 +66,7 @@ export function Siblings({
       </div>
       <Differences siblings={siblings} />
       <div class="actions">
-        <button
-          type="button"
-          disabled={isBusy || !siblings.some(isEditable)}
-          onClick={onMerge}
-        >
+        <button type="button" disabled={isBusy || !siblings.some(isEditable)} onClick={onMerge}>
           Keep all, merged in an editor
         </button>
       </div>
@@ -101,8 +102,18 @@ function Differences({ siblings }: DifferencesProps): preact.JSX.Element {
       </summary>
       {siblings.length > 2 && (
         <div class="actions">
-          <SiblingChoice name="from" {...{ siblings }} chosen={left} onChoose={(i) => choose([i, right])} />
-          <SiblingChoice name="to" {...{ siblings }} chosen={right} onChoose={(i) => choose([left, i])} />
+          <SiblingChoice
+            name="from"
+            {...{ siblings }}
+            chosen={left}
+            onChoose={(i) => choose([i, right])}
+          />
+          <SiblingChoice
+            name="to"
+            {...{ siblings }}
+            chosen={right}
+            onChoose={(i) => choose([left, i])}
+          />
         </div>
       )}
       {lines === undefined ? (
@@ -135,7 +146,10 @@ function SiblingChoice({
   return (
     <label>
       {name}{" "}
-      <select value={chosen} onChange={({ currentTarget }) => onChoose(Number(currentTarget.value))}>
+      <select
+        value={chosen}
+        onChange={({ currentTarget }) => onChoose(Number(currentTarget.value))}
+      >
         {siblings.map(({ dot }, index) => (
           <option key={dot} value={index}>
             {letterOf(index)}

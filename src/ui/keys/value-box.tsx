@@ -32,7 +32,7 @@ export function ValueBox({ bytes, label }: ValueBoxProps): preact.JSX.Element {
           ))}
         </div>
         <span class="dim">{sizeText(bytes.length)}</span>
-        <button type="button" class="quiet" onClick={() => saveAs(bytes)}>
+        <button type="button" class="button quiet" onClick={() => saveAs(bytes)}>
           Download
         </button>
       </div>

@@ -4,7 +4,7 @@ import type { LiveSample } from "../../http/live-api.ts";
 /** Five minutes. */
 export const SAMPLES_MAX = 300;
 
-export const SERIES = ["reads", "writes", "deletes", "notFound", "failed"] as const;
+export const SERIES = ["reads", "writes", "deletes", "refused", "failed"] as const;
 export const LATENCIES = ["p50", "p95", "p99"] as const;
 
 export type HistoryColumn =
