@@ -1,5 +1,6 @@
 /** The views in the order of the navigation. A view is a component that gets its place in the address; adding one is adding a row. */
 import type { ComponentType } from "preact";
+import { KeysView } from "./keys/keys-view.tsx";
 import { OverviewView } from "./overview/overview-view.tsx";
 import type { Place } from "./shell/place.ts";
 
@@ -10,4 +11,7 @@ export interface View {
   readonly Page: ComponentType<{ readonly place: Place }>;
 }
 
-export const VIEWS: readonly View[] = [{ id: "", title: "Overview", Page: OverviewView }];
+export const VIEWS: readonly View[] = [
+  { id: "", title: "Overview", Page: OverviewView },
+  { id: "keys", title: "Keys", Page: KeysView },
+];

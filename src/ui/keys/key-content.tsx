@@ -1,0 +1,216 @@
+/** What a reading of a key shows, and what can be done with it: edit, delete, resolve. */
+import { useState } from "preact/hooks";
+import { Confirm } from "./confirm.tsx";
+import {
+  type Draft,
+  NEW_DRAFT,
+  draftOf,
+  isEditable,
+  mergedDraft,
+  valueOfDraft,
+  valueOfSibling,
+} from "./draft.ts";
+import { Editor } from "./editor.tsx";
+import { type KeyReading, type Level, type NewValue, deleteKey, writeKey } from "./key-client.ts";
+import { Siblings } from "./siblings.tsx";
+import { type StoredKey, labelOf } from "./stored-key.ts";
+import { ValueBox } from "./value-box.tsx";
+import { Fact, ValueFacts } from "./value-facts.tsx";
+import { acksText, sizeText } from "./words.ts";
+
+/** What is being done to the key, and how the last thing went. */
+export interface KeyWork {
+  readonly isBusy: boolean;
+  readonly done: string;
+  readonly failed: string;
+  /** Runs a write that gives words about it; false where it failed. */
+  readonly run: (write: () => Promise<string>) => Promise<boolean>;
+}
+
+export interface KeyContentProps {
+  readonly bucket: string;
+  readonly stored: StoredKey;
+  readonly reading: KeyReading;
+  readonly writeLevel: Level;
+  readonly work: KeyWork;
+  readonly onReload: () => void;
+}
+
+/** An editor that is open: on what, and under which title. */
+interface Editing {
+  readonly title: string;
+  readonly draft: Draft;
+  /** Of the reading that was on the page when it was opened; a later reading must not lend it its context. */
+  readonly context: string;
+}
+
+export function KeyContent(props: KeyContentProps): preact.JSX.Element {
+  const { bucket, stored, reading, writeLevel, work, onReload } = props;
+  const [editing, setEditing] = useState<Editing>();
+  const [isAsking, setIsAsking] = useState(false);
+  const context = reading.kind === "too-large" ? "" : reading.context;
+  const write = (value: () => NewValue, word: string): Promise<boolean> =>
+    work.run(async () => {
+      const acks = await writeKey(bucket, stored, value(), writeLevel);
+      return `${word}: ${acksText(acks)}.`;
+    });
+  const remove = async (): Promise<void> => {
+    setIsAsking(false);
+    await work.run(
+      async () => `Deleted: ${acksText(await deleteKey(bucket, stored, context, writeLevel))}.`,
+    );
+  };
+  const save = async (draft: Draft): Promise<void> => {
+    const isSaved = await write(() => valueOfDraft(draft, editing?.context ?? ""), "Saved");
+    if (isSaved) setEditing(undefined);
+  };
+  const edit = (title: string, draft: Draft): void => setEditing({ title, draft, context });
+  return (
+    <>
+      <Reading
+        reading={reading}
+        isBusy={work.isBusy}
+        onKeep={(sibling) =>
+          sibling.isDeleted
+            ? void remove()
+            : void write(() => valueOfSibling(sibling, context), "Resolved")
+        }
+        onMerge={(siblings) => edit("Merge the siblings", mergedDraft(siblings))}
+      />
+      {editing === undefined ? (
+        <Actions
+          {...{ reading, onReload }}
+          isBusy={work.isBusy}
+          onEdit={edit}
+          onDelete={() => setIsAsking(true)}
+        />
+      ) : (
+        <Editor
+          title={editing.title}
+          initial={editing.draft}
+          isBusy={work.isBusy}
+          onSave={(draft) => void save(draft)}
+          onCancel={() => setEditing(undefined)}
+        />
+      )}
+      {isAsking && (
+        <Confirm
+          question={`Delete ${bucket}/${labelOf(stored)}?`}
+          detail="What you have read is deleted on every node. A value that somebody else has written since stays."
+          action="Delete"
+          onYes={() => void remove()}
+          onNo={() => setIsAsking(false)}
+        />
+      )}
+    </>
+  );
+}
+
+type Found = Extract<KeyReading, { kind: "found" }>;
+
+interface ReadingProps {
+  readonly reading: KeyReading;
+  readonly isBusy: boolean;
+  readonly onKeep: (sibling: Found["siblings"][number]) => void;
+  readonly onMerge: (siblings: Found["siblings"]) => void;
+}
+
+function Reading({ reading, isBusy, onKeep, onMerge }: ReadingProps): preact.JSX.Element {
+  const nowMs = Date.now();
+  if (reading.kind === "absent")
+    return (
+      <p class="notice">
+        {reading.isDeleted ? "This key is deleted or has expired." : "There is no such key."}
+      </p>
+    );
+  if (reading.kind === "too-large")
+    return (
+      <p class="notice">
+        The value is too large for this page ({sizeText(reading.sizeBytes)}). Read it with{" "}
+        <code>hutch get</code> or <code>curl</code>.
+      </p>
+    );
+  const { siblings } = reading;
+  const only = siblings.length === 1 ? siblings[0] : undefined;
+  return (
+    <>
+      {only === undefined ? (
+        <Siblings {...{ siblings, nowMs, isBusy, onKeep }} onMerge={() => onMerge(siblings)} />
+      ) : (
+        <>
+          <ValueBox bytes={only.bytes} label="Value" />
+          <ValueFacts sibling={only} nowMs={nowMs} />
+        </>
+      )}
+      <ReadingFacts reading={reading} />
+    </>
+  );
+}
+
+function ReadingFacts({ reading }: { readonly reading: Found }): preact.JSX.Element {
+  const { etag, context, replies, node } = reading;
+  return (
+    <dl class="facts">
+      <Fact name="ETag">
+        <code>{etag}</code>
+      </Fact>
+      <Fact name="Replies">
+        <code>{replies}</code> to <code>{node}</code>
+      </Fact>
+      <Fact name="Context">
+        <code class="context" title={context}>
+          {context}
+        </code>
+      </Fact>
+    </dl>
+  );
+}
+
+interface ActionsProps extends Pick<KeyContentProps, "reading" | "onReload"> {
+  readonly isBusy: boolean;
+  readonly onEdit: (title: string, draft: Draft) => void;
+  readonly onDelete: () => void;
+}
+
+function Actions({
+  reading,
+  isBusy,
+  onEdit,
+  onDelete,
+  onReload,
+}: ActionsProps): preact.JSX.Element {
+  const only =
+    reading.kind === "found" && reading.siblings.length === 1 ? reading.siblings[0] : undefined;
+  return (
+    <div class="actions">
+      {only !== undefined && isEditable(only) && (
+        <button
+          type="button"
+          class="button"
+          disabled={isBusy}
+          onClick={() => onEdit("Edit the value", draftOf(only))}
+        >
+          Edit
+        </button>
+      )}
+      {reading.kind === "absent" && (
+        <button
+          type="button"
+          class="button"
+          disabled={isBusy}
+          onClick={() => onEdit("Write a value", NEW_DRAFT)}
+        >
+          Write a value
+        </button>
+      )}
+      {reading.kind !== "absent" && (
+        <button type="button" class="button danger" disabled={isBusy} onClick={onDelete}>
+          Delete
+        </button>
+      )}
+      <button type="button" class="button quiet" disabled={isBusy} onClick={onReload}>
+        Read again
+      </button>
+    </div>
+  );
+}
