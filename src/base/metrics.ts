@@ -82,6 +82,16 @@ export class Histogram {
       seen += this.#buckets[index]!;
     return seen;
   }
+
+  /** What was recorded since this one was as `earlier`; since an empty one it is a copy. */
+  since(earlier: Histogram): Histogram {
+    const difference = new Histogram();
+    for (let index = 0; index < BUCKET_COUNT; index++)
+      difference.#buckets[index] = this.#buckets[index]! - earlier.#buckets[index]!;
+    difference.count = this.count - earlier.count;
+    difference.sumMs = this.sumMs - earlier.sumMs;
+    return difference;
+  }
 }
 
 /** How often whole numbers came, by upper edges that are shown as they are: siblings of a read, keys of a batch. */

@@ -29,6 +29,7 @@ import { LIST_QUERY, listKeys } from "./list-routes.ts";
 import { openApiRoute } from "./openapi.ts";
 import type { BodyKind, Route } from "./route.ts";
 import { JSON_PROBLEMS, reserved } from "./route-rows.ts";
+import { liveRoutes } from "./live-routes.ts";
 import { uiRoutes } from "./ui-routes.ts";
 import { EXPORT_QUERY, IMPORT_QUERY, exportBucket, importBucket } from "./transfer-routes.ts";
 
@@ -263,6 +264,7 @@ const DOCUMENTED: readonly Route[] = [
   ...bucketRoutes,
   ...clusterRoutes,
   ...adminRoutes,
+  ...liveRoutes,
   ...healthRoutes,
   ...uiRoutes,
 ];
