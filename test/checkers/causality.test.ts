@@ -113,6 +113,28 @@ describe("causality", () => {
     expect(blame(burnt, amnestyOf(burnt))).toEqual([]);
   });
 
+  test("a hole that a writer was told of is none: its minter had not found a single dot (nemesis, seed 12)", () => {
+    const gone = `${A}.5`;
+    const story = (after: Seen, fields: Partial<Operation> = {}): string[] => {
+      const told = new Story(BLIND);
+      told.put("x", gone, seen({}, 0, [gone]));
+      const given = seen({}, 0, [gone]);
+      told.delete(`${B}.1`, seen({ [B]: 1 }, 0, [gone]), { given });
+      const carried = { given: seen({ [B]: 1 }, 0, [gone]), ...fields };
+      told.put("y", `${C}.1`, after, carried);
+      told.get([version(`${C}.1`, "y")], seen({ [B]: 1, [C]: 1 }));
+      return blame(told);
+    };
+    expect(story(seen({ [B]: 1, [C]: 1 }))).toEqual([]);
+    expect(story(seen({ [B]: 1 }), { outcome: "info", dot: "" })).toEqual([]);
+    // Its answer had claimed the dot; it did not carry the vector on; it did not carry the dot; it was refused.
+    const broken = ["causal history"];
+    expect(story(seen({ [B]: 1, [C]: 1 }, 0, [gone]))).toEqual([...broken, ...broken]);
+    expect(story(seen({ [C]: 1 }), { given: seen({}, 0, [gone]) })).toEqual(broken);
+    expect(story(seen({ [C]: 1 }), { given: seen({ [B]: 1 }) })).toEqual(broken);
+    expect(story(seen({}), { outcome: "fail" })).toEqual(broken);
+  });
+
   /** c replaces x with y, d reads y; what d reads next is up to the test. */
   const dependent = (
     next: Partial<Operation>,
