@@ -25,7 +25,8 @@ import {
 } from "./config/knob-kinds.ts";
 
 /** The headings under which help and `config print` show the knobs. */
-export type KnobGroup = "node" | "replication" | "requests" | "storage" | "cluster" | "logging";
+export type KnobGroup =
+  "node" | "replication" | "requests" | "security" | "storage" | "cluster" | "logging";
 
 export interface Knob<Value> {
   readonly group: KnobGroup;
@@ -64,6 +65,7 @@ const label = (placeholder: string) =>
     /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
     "1 to 63 letters, digits, dots, dashes or underscores",
   );
+const path = (placeholder: string) => text(placeholder, /^[^\0]*$/, "a path");
 const loopback = (port: number) => ({ host: "127.0.0.1", port });
 
 // prettier-ignore
@@ -75,7 +77,7 @@ export const KNOBS = {
   cluster: knob("node", label("NAME"), "hutch",
     "Name of the cluster. Nodes with different names never talk to each other."),
   listen: knob("node", address(), loopback(7001),
-    "Where clients connect (HTTP). Anything but loopback needs insecure-bind-public as long as there is no client authentication."),
+    "Where clients connect (HTTP). Anything but loopback needs auth-tokens, or insecure-bind-public."),
   peer: knob("node", address(), loopback(7101),
     "Where other nodes connect (TCP and UDP, the same port). Must differ from listen."),
   advertise: knob("node", optionalAddress(), "",
@@ -83,7 +85,7 @@ export const KNOBS = {
   advertiseClient: knob("node", optionalAddress(), "",
     "Where clients reach this node, where that is not the address of listen; what /v1/cluster/nodes tells them. Empty: the address of listen."),
   insecureBindPublic: knob("node", toggle(), false,
-    "Allow listen and peer on addresses that other machines reach, without authentication. Everybody who reaches the port can read and delete everything; logged every minute."),
+    "Allow listen without auth-tokens, and peer without a key or certificates of the cluster, on addresses that other machines reach. Everybody who reaches the port can read and delete everything; logged every minute."),
   dataDir: knob("node", text("DIR", /^[^\0]*$/, "a path"), "",
     "Where the data live; created when its parent is there. Empty: .hutch/NODE-ID in the working directory, parent included. One process at a time."),
   seeds: knob("node", addresses(64), [],
@@ -126,6 +128,27 @@ export const KNOBS = {
     "Memory of the process besides mapped files; above four fifths of it requests with a body get 503 overloaded. 0: what the control group or the machine has.", "memory-limit"),
   shutdownTimeoutMs: knob("requests", duration("0", "10m"), ms("10s"),
     "How long a stopping node lets requests in flight finish before it closes. 0: not at all."),
+
+  authTokens: knob("security", path("FILE"), "",
+    "File of tokens (`hutch token create`); readable by its owner only. With it every request needs a token, but for health, contract and dashboard. Read again on SIGHUP. Empty: everybody may do everything."),
+  tlsCert: knob("security", path("FILE"), "",
+    "Certificate chain (PEM) for clients; with tls-key, and then clients connect by https only. Read again on SIGHUP. Empty: no TLS."),
+  tlsKey: knob("security", path("FILE"), "",
+    "Private key (PEM) of tls-cert; readable by its owner only."),
+  auditLog: knob("security", path("FILE"), "",
+    "File to which a line of JSON is appended for every act of administration and every refused request, besides the log. Opened again on SIGHUP. Empty: the log only."),
+  clusterKeyFile: knob("security", path("FILE"), "",
+    "File of the cluster's keys (`hutch keys new`); readable by its owner only, the same keys on all nodes. With it gossip is sealed and only nodes with a key open links, which are sealed too. Read again on SIGHUP. Empty: every process that reaches peer is believed."),
+  peerCert: knob("security", path("FILE"), "",
+    "Certificate chain (PEM) of this node for links with other nodes; it must name node-id. With peer-key and peer-ca, and then both sides of a link show one (mutual TLS 1.2 or later). Gossip has no TLS: set cluster-key-file too. Empty: no TLS between nodes."),
+  peerKey: knob("security", path("FILE"), "",
+    "Private key (PEM) of peer-cert; readable by its owner only."),
+  peerCa: knob("security", path("FILE"), "",
+    "Certificates (PEM) of the authorities whose nodes are believed; those of the machine are not."),
+  hostNames: knob("security", text("NAME,...", /^([A-Za-z0-9._-]{1,253}(,[A-Za-z0-9._-]{1,253}){0,31})?$/, "at most 32 host names separated by commas"), "",
+    "Host names that clients may ask for, besides localhost, the host of listen and of advertise-client; others get 421, so that no page of a stranger can reach the node under a name of its own."),
+  allowedOrigins: knob("security", text("ORIGIN,...", /^(https?:\/\/[^\s,/]+(,https?:\/\/[^\s,/]+){0,31})?$/, "at most 32 origins such as https://admin.example separated by commas"), "",
+    "Origins whose pages may change things through a browser, besides the node's own; others get 403."),
 
   fsync: knob("storage", choice("always", "group", "os"), "group",
     "When a write is acknowledged. group: one sync covers all writes that came before it. always: a sync for every batch; slower, no safer. os: without a sync; fastest, a power loss takes the last seconds."),

@@ -40,15 +40,14 @@ export interface LoadedConfig {
 }
 
 /** Variables of the program that are not knobs. */
-const OTHER_VARIABLES: readonly string[] = ["HUTCH_URL", "HUTCH_CONFIG"];
+const OTHER_VARIABLES: readonly string[] = ["HUTCH_URL", "HUTCH_CONFIG", "HUTCH_TOKEN", "HUTCH_CA"];
 
-/** Names that later releases give a meaning. Ignoring them would leave a node open that its owner believes closed. */
-const RESERVED_NAMES: readonly string[] = [
-  "auth-file",
-  "cluster-key-file",
-  "auth-token",
-  "cluster-key",
-];
+/** What somebody might write who wants to close a node, and what he wants instead. Ignored, it would leave the node open. */
+const MEANT_NAMES: ReadonlyMap<string, string> = new Map([
+  ["auth-file", "auth-tokens"],
+  ["auth-token", "auth-tokens"],
+  ["cluster-key", "cluster-key-file"],
+]);
 const SECRET_NAMES: readonly string[] = ["auth-token", "cluster-key"];
 
 interface Setting {
@@ -102,7 +101,7 @@ function fileSettings(file: ConfigFile, findings: Findings): Setting[] {
   for (const [name, raw] of Object.entries(file.content)) {
     const key = keyByName.get(name);
     if (key !== undefined) settings.push({ key, raw, origin: `file ${file.path}` });
-    else if (RESERVED_NAMES.includes(name)) reservedName(file, name, findings);
+    else if (MEANT_NAMES.has(name)) meantName(file, name, findings);
     else
       findings.errors.push(
         `${file.path}: ${name}: unknown key${suggestion(name, keyByName.keys())}`,
@@ -111,8 +110,10 @@ function fileSettings(file: ConfigFile, findings: Findings): Setting[] {
   return settings;
 }
 
-function reservedName(file: ConfigFile, name: string, findings: Findings): void {
-  findings.errors.push(`${file.path}: ${name}: this release has no authentication yet`);
+function meantName(file: ConfigFile, name: string, findings: Findings): void {
+  findings.errors.push(
+    `${file.path}: ${name}: unknown key; want ${MEANT_NAMES.get(name)}, which names a file`,
+  );
   if (SECRET_NAMES.includes(name) && file.isReadableByOthers)
     findings.errors.push(
       `${file.path}: ${name}: the file holds a secret and others can read it; chmod 600`,
@@ -138,11 +139,9 @@ function variableSettings(
 }
 
 function reportVariable(name: string, findings: Findings): void {
-  const known = RESERVED_NAMES.map(
-    (reserved) => `HUTCH_${reserved.replaceAll("-", "_").toUpperCase()}`,
-  );
-  if (known.includes(name)) {
-    findings.errors.push(`${name}: this release has no authentication yet`);
+  const wanted = MEANT_NAMES.get(name.slice("HUTCH_".length).replaceAll("_", "-").toLowerCase());
+  if (wanted !== undefined) {
+    findings.errors.push(`${name}: unknown variable; want ${wanted}, which names a file`);
     return;
   }
   const meant = nearest(name.slice("HUTCH_".length), keyByName.keys());

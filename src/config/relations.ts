@@ -30,6 +30,8 @@ export function breachesOf(config: Config): Breach[] {
   return [
     ...replicationBreaches(config),
     ...addressBreaches(config),
+    ...tlsBreaches(config),
+    ...peerTlsBreaches(config),
     ...timeBreaches(config),
     ...storageBreaches(config),
   ];
@@ -62,17 +64,54 @@ function addressBreaches(config: Config): Breach[] {
       key: "peer",
       message: `${formatAddress(config.peer)} means all addresses of this machine, and the other nodes need one; say with advertise where they reach this node`,
     });
-  if (config.insecureBindPublic) return breaches;
-  for (const key of ["listen", "peer"] as const)
-    if (!isLoopback(config[key].host))
-      breaches.push({
-        key,
-        message:
-          `${formatAddress(config[key])} can be reached from other machines, and there is neither client authentication ` +
-          `(auth-file) nor a cluster key (cluster-key-file), which this release does not have; ` +
-          `listen on 127.0.0.1, or accept that everybody who reaches the port can read and delete everything with insecure-bind-public`,
-      });
-  return breaches;
+  return [...breaches, ...openBreaches(config)];
+}
+
+/** Q1: what other machines reach must ask who is there. */
+function openBreaches(config: Config): Breach[] {
+  if (config.insecureBindPublic) return [];
+  return openPorts(config).map((key) => ({
+    key,
+    message:
+      `${formatAddress(config[key])} can be reached from other machines, and ${WANTED[key]}; ` +
+      `or listen on 127.0.0.1, or accept with insecure-bind-public that everybody who reaches the port can read and delete everything`,
+  }));
+}
+
+const WANTED = {
+  listen: "nobody asks clients who they are: set auth-tokens, best with tls-cert and tls-key",
+  peer: "nobody asks nodes who they are: set cluster-key-file",
+} as const;
+
+/** The listeners that other machines reach and that let everybody in. */
+export function openPorts(config: Config): ("listen" | "peer")[] {
+  const open = { listen: config.authTokens === "", peer: !isPeerSecured(config) };
+  return (["listen", "peer"] as const).filter((key) => open[key] && !isLoopback(config[key].host));
+}
+
+/** Whether only nodes of the cluster can talk to the peer port. Certificates are for links; datagrams need the key. */
+function isPeerSecured({ clusterKeyFile }: Config): boolean {
+  return clusterKeyFile !== "";
+}
+
+function peerTlsBreaches({ peerCert, peerKey, peerCa }: Config): Breach[] {
+  const files = { peerCert, peerKey, peerCa };
+  const missing = (["peerCert", "peerKey", "peerCa"] as const).filter((key) => files[key] === "");
+  if (missing.length === 0 || missing.length === 3) return [];
+  const message =
+    "a node shows its certificate and checks that of others: set all of peer-cert, peer-key and peer-ca, or none";
+  return [{ key: missing[0]!, message }];
+}
+
+function tlsBreaches({ tlsCert, tlsKey }: Config): Breach[] {
+  if ((tlsCert === "") === (tlsKey === "")) return [];
+  const key = tlsCert === "" ? "tlsKey" : "tlsCert";
+  return [
+    {
+      key,
+      message: "a certificate and its key go together: set both of tls-cert and tls-key, or none",
+    },
+  ];
 }
 
 function timeBreaches(config: Config): Breach[] {

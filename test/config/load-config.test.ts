@@ -11,6 +11,7 @@ import {
 } from "../../src/config/knob-kinds.ts";
 import type { ConfigSources } from "../../src/config/load-config.ts";
 import { loadConfig } from "../../src/config/load-config.ts";
+import { openPorts } from "../../src/config/relations.ts";
 
 function load(sources: Partial<ConfigSources> = {}) {
   return loadConfig({ flags: {}, environment: {}, ...sources });
@@ -97,11 +98,29 @@ describe("loadConfig()", () => {
     for (const key of ["listen", "peer"] as const)
       for (const host of ["0.0.0.0", "[::]", "192.168.1.4", "example.com"]) {
         const [line] = errorsOf({ flags: { [key]: `${host}:7009` } });
-        expect(line).toContain("auth-file");
-        expect(line).toContain("cluster-key-file");
+        expect(line).toContain(key === "listen" ? "auth-tokens" : "cluster-key-file");
+        expect(line).toContain("insecure-bind-public");
       }
     const open = load({ flags: { listen: "0.0.0.0:7001", insecureBindPublic: true } });
     expect(open.config.listen.host).toBe("0.0.0.0");
+  });
+
+  test("Q1, row 101: with auth-tokens listen may be reached by others, peer may not", () => {
+    const authTokens = "tokens.json";
+    const { config } = load({ flags: { listen: "0.0.0.0:7001", authTokens } });
+    expect(openPorts(config)).toEqual([]);
+    const both = { listen: "0.0.0.0:7001", peer: "192.168.1.4:7101", authTokens };
+    const errors = errorsOf({ flags: both });
+    expect(errors).toHaveLength(1);
+    expect(errors[0]).toStartWith("--peer: ");
+    expect(openPorts(load({ flags: { ...both, insecureBindPublic: true } }).config)).toEqual([
+      "peer",
+    ]);
+  });
+
+  test("a certificate without its key is refused, and so is the key alone", () => {
+    expect(errorsOf({ flags: { tlsCert: "cert.pem" } })[0]).toContain("tls-key");
+    expect(errorsOf({ flags: { tlsKey: "key.pem" } })[0]).toContain("tls-cert");
   });
 
   test("a node that listens for peers everywhere has to say where they reach it", () => {
@@ -143,7 +162,7 @@ describe("loadConfig()", () => {
 
   test("a variable that asks for authentication is refused rather than ignored", () => {
     expect(errorsOf({ environment: { HUTCH_AUTH_FILE: "tokens" } })[0]).toContain(
-      "no authentication",
+      "want auth-tokens",
     );
   });
 });
