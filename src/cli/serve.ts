@@ -12,16 +12,17 @@ import { HutchError, messageOf } from "../base/errors.ts";
 import type { HttpServer, RequestTimeouts } from "../bun/http-server.ts";
 import { startHttpServer } from "../bun/http-server.ts";
 import { createBunLogger } from "../bun/logger.ts";
-import { type BoundPeerPorts, bindPeerPorts } from "../bun/transport.ts";
 import type { Config } from "../config.ts";
 import { formatAddress } from "../config/knob-kinds.ts";
 import { isLoopback } from "../config/relations.ts";
 import type { Node } from "../node.ts";
 import { startNode } from "../node.ts";
 import type { Logger } from "../ports/logger.ts";
+import type { PeerPorts } from "../ports/transport.ts";
 import { createBunPorts } from "./bun-ports.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { configFrom } from "./knob-options.ts";
+import { bindPeers } from "./peer-ports.ts";
 import { READY_MARK, note, print, styled } from "./terminal.ts";
 
 /** A node that is open to everybody says so again and again (Q1). */
@@ -45,7 +46,7 @@ export async function serve(options: Readonly<Record<string, unknown>>): Promise
   });
   let node: Node | undefined;
   try {
-    const peers = await bindPeerPorts({ ...bindingOf(config), logger });
+    const peers = await bindPeers(config, logger);
     node = await orEnd(openNode(config, logger, peers), ending);
   } catch (error) {
     await server.stop(0);
@@ -65,10 +66,6 @@ export async function serve(options: Readonly<Record<string, unknown>>): Promise
   process.exit();
 }
 
-function bindingOf({ peer }: Config): { hostname: string; port: number } {
-  return { hostname: peer.host, port: peer.port };
-}
-
 /**
  * A node that waits for others to form a cluster may wait for ever, and so it hears a signal there: `undefined`. What is open by then ends with the
  * process, which is as safe as a crash; there was nobody to be told that something worked.
@@ -81,7 +78,7 @@ function orEnd(opening: Promise<Node>, ending: Ending): Promise<Node | undefined
   return Promise.race([opening, asked]);
 }
 
-async function openNode(config: Config, logger: Logger, peers: BoundPeerPorts): Promise<Node> {
+async function openNode(config: Config, logger: Logger, peers: PeerPorts): Promise<Node> {
   const { memoryLimitBytes } = config;
   try {
     return await startNode(config, () =>

@@ -1,0 +1,51 @@
+/**
+ * The ports to other nodes as the configuration wants them: plain, or sealed with the keys of `cluster-key-file`, which SIGHUP reads again.
+ *
+ * A file that cannot be read then leaves the keys as they were: a node with the wrong keys would be alone, one with the old ones is not.
+ */
+import { messageOf } from "../base/errors.ts";
+import { bunCipher } from "../bun/cipher.ts";
+import { BunClock } from "../bun/clock.ts";
+import { BunRandom } from "../bun/random.ts";
+import { bindPeerPorts } from "../bun/transport.ts";
+import { KeyRing } from "../cluster/key-ring.ts";
+import { sealPeers } from "../cluster/sealed-peers.ts";
+import type { Config } from "../config.ts";
+import { formatAddress } from "../config/knob-kinds.ts";
+import type { Logger } from "../ports/logger.ts";
+import type { PeerPorts } from "../ports/transport.ts";
+import { readKeyFile } from "./key-file.ts";
+
+/** Throws `bad-config` before anything is bound where the keys cannot be had. */
+export async function bindPeers(config: Config, logger: Logger): Promise<PeerPorts> {
+  const { clusterKeyFile, peer } = config;
+  const ring =
+    clusterKeyFile === "" ? undefined : new KeyRing(bunCipher, readKeyFile(clusterKeyFile));
+  const bound = await bindPeerPorts({ hostname: peer.host, port: peer.port, logger });
+  if (ring === undefined) return bound;
+  logger.info("cluster_keys_loaded", { keys: ring.names.join(", ") });
+  reloadOnHangUp(ring, clusterKeyFile, logger);
+  return sealPeers(bound, {
+    cipher: bunCipher,
+    ring,
+    clock: new BunClock(),
+    random: new BunRandom(),
+    logger,
+    clusterName: config.cluster,
+    addresses: [config.advertise, formatAddress(peer)],
+  });
+}
+
+function reloadOnHangUp(ring: KeyRing, path: string, logger: Logger): void {
+  process.on("SIGHUP", () => {
+    try {
+      ring.set(readKeyFile(path));
+      logger.info("cluster_keys_loaded", { keys: ring.names.join(", ") });
+    } catch (error) {
+      logger.error("cluster_keys_kept", {
+        keys: ring.names.join(", "),
+        reason: messageOf(error),
+      });
+    }
+  });
+}
