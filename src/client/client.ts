@@ -129,11 +129,24 @@ export class Client {
     return (await this.#succeed({ method: "GET", path })).json();
   }
 
+  /** The body of a long answer, such as the events of `/v1/admin/live`. */
+  async stream(path: string, accept: string): Promise<ReadableStream<Uint8Array>> {
+    const response = await this.#succeed({ method: "GET", path, headers: { Accept: accept } });
+    if (response.body === null) throw new HutchError("internal", `Cannot read ${path}: no body`);
+    return response.body;
+  }
+
   /** Asks the administration to do something, such as `/v1/admin/repair`; its JSON answer. */
-  async post(path: string, body?: unknown): Promise<unknown> {
+  post(path: string, body?: unknown): Promise<unknown> {
+    return this.ask("POST", path, body);
+  }
+
+  /** The JSON answer to any request that may be sent twice; `undefined` where the answer has no body. */
+  async ask(method: "POST" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<unknown> {
     const json = body === undefined ? {} : { body: JSON.stringify(body) };
     const headers = { "Content-Type": body === undefined ? undefined : "application/json" };
-    return (await this.#succeed({ method: "POST", path, headers, ...json })).json();
+    const response = await this.#succeed({ method, path, headers, ...json });
+    return response.status === 204 ? undefined : response.json();
   }
 
   /** The name of the node that answers. */

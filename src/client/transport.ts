@@ -45,6 +45,8 @@ export interface TransportOptions {
   readonly isRetryingProblems: boolean;
   /** 0: none. */
   readonly timeoutMs: number;
+  /** Whether the caller chose `timeoutMs`, so that nodes are told even where it is longer than their own. */
+  readonly isTimeoutTold?: boolean;
   readonly token?: string | (() => string) | undefined;
 }
 
@@ -167,11 +169,11 @@ export class Transport {
   }
 
   #headers(call: TransportCall, budgetMs: number): HeaderFields {
-    const { token } = this.#options;
+    const { token, isTimeoutTold = false } = this.#options;
     const bearer = typeof token === "function" ? token() : token;
     // A read that says nothing special may be answered from what the node keeps ready.
-    const isTold =
-      budgetMs < NODE_TIMEOUT_MS || (call.timeoutMs !== undefined && budgetMs !== Infinity);
+    const isChosen = call.timeoutMs === undefined ? isTimeoutTold : true;
+    const isTold = budgetMs < NODE_TIMEOUT_MS || (isChosen && budgetMs !== Infinity);
     return {
       Authorization: bearer === undefined || bearer === "" ? undefined : `Bearer ${bearer}`,
       "X-Timeout": isTold ? nodeTimeout(budgetMs) : undefined,
@@ -234,13 +236,20 @@ function asRequestError(thrown: unknown, running: Running, url: string): Request
   if (thrown instanceof RequestError) return thrown;
   if (thrown instanceof HutchError)
     return new RequestError(thrown.code, thrown.message, { status: -1, cause: thrown });
-  running.failures.push(`${url} (${messageOf(thrown)})`);
+  const failure = `${url} (${reasonOf(thrown)})`;
+  if (!running.failures.includes(failure)) running.failures.push(failure);
   const isSafe = !running.call.isWrite || (!running.isUncertain && wasNeverSent(thrown));
   return new RequestError(
     "node-unreachable",
     `Cannot reach a node: no answer from ${running.failures.join(", ")}`,
     { retry: isSafe ? "safe" : "safe-with-idempotency-key", cause: thrown },
   );
+}
+
+/** Node says "fetch failed" and keeps what happened in the cause. */
+function reasonOf(thrown: unknown): string {
+  const { cause } = thrown as { cause?: unknown };
+  return cause instanceof Error && cause.message !== "" ? cause.message : messageOf(thrown);
 }
 
 function wasNeverSent(thrown: unknown): boolean {
