@@ -22,7 +22,13 @@ import {
   addReplace,
 } from "./ring-commands.ts";
 import { addBench } from "./bench-command.ts";
+import { addBuckets } from "./buckets-command.ts";
 import { addCompletions } from "./completions-command.ts";
+import { addClusterKeys } from "./cluster-keys-command.ts";
+import { addMaintain } from "./maintain-command.ts";
+import { addSnapshot } from "./snapshot-command.ts";
+import { addTop } from "./top-command.ts";
+import { addTour } from "./tour-command.ts";
 import { addSim } from "./sim-command.ts";
 import { complain, styled } from "./terminal.ts";
 
@@ -59,21 +65,10 @@ export function buildProgram(): Command {
     })
     .showHelpAfterError("(add --help for everything this command takes)")
     .exitOverride();
-  const nodes = [addServe, addCluster, addStatus, addRing, addNodes];
-  const keys = [addGet, addPut, addDelete, addList, addExplain, addImport, addExport];
-  const ring = [addLayout, addLeave, addRemove, addReplace, addRepair, addHints];
-  for (const addCommand of [
-    ...nodes,
-    ...keys,
-    ...ring,
-    addSim,
-    addBench,
-    addInspect,
-    addConfig,
-    addHealth,
-    addVersion,
-  ])
-    addCommand(program);
+  for (const [heading, adders] of COMMANDS) {
+    program.commandsGroup(heading);
+    for (const addCommand of adders) addCommand(program);
+  }
   program.addHelpText(
     "after",
     examples(
@@ -85,6 +80,22 @@ export function buildProgram(): Command {
   );
   return program;
 }
+
+/** All commands under the headings of the help. */
+const COMMANDS: readonly (readonly [
+  heading: string,
+  adders: readonly ((program: Command) => void)[],
+])[] = [
+  ["Run it:", [addServe, addCluster, addTour]],
+  ["Look at it:", [addStatus, addTop, addRing, addNodes, addHints, addExplain, addHealth]],
+  ["Keys and buckets:", [addGet, addPut, addDelete, addList, addBuckets, addImport, addExport]],
+  [
+    "Change and mend it:",
+    [addLayout, addLeave, addRemove, addReplace, addRepair, addMaintain, addSnapshot, addClusterKeys],
+  ],
+  ["Try it out:", [addBench, addSim]],
+  ["Other:", [addInspect, addConfig, addCompletions, addVersion]],
+];
 
 function addServe(program: Command): void {
   const serve = program

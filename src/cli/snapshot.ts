@@ -1,0 +1,103 @@
+/**
+ * `hutch snapshot`: all buckets as files of a directory, one of NDJSON for each, and `snapshot.json` with their properties. That file is written last: a
+ * directory without it is a snapshot that was interrupted, and goes on.
+ */
+
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { HutchError, messageOf } from "../base/errors.ts";
+import type { ClusterSummary } from "../http/admin-api.ts";
+import type { BucketShape, BucketsAnswer } from "./buckets.ts";
+import { confirm } from "./confirm.ts";
+import { connect } from "./connect.ts";
+import { exportFile } from "./export.ts";
+import { importFile } from "./import.ts";
+import { askNodes } from "./nodes.ts";
+import { note, print } from "./terminal.ts";
+
+type Options = Readonly<Record<string, string | boolean | undefined>>;
+
+const MANIFEST = "snapshot.json";
+const ANSWER_TIMEOUT_MS = 30_000;
+/** As the server wants it; nothing else becomes part of a path here. */
+const BUCKET = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
+interface Manifest {
+  /** RFC 3339. */
+  readonly at: string;
+  readonly cluster: string;
+  readonly buckets: readonly (BucketShape & { readonly name: string })[];
+}
+
+export async function saveSnapshot(directory: string, options: Options): Promise<void> {
+  const path = join(directory, MANIFEST);
+  if (existsSync(path))
+    throw new HutchError("usage", `Cannot save to "${directory}": it holds a finished snapshot`);
+  mkdirs(directory);
+  const { name } = (await connect(options, ANSWER_TIMEOUT_MS).json(
+    "/v1/cluster",
+  )) as ClusterSummary;
+  const buckets = await allBuckets(options);
+  for (const bucket of buckets) {
+    note(`bucket ${bucket.name}`);
+    await exportFile(bucket.name, fileOf(directory, bucket.name), options);
+  }
+  const manifest: Manifest = { at: new Date().toISOString(), cluster: name, buckets };
+  writeFileSync(path, `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 });
+  print(`saved ${buckets.length === 1 ? "1 bucket" : `${buckets.length} buckets`} to ${directory}`);
+}
+
+/** A node knows the buckets whose properties were set, and those that it holds keys of. */
+async function allBuckets(options: Options): Promise<Manifest["buckets"]> {
+  const { nodes } = await askNodes(connect(options, ANSWER_TIMEOUT_MS));
+  const byName = new Map<string, Manifest["buckets"][number]>();
+  for (const { state, address } of nodes) {
+    if (state !== "up" || address === "") continue;
+    const client = connect({ ...options, url: `http://${address}` }, ANSWER_TIMEOUT_MS);
+    const answer = (await client.json("/v1/buckets")) as BucketsAnswer;
+    for (const bucket of answer.buckets) byName.set(bucket.name, bucket);
+  }
+  return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+export async function restoreSnapshot(directory: string, options: Options): Promise<void> {
+  const { buckets, at, cluster } = readManifest(directory);
+  const client = connect(options, ANSWER_TIMEOUT_MS);
+  const question = `Restore ${buckets.length === 1 ? "1 bucket" : `${buckets.length} buckets`} of ${cluster} as of ${at}?`;
+  if (!(await confirm(question, options))) return;
+  for (const { name, ...properties } of buckets) {
+    note(`bucket ${name}`);
+    await client.ask("PATCH", `/v1/buckets/${name}`, properties);
+    await importFile(name, fileOf(directory, name), { ...options, mode: "merge" });
+  }
+}
+
+function readManifest(directory: string): Manifest {
+  const path = join(directory, MANIFEST);
+  const refuse = (why: string): HutchError =>
+    new HutchError("usage", `Cannot restore "${directory}": ${why}`);
+  if (!existsSync(path))
+    throw refuse(`no ${MANIFEST} there; \`hutch snapshot save\` writes it last`);
+  let manifest: Partial<Manifest> | null;
+  try {
+    manifest = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw refuse(messageOf(error));
+  }
+  const buckets = manifest?.buckets;
+  if (!Array.isArray(buckets) || !buckets.every(({ name }) => BUCKET.test(String(name))))
+    throw refuse(`${MANIFEST} names no buckets`);
+  return manifest as Manifest;
+}
+
+function fileOf(directory: string, bucket: string): string {
+  return join(directory, `${bucket}.ndjson`);
+}
+
+function mkdirs(directory: string): void {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new HutchError("usage", `Cannot save to "${directory}": ${messageOf(error)}`);
+  }
+}
