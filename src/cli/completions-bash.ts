@@ -3,8 +3,7 @@
 import type { CommandNode, Wanted } from "./completions.ts";
 import { quoted } from "./completions.ts";
 
-export function bashScript(nodes: readonly CommandNode[]): string {
-  return `# Completions of hutch for bash, made by \`hutch completions bash\`.
+const WALK = `# Completions of hutch for bash, made by \`hutch completions bash\`.
 _hutch() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev="" path="" word i
   local -i skip=0
@@ -33,7 +32,22 @@ _hutch() {
   _hutch_fill "$wanted"
 }
 
-# Sets commands, options and wanted of one command.
+`;
+
+const FILL = `# Adds files, directories or words to what is offered.
+_hutch_fill() {
+  case "$1" in
+    file) compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -f -- "$cur")) ;;
+    directory) compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -d -- "$cur")) ;;
+    "choice "*) COMPREPLY+=($(compgen -W "\${1#choice }" -- "$cur")) ;;
+  esac
+}
+
+complete -F _hutch hutch
+`;
+
+export function bashScript(nodes: readonly CommandNode[]): string {
+  return `${WALK}# Sets commands, options and wanted of one command.
 _hutch_node() {
   case "$1" in
 ${nodes.map(nodeCase).join("\n")}
@@ -60,17 +74,7 @@ ${nodes.flatMap(valueCases).join("\n")}
   esac
 }
 
-# Adds files, directories or words to what is offered.
-_hutch_fill() {
-  case "$1" in
-    file) compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -f -- "$cur")) ;;
-    directory) compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen -d -- "$cur")) ;;
-    "choice "*) COMPREPLY+=($(compgen -W "\${1#choice }" -- "$cur")) ;;
-  esac
-}
-
-complete -F _hutch hutch
-`;
+${FILL}`;
 }
 
 function nodeCase({ path, commands, options, wanted }: CommandNode): string {

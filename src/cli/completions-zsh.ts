@@ -4,19 +4,7 @@ import type { CommandNode, OptionNode } from "./completions.ts";
 import { quoted, shortly } from "./completions.ts";
 import { wantedWord } from "./completions-bash.ts";
 
-export function zshScript(nodes: readonly CommandNode[]): string {
-  return `#compdef hutch
-# Completions of hutch for zsh, made by \`hutch completions zsh\`.
-
-# Sets commands, options, values and wanted of one command; values are pairs of an option and what it takes.
-_hutch_node() {
-  commands=() options=() values=() wanted=''
-  case "$1" in
-${nodes.map(nodeCase).join("\n")}
-  esac
-}
-
-_hutch_fill() {
+const WALK = `_hutch_fill() {
   case "$1" in
     file) _files ;;
     directory) _files -/ ;;
@@ -57,6 +45,20 @@ else
   compdef _hutch hutch
 fi
 `;
+
+export function zshScript(nodes: readonly CommandNode[]): string {
+  return `#compdef hutch
+# Completions of hutch for zsh, made by \`hutch completions zsh\`.
+
+# Sets commands, options, values and wanted of one command; values are pairs of an option and what it takes.
+_hutch_node() {
+  commands=() options=() values=() wanted=''
+  case "$1" in
+${nodes.map(nodeCase).join("\n")}
+  esac
+}
+
+${WALK}`;
 }
 
 function nodeCase({ path, commands, options, wanted }: CommandNode): string {

@@ -27,6 +27,7 @@ import { addCompletions } from "./completions-command.ts";
 import { addClusterKeys } from "./cluster-keys-command.ts";
 import { addMaintain } from "./maintain-command.ts";
 import { addSnapshot } from "./snapshot-command.ts";
+import { addToken } from "./token-command.ts";
 import { addTop } from "./top-command.ts";
 import { addTour } from "./tour-command.ts";
 import { addSim } from "./sim-command.ts";
@@ -57,7 +58,12 @@ function exitAfter(thrown: unknown): number {
 export function buildProgram(): Command {
   const program = new Command("hutch")
     .description("A leaderless, replicated key-value store with a plain REST interface.")
-    .helpCommand("help [command]", "show the help of a command")
+    .addHelpCommand(
+      new Command("help")
+        .argument("[command]")
+        .description("show the help of a command")
+        .helpGroup("Other:"),
+    )
     .configureHelp({
       styleTitle: (text) => styled("bold", text),
       styleCommandText: (text) => styled("cyan", text),
@@ -91,7 +97,17 @@ const COMMANDS: readonly (readonly [
   ["Keys and buckets:", [addGet, addPut, addDelete, addList, addBuckets, addImport, addExport]],
   [
     "Change and mend it:",
-    [addLayout, addLeave, addRemove, addReplace, addRepair, addMaintain, addSnapshot, addClusterKeys],
+    [
+      addLayout,
+      addLeave,
+      addRemove,
+      addReplace,
+      addRepair,
+      addMaintain,
+      addSnapshot,
+      addToken,
+      addClusterKeys,
+    ],
   ],
   ["Try it out:", [addBench, addSim]],
   ["Other:", [addInspect, addConfig, addCompletions, addVersion]],
@@ -341,6 +357,7 @@ function addHealth(program: Command): void {
 function addVersion(program: Command): void {
   program
     .command("version")
+    .summary("print the version")
     .description("Prints the version of the program and of Bun.")
     .action(async () => (await import("./version.ts")).printVersion());
 }
