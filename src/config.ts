@@ -208,6 +208,12 @@ export const KNOBS = {
     "The least important kind of line that is logged."),
   logFormat: knob("logging", choice("auto", "human", "json"), "auto",
     "One line for people or one JSON object for machines. auto: human on a terminal, json elsewhere."),
+  slowRequestMs: knob("logging", duration("0", "10m"), ms("1s"),
+    "A read, write or delete of one key that takes longer is logged, with what it waited for; at most five lines a second. 0: none is."),
+  tracesUrl: knob("logging", text("URL", /^(https?:\/\/[^\s@]+)?$/, "an http or https address without a user"), "",
+    "Where traces are sent, as OTLP over HTTP in JSON: http://127.0.0.1:4318/v1/traces. Set it when all nodes run a version that knows it. Empty: nothing is traced."),
+  tracesRatio: knob("logging", text("SHARE", /^(0(\.\d{1,6})?|1(\.0{1,6})?)$/, "a number from 0 to 1"), "0",
+    "Share of the requests without traceparent that are traced, 0 to 1; one with it is traced when its flag says so. Higher: more is seen, more is sent."),
 } as const satisfies Record<string, AnyKnob>;
 
 export type KnobKey = keyof typeof KNOBS;

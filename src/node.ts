@@ -21,9 +21,12 @@ import { saveLayouts, storedLayouts } from "./cluster/layout-store.ts";
 import type { Collected } from "./cluster/tombstone-collector.ts";
 import type { Config } from "./config.ts";
 import { adminPartsOf } from "./node-admin.ts";
+import { type ObservationPorts, observationOf } from "./node-metrics.ts";
 import { formatAddress } from "./config/knob-kinds.ts";
+import type { Access } from "./http/access.ts";
 import type { App, AppOptions } from "./http/app.ts";
 import { createApp } from "./http/app.ts";
+import type { AuditSink } from "./http/audit.ts";
 import type { DiskErrorKind } from "./ports/disk.ts";
 import { DiskError } from "./ports/disk.ts";
 import type { Logger } from "./ports/logger.ts";
@@ -38,11 +41,17 @@ import type { StoreOptions, StorePorts } from "./storage/store.ts";
 import { Store } from "./storage/store.ts";
 
 /** The world of one node. `workers` runs the jobs of the store with the retention of `causality/retention.ts`. */
-export interface NodePorts extends StorePorts {
+export interface NodePorts extends StorePorts, ObservationPorts {
   /** Where it is left out the node never sheds load for want of memory. */
   readonly memory?: MemoryPressure;
   /** Bound to the node's peer address. Where they are left out the node is a cluster of one for ever. */
   readonly peers?: PeerPorts;
+  /** Who may come in through the REST face. Where it is left out: everybody, for everything. */
+  readonly access?: Access;
+  /** Keeps what administrators did, and who was refused, besides the log. */
+  readonly auditSink?: AuditSink;
+  /** Defines what is measured outside of the node. */
+  readonly defineMetrics?: (metrics: Metrics) => void;
   /** Calls back when what came up in this turn is complete; messages to peers travel together then. */
   readonly scheduleFlush?: (run: () => void) => void;
 }
@@ -231,7 +240,7 @@ function assemble(
   door: PeerDoor | undefined,
   layouts: LayoutState | undefined,
 ): Node {
-  const { config, ports, directory, store, alive } = parts;
+  const { ports, directory, store, alive } = parts;
   const failures = new News<HutchError>();
   const endings = new News<void>();
   store.onFailure((error) => failures.report(error));
@@ -244,8 +253,9 @@ function assemble(
       ? coreAmongOthers(parts, door, layouts, news)
       : coreAlone(parts);
   const { cluster, coordinator, admin, metrics } = core;
+  ports.defineMetrics?.(metrics);
   parts.retention.nowMs = () => coordinator.nowMs();
-  const app = createApp(appOptionsOf(config, ports, coordinator, admin, metrics));
+  const app = createApp(appOptionsOf(parts, coordinator, admin, metrics));
   core.start();
   return {
     app,
@@ -278,7 +288,7 @@ function coreAmongOthers(
   const cluster = door.enter(coordinatorOptionsOf(parts), layouts, news, () => admin);
   const { coordinator, convergence } = cluster;
   const admin = adminOf(parts, coordinator, metrics, adminPartsOf(cluster, store, ports.clock));
-  defineClusterMetrics(metrics, cluster);
+  defineClusterMetrics(metrics, cluster, ports.clock);
   door.defineMetrics(metrics);
   retention.mayScrub = () => convergence.pace.share >= SCRUB_SHARE_MIN;
   const start = (): void => {
@@ -324,22 +334,25 @@ function adminOf(
 }
 
 function appOptionsOf(
-  config: Config,
-  ports: NodePorts,
+  { config, ports, directory }: NodeParts,
   kv: Coordinator,
   admin: Admin,
   metrics: Metrics,
 ): AppOptions {
-  const { logger, clock, random, memory } = ports;
+  const { logger, clock, random, memory, access, auditSink } = ports;
   return {
     ...(memory && { memory }),
+    ...(access && { access }),
+    ...(auditSink && { auditSink }),
+    ...observationOf(config, ports, directory.identity, metrics),
     kv,
     admin,
     random,
     clock,
     logger,
     metrics,
-    hosts: [config.listen.host],
+    hosts: hostsOf(config),
+    origins: config.allowedOrigins.split(",").filter((origin) => origin !== ""),
     limits: {
       keyBytesMax: config.keyBytesMax,
       valueBytesMax: config.valueBytesMax,
@@ -347,6 +360,12 @@ function appOptionsOf(
       requestTimeoutMsMax: config.requestTimeoutMaxMs,
     },
   };
+}
+
+/** The names that clients may ask for, without ports. */
+function hostsOf({ listen, advertiseClient, hostNames }: Config): string[] {
+  const advertised = advertiseClient.slice(0, Math.max(0, advertiseClient.lastIndexOf(":")));
+  return [listen.host, advertised, ...hostNames.split(",")].filter((host) => host !== "");
 }
 
 /** Something that happens once; whoever listens later hears of it, too. */

@@ -11,6 +11,7 @@ import type { Admin } from "./cluster/admin.ts";
 import { ClusterNode, type ClusterNodeOptions } from "./cluster/cluster-node.ts";
 import type { CoordinatorOptions } from "./cluster/coordinator.ts";
 import { aliveSince } from "./cluster/absence.ts";
+import { definePeerTimes } from "./cluster/cluster-metrics.ts";
 import {
   type FormedCluster,
   type KnockerOptions,
@@ -77,6 +78,7 @@ export class PeerDoor {
       handler: { handle: (request, from, budgetMs) => this.#handle(request, from, budgetMs) },
       identity: () => this.#identity(),
       isDuplicate: (node, incarnation) => this.#cluster?.isDuplicate(node, incarnation) ?? false,
+      nameOf: (node) => this.#cluster?.nameOf(node),
       onInbound: () => this.#cluster?.check(),
       ...(scheduleFlush && { scheduleFlush }),
     });
@@ -206,6 +208,12 @@ export class PeerDoor {
 
   defineMetrics(metrics: Metrics): void {
     const { counters } = this.#server;
+    definePeerTimes(
+      metrics,
+      "hutch_peer_server",
+      "Time to answer a request of another node: read (its copy), merge (as an owner), hint (as a fallback), coordinate (a whole write), and others",
+      this.#server.times,
+    );
     const define = (name: string, help: string, read: () => number): void =>
       metrics.count(`hutch_peer_server_${name}`, `Asked by other nodes: ${help}`, read);
     define("requests", "requests", () => counters.requests);

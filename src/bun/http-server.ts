@@ -6,6 +6,7 @@
  */
 import { HutchError, messageOf } from "../base/errors.ts";
 import type { Logger } from "../ports/logger.ts";
+import type { Certificate } from "./certificate.ts";
 
 /** A Hono application, as far as a server needs to know it. */
 export interface FetchApp {
@@ -29,11 +30,22 @@ export interface HttpServerOptions {
   readonly maxRequestBodySize?: number;
   /** Seconds that a connection may be silent. */
   readonly idleTimeout?: number;
+  /** With it clients connect by TLS 1.2 or later only; Bun refuses what is older. */
+  readonly certificate?: Pick<Certificate, "cert" | "key"> | undefined;
 }
 
 export interface HttpServer {
   readonly hostname: string;
   readonly port: number;
+  /** Requests that are not answered yet. */
+  pendingRequests(): number;
+  /**
+   * From the next connection on. Bun's `reload()` leaves the certificate as it is, so another listener takes the port: requests under way end on
+   * the old one, and for well under a millisecond a connection is refused.
+   *
+   * @throws HutchError where the port is gone
+   */
+  useCertificate(certificate: Pick<Certificate, "cert" | "key">): void;
   /** Takes no new connections and settles when the requests in flight are answered, at the latest after `graceMs`. */
   stop(graceMs?: number): Promise<void>;
 }
@@ -44,11 +56,34 @@ const STOP_GRACE_MS = 10_000;
 
 /** @throws HutchError `port-in-use`, `permission-denied`, `bad-config` */
 export function startHttpServer(options: HttpServerOptions): HttpServer {
-  const { app, hostname, port, logger } = options;
+  const { hostname } = options;
+  let server = listen(options, options.port, options.certificate);
+  // Bun knows the port when `serve` has returned; only Unix sockets have none.
+  const port = server.port!;
+  return {
+    hostname,
+    port,
+    pendingRequests: () => server.pendingRequests,
+    useCertificate: (certificate) => {
+      // What goes on there ends by itself: a request is short, and a stream is the dashboard's, which connects again.
+      void stop(server, STOP_GRACE_MS);
+      server = listen(options, port, certificate);
+    },
+    stop: (graceMs) => stop(server, graceMs ?? STOP_GRACE_MS),
+  };
+}
+
+function listen(
+  options: HttpServerOptions,
+  port: number,
+  certificate: HttpServerOptions["certificate"],
+): Bun.Server<undefined> {
+  const { app, hostname, logger } = options;
   try {
-    const server = Bun.serve({
+    return Bun.serve({
       hostname,
       port,
+      ...(certificate && { tls: { cert: certificate.cert, key: certificate.key } }),
       development: false,
       reusePort: false,
       maxRequestBodySize: options.maxRequestBodySize ?? BODY_BYTES_MAX,
@@ -56,12 +91,6 @@ export function startHttpServer(options: HttpServerOptions): HttpServer {
       fetch: (request, timeouts) => app.fetch(request, timeouts),
       error: (error) => internalProblem(error, logger),
     });
-    // Bun knows the port when `serve` has returned; only Unix sockets have none.
-    return {
-      hostname,
-      port: server.port!,
-      stop: (graceMs) => stop(server, graceMs ?? STOP_GRACE_MS),
-    };
   } catch (thrown) {
     throw listenError(thrown, hostname, port);
   }

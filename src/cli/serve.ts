@@ -1,6 +1,7 @@
 /**
  * `hutch serve`: one node in the foreground, from its configuration to its exit code.
  *
+ *   0. read the files of keys and tokens: a node that is to be closed must not be open for a moment
  *   1. take the ports: the cheapest thing to fail, and nothing is on disk yet (row 100)
  *   2. open the data directory and the node; until then requests get 503; say so once it is ready
  *   3. wait for a signal, or for the store to give up
@@ -12,21 +13,22 @@ import { HutchError, messageOf } from "../base/errors.ts";
 import type { HttpServer, RequestTimeouts } from "../bun/http-server.ts";
 import { startHttpServer } from "../bun/http-server.ts";
 import { createBunLogger } from "../bun/logger.ts";
+import { OtlpTracer } from "../bun/otlp-tracer.ts";
 import type { Config } from "../config.ts";
 import { formatAddress } from "../config/knob-kinds.ts";
-import { isLoopback } from "../config/relations.ts";
 import type { Node } from "../node.ts";
 import { startNode } from "../node.ts";
 import type { Logger } from "../ports/logger.ts";
+import type { Tracer } from "../ports/tracer.ts";
 import type { PeerPorts } from "../ports/transport.ts";
-import { createBunPorts } from "./bun-ports.ts";
+import { type BunPortsOptions, createBunPorts } from "./bun-ports.ts";
+import { ClientSecurity } from "./client-security.ts";
+import { urlOf } from "./connect.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { configFrom } from "./knob-options.ts";
 import { bindPeers } from "./peer-ports.ts";
+import { VERSION } from "./version.ts";
 import { READY_MARK, note, print, styled } from "./terminal.ts";
-
-/** A node that is open to everybody says so again and again (Q1). */
-const PUBLIC_WARNING_MS = 60_000;
 
 /** Where the data of a node are that was not told: beside the person who started it. */
 const DEFAULT_PARENT = ".hutch";
@@ -35,6 +37,7 @@ export async function serve(options: Readonly<Record<string, unknown>>): Promise
   const { config, warnings } = configFrom(options);
   warnings.forEach(note);
   const logger = createBunLogger({ level: config.logLevel, format: config.logFormat });
+  const security = new ClientSecurity(config, logger);
   const ending = new Ending();
   const door = new Door(config.nodeId);
   const server = startHttpServer({
@@ -43,11 +46,15 @@ export async function serve(options: Readonly<Record<string, unknown>>): Promise
     port: config.listen.port,
     logger,
     idleTimeout: Math.ceil(config.idleTimeoutMs / 1000),
+    certificate: security.certificate,
   });
+  security.watch(server, (error) => ending.fail(error));
   let node: Node | undefined;
   try {
     const peers = await bindPeers(config, logger);
-    node = await orEnd(openNode(config, logger, peers), ending);
+    const tracer = tracerOf(config, logger);
+    const opening = openNode(config, { logger, peers, server, tracer }, security);
+    node = await orEnd(opening, ending);
   } catch (error) {
     await server.stop(0);
     throw error;
@@ -59,7 +66,6 @@ export async function serve(options: Readonly<Record<string, unknown>>): Promise
   door.open(node);
   node.onFailure((error) => ending.fail(error));
   node.onGone(() => ending.endOrderly());
-  warnIfPublic(config, logger);
   void announceOnceReady(node, config);
   process.exitCode = await endOf(node, server, config, logger, await ending.reason);
   // Whatever still holds the loop (a timer, an idle connection) has nothing left to do.
@@ -78,17 +84,30 @@ function orEnd(opening: Promise<Node>, ending: Ending): Promise<Node | undefined
   return Promise.race([opening, asked]);
 }
 
-async function openNode(config: Config, logger: Logger, peers: PeerPorts): Promise<Node> {
+async function openNode(
+  config: Config,
+  world: Omit<BunPortsOptions, "dataDir"> & { readonly peers: PeerPorts },
+  security: ClientSecurity,
+): Promise<Node> {
   const { memoryLimitBytes } = config;
+  const { peers } = world;
   try {
-    return await startNode(config, () =>
-      createBunPorts({ dataDir: dataDirOf(config), logger, memoryLimitBytes, peers }),
-    );
+    return await startNode(config, () => ({
+      ...createBunPorts({ ...world, dataDir: dataDirOf(config), memoryLimitBytes }),
+      ...security.ports,
+    }));
   } catch (error) {
     peers.datagrams.close();
     await peers.transport.close();
     throw error;
   }
+}
+
+function tracerOf(config: Config, logger: Logger): Tracer | undefined {
+  const { tracesUrl, tracesRatio, nodeId } = config;
+  if (tracesUrl === "") return undefined;
+  const resource = { version: VERSION, nodeId, cluster: config.cluster };
+  return new OtlpTracer({ url: tracesUrl, ratio: Number(tracesRatio), resource, logger });
 }
 
 function dataDirOf(config: Config): string {
@@ -204,16 +223,6 @@ async function endOf(
   return 0;
 }
 
-function warnIfPublic(config: Config, logger: Logger): void {
-  const open = [config.listen, config.peer]
-    .filter(({ host }) => !isLoopback(host))
-    .map(formatAddress);
-  if (open.length === 0) return;
-  const warn = () => logger.warn("open_to_everybody", { addresses: open.join(", ") });
-  warn();
-  setInterval(warn, PUBLIC_WARNING_MS).unref();
-}
-
 const READY_POLL_MS = 20;
 
 /** A node of several has to find the others and get what it missed, which may take for ever: meanwhile signals are heard. */
@@ -225,10 +234,18 @@ async function announceOnceReady(node: Node, config: Config): Promise<void> {
 }
 
 function announce(config: Config): void {
-  const address = formatAddress(config.listen);
   const dataDir = config.dataDir || `${DEFAULT_PARENT}/${config.nodeId}`;
   print(
-    `${styled("bold", `hutch ${config.nodeId}`)}${READY_MARK}http://${address}, data in ${dataDir}`,
+    `${styled("bold", `hutch ${config.nodeId}`)}${READY_MARK}${urlOf(config)}, data in ${dataDir}`,
   );
-  print(`try: ${styled("cyan", `curl -X PUT ${address}/v1/kv/demo/hello -d 'world'`)}`);
+  print(`try: ${styled("cyan", commandToTry(config))}`);
+}
+
+/** With tokens or certificates our own program is shorter to type than curl. */
+function commandToTry(config: Config): string {
+  if (config.authTokens === "" && config.tlsCert === "")
+    return `curl -X PUT ${formatAddress(config.listen)}/v1/kv/demo/hello -d 'world'`;
+  const token = config.authTokens === "" ? "" : " --token-file TOKEN-FILE";
+  const ca = config.tlsCert === "" ? "" : " --ca CERTIFICATE";
+  return `hutch put demo/hello world --url ${urlOf(config)}${token}${ca}`;
 }

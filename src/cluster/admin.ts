@@ -10,7 +10,7 @@ import { HutchError } from "../base/errors.ts";
 import type { Metrics } from "../base/metrics.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
-import type { Store, StoreStats } from "../storage/store.ts";
+import type { Store } from "../storage/store.ts";
 import type { JobRecord, OnProgress, UpkeepKind } from "./admin-jobs.ts";
 import { AdminJobs } from "./admin-jobs.ts";
 import type { ReportParts, HintsReport, NodeFacts, NodeReport } from "./cluster-report.ts";
@@ -18,6 +18,7 @@ import { ClusterReport, partsOfOne } from "./cluster-report.ts";
 import type { LayoutControl } from "./layout-control.ts";
 import { LayoutOperations } from "./layout-operations.ts";
 import type { StatusReply } from "./peer-messages.ts";
+import { defineStoreMetrics } from "./store-metrics.ts";
 
 /** Work that a part of the node does when it is asked to, and what it says of itself all the time. */
 export interface Upkeep {
@@ -211,33 +212,4 @@ async function scrubAlone(store: Store): Promise<string> {
   const { tables, bytes, damaged } = await store.scrub();
   if (damaged === 0) return `${tables} tables (${bytes} bytes) are sound`;
   throw new HutchError("data-corrupt", `${damaged} of ${tables} tables are damaged`);
-}
-
-/** Facts of the store, read when somebody asks. */
-const STORE_GAUGES = [
-  ["entries", "Entries in tables and memtables, an upper bound of the keys", "entryCount"],
-  ["table_bytes", "Bytes of all tables", "tableBytes"],
-  ["memtable_bytes", "Memory of the memtables", "memtableBytes"],
-  ["frozen_memtables", "Memtables that wait for their flush", "frozenMemtables"],
-  ["wal_segments", "Segments of the log", "walSegments"],
-  ["wal_bytes", "Bytes of the current log segment", "walBytes"],
-  ["wal_syncs", "Syncs of the log since the start", "walSyncs"],
-  ["flushes", "Memtables made into tables since the start", "flushes"],
-  ["compactions", "Compactions since the start", "compactions"],
-  ["compaction_read_bytes", "Bytes that compactions read since the start", "compactionBytesRead"],
-  [
-    "compaction_written_bytes",
-    "Bytes that compactions wrote since the start",
-    "compactionBytesWritten",
-  ],
-  ["delayed_writes", "Writes that had to wait since the start", "delayedWrites"],
-  ["refused_writes", "Writes refused for want of room or speed since the start", "refusedWrites"],
-  ["quarantined_tables", "Tables out of service because of damage", "quarantinedTables"],
-  ["lost_ranges", "Ranges of keys whose data could not be saved", "lostRanges"],
-  ["disk_free_bytes", "Free bytes of the file system", "freeBytes"],
-] as const satisfies readonly (readonly [string, string, keyof StoreStats])[];
-
-function defineStoreMetrics(metrics: Metrics, store: Store): void {
-  for (const [name, help, field] of STORE_GAUGES)
-    metrics.gauge(`hutch_store_${name}`, help, () => store.stats()[field]);
 }

@@ -75,7 +75,7 @@ export interface RepairProgress {
 export class AntiEntropy {
   private readonly options: AntiEntropyOptions;
   private readonly parts: TreeExchangeParts;
-  private readonly log: RepairLog;
+  readonly log: RepairLog;
   private readonly ending = new AbortController();
   /** By the name of the pair. */
   private readonly underWay = new Map<string, Promise<ExchangeResult>>();
@@ -142,7 +142,7 @@ export class AntiEntropy {
     try {
       const peers = shuffled(this.options.others(), () => this.chance());
       for (const peer of peers) if (this.options.isUp(peer)) await this.withPeer(peer, round);
-      this.log.totals.rounds++;
+      this.log.roundEnded();
     } catch (thrown) {
       this.options.logger.error("repair_round_failed", { reason: messageOf(thrown) });
     } finally {

@@ -105,7 +105,7 @@ export class ClusterNode {
   private readonly exchange: StateExchange;
   /** Of nodes that have started anew: the generation before, one entry for each. */
   private readonly lastGenerations = new Map<NodeId, number>();
-  private readonly ring: RingChange;
+  readonly ring: RingChange;
   readonly convergence: Convergence;
   /** Made last; the coordinator asks for it when it reads. */
   readonly healer: Healer;
@@ -145,6 +145,7 @@ export class ClusterNode {
       logger,
       identity,
       addressOf: (node) => this.addressOf(node),
+      nameOf: (node) => this.nameOf(node),
       ...(scheduleFlush && { scheduleFlush }),
     });
   }
@@ -178,6 +179,11 @@ export class ClusterNode {
   private addressOf(node: NodeId): string | undefined {
     const { view } = this.gossip;
     return view.members.get(node)?.record.peerAddress ?? view.planned.get(node)?.peerAddress;
+  }
+
+  /** As the layouts call it. */
+  nameOf(node: NodeId): string | undefined {
+    return this.view.state.members.get(node)?.name;
   }
 
   private makeHandoff(): HintedHandoff {

@@ -74,6 +74,8 @@ export class Handover {
   done = 0;
   total = 0;
   bytesSent = 0;
+  /** Of all changes. */
+  bytesSentEver = 0;
   private readonly options: HandoverOptions;
   /** What is being dropped: names of partitions, and of buckets in them. */
   private readonly leftOver = new Set<string>();
@@ -152,6 +154,7 @@ export class Handover {
     try {
       const { isComplete, bytesSent } = await this.options.push(partition, target);
       this.bytesSent += bytesSent;
+      this.bytesSentEver += bytesSent;
       if (isComplete) this.done++;
       else this.options.logger.debug("push_incomplete", { partition, target });
       return isComplete;
@@ -169,13 +172,16 @@ export class Handover {
   }
 
   /**
-   * Deletes what lies where the newest layout has just made this node an owner. To be called before that layout is acknowledged: what writers have
-   * stored there meanwhile has its quorum among the old owners as well, who hand it over later.
+   * Deletes what lies where layouts that this node has not acknowledged yet make it an owner; there may be several, after a full disk or an absence. To be
+   * called before the newest is acknowledged: what writers have stored there meanwhile has its quorum among the old owners as well, who hand it over later.
+   *
+   * @param acknowledged the version up to which this has been done
    */
-  dropLeftOver(): Promise<void> {
+  dropLeftOver(acknowledged: number): Promise<void> {
     const { view, self } = this.options;
-    const older = view().layouts.slice(0, -1);
-    if (older.length === 0) return Promise.resolve();
+    const { layouts } = view();
+    if (layouts.length === 1) return Promise.resolve();
+    const older = layouts.filter(({ version }, at) => at === 0 || version <= acknowledged);
     return this.dropAll((partition, n) =>
       older.every((layout) => !ownersIn(layout, partition, n).includes(self)),
     );

@@ -11,7 +11,7 @@ import type { Random } from "../ports/random.ts";
 import type { PeerAddress, Transport } from "../ports/transport.ts";
 import { FlushTurn } from "./peer-flush.ts";
 import { knock, type KnockAnswer } from "./peer-knock.ts";
-import { type LinkContext, PeerCounters, PeerLink } from "./peer-link.ts";
+import { type LinkContext, newPeerTimes, PeerCounters, PeerLink } from "./peer-link.ts";
 import {
   type KnockMessage,
   PeerError,
@@ -36,12 +36,15 @@ export interface PeerClientOptions {
   identity(): PeerIdentity;
   /** Where the node was last seen; `undefined` makes it unreachable. */
   addressOf(node: NodeId): PeerAddress | undefined;
+  /** What the layouts call the node. */
+  nameOf?(node: NodeId): string | undefined;
   /** Calls back once, when what came up in this turn is complete; later means larger batches. `clock.after(0)` unless given. */
   readonly scheduleFlush?: (run: () => void) => void;
 }
 
 export class PeerClient implements Peers {
   readonly counters = new PeerCounters();
+  readonly times = newPeerTimes();
   private readonly options: PeerClientOptions;
   private readonly context: LinkContext;
   /** Bounded by the nodes that have an address; `forget` takes out those that left. */
@@ -60,7 +63,9 @@ export class PeerClient implements Peers {
       transport,
       hello: () => ({ ...options.identity(), versions: VERSIONS, purpose: "member" }),
       addressOf: (node) => options.addressOf(node),
+      nameOf: (node) => options.nameOf?.(node),
       counters: this.counters,
+      times: this.times,
       turn: new FlushTurn(clock, schedule),
     };
   }

@@ -11,6 +11,7 @@
  * Invariant: a call that is neither settled nor in a queue is in `inFlight`.
  */
 import { DecodeError } from "../base/byte-reader.ts";
+import { Histogram } from "../base/metrics.ts";
 import type { NodeId } from "../gossip/member.ts";
 import { MESSAGE_BYTES_MAX } from "../ports/transport.ts";
 import { Breaker } from "./peer-breaker.ts";
@@ -74,9 +75,18 @@ export class PeerCounters {
   waitingBytes = 0;
 }
 
+/** From a request to its reply, or to the end of its time. */
+export type PeerTimes = Readonly<Record<PeerRequest["kind"], Histogram>>;
+
 export interface LinkContext extends ConnectionPorts {
   readonly counters: PeerCounters;
+  readonly times: PeerTimes;
   readonly turn: FlushTurn;
+}
+
+export function newPeerTimes(): PeerTimes {
+  const kinds = Object.keys(REPLY_TO) as readonly PeerRequest["kind"][];
+  return Object.fromEntries(kinds.map((kind) => [kind, new Histogram()])) as PeerTimes;
 }
 
 interface Call {
@@ -85,6 +95,7 @@ interface Call {
   readonly startMs: number;
   readonly deadlineMs: number;
   readonly isProbe: boolean;
+  readonly times: Histogram;
   isSettled: boolean;
   readonly resolve: (reply: PeerReply) => void;
   readonly reject: (error: unknown) => void;
@@ -146,6 +157,7 @@ export class PeerLink implements Flushable {
         startMs: nowMs,
         deadlineMs: nowMs + timeoutMs,
         isProbe: !this.breaker.isClosed,
+        times: this.context.times[request.kind],
         isSettled: false,
         resolve,
         reject,
@@ -275,6 +287,7 @@ export class PeerLink implements Flushable {
       throw new DecodeError(`Cannot take reply: want ${call.wanted}, got ${reply.kind}`);
     this.inFlight.delete(call.id);
     this.breaker.succeeded();
+    call.times.record(nowMs - call.startMs);
     if (reply.kind === "record") this.latency.record(nowMs - call.startMs, nowMs);
     call.isSettled = true;
     call.resolve(reply);
@@ -312,6 +325,7 @@ export class PeerLink implements Flushable {
     if (isTelling) this.breaker.failed(nowMs);
     else if (call.isProbe) this.breaker.probeAbandoned();
     this.context.counters.timeouts++;
+    call.times.record(nowMs - call.startMs);
     this.settleWith(call, new PeerError(outcome, "timeout", this.node));
   }
 

@@ -15,6 +15,7 @@ import { LinkAge } from "./link-age.ts";
 import { failedReply, failedReplyOf } from "./peer-failure.ts";
 import { BACKED_UP_BYTES, BATCH_BYTES_MAX, type Flushable, type FlushTurn } from "./peer-flush.ts";
 import { FrameQueue } from "./peer-frames.ts";
+import type { PeerTimes } from "./peer-link.ts";
 import type { PeerHandler, PeerReply, PeerRequest } from "./peer-messages.ts";
 import {
   BATCH_HEAD_BYTES,
@@ -61,6 +62,8 @@ export interface ServerLinkContext {
   readonly logger: Logger;
   readonly handler: PeerHandler;
   readonly counters: ServerCounters;
+  /** From a request to its answer. */
+  readonly times: PeerTimes;
   readonly turn: FlushTurn;
   onInbound(): void;
   onEnded(link: ServerLink): void;
@@ -148,11 +151,16 @@ export class ServerLink implements LinkEvents, Flushable {
     } catch (error) {
       reply = this.failed(request, error);
     }
-    if (!(reply instanceof Promise)) return this.finish(id, deadlineMs, reply);
-    reply.then(
-      (settled) => this.finish(id, deadlineMs, settled),
-      (error: unknown) => this.finish(id, deadlineMs, this.failed(request, error)),
-    );
+    const { times, clock } = this.context;
+    if (!(reply instanceof Promise)) {
+      times[request.kind].record(clock.monoMs() - (deadlineMs - leftMs));
+      return this.finish(id, deadlineMs, reply);
+    }
+    const finish = (settled: PeerReply): void => {
+      times[request.kind].record(clock.monoMs() - (deadlineMs - leftMs));
+      this.finish(id, deadlineMs, settled);
+    };
+    reply.then(finish, (error: unknown) => finish(this.failed(request, error)));
   }
 
   private failed({ kind }: PeerRequest, error: unknown): PeerReply {

@@ -18,6 +18,7 @@ import type {
 } from "../ports/transport.ts";
 import type { PeerIdentity } from "./peer-client.ts";
 import { FlushTurn } from "./peer-flush.ts";
+import { newPeerTimes } from "./peer-link.ts";
 import type { PeerHandler } from "./peer-messages.ts";
 import { commonVersion, decodeHello, encodeHello, type Hello, VERSIONS } from "./peer-protocol.ts";
 import {
@@ -27,6 +28,7 @@ import {
   objection,
   refusedLink,
   type Refusal,
+  uncertified,
 } from "./peer-refusal.ts";
 import { ServerCounters, ServerLink, type ServerLinkContext } from "./peer-server-link.ts";
 
@@ -39,6 +41,8 @@ export interface PeerServerOptions {
   readonly logger: Logger;
   readonly handler: PeerHandler;
   identity(): PeerIdentity;
+  /** What the layouts call the node; undefined for one that they do not name. */
+  nameOf?(node: NodeId): string | undefined;
   /** Is another process alive that has this node id? The incarnation tells them apart (R52). */
   isDuplicate?(node: NodeId, incarnation: number): boolean;
   /** Before each message that comes in: after a pause of this process the node looks at itself first (R53). */
@@ -49,6 +53,7 @@ export interface PeerServerOptions {
 
 export class PeerServer {
   readonly counters = new ServerCounters();
+  readonly times = newPeerTimes();
   private readonly options: PeerServerOptions;
   private readonly context: ServerLinkContext;
   private readonly links = new Set<ServerLink>();
@@ -64,20 +69,25 @@ export class PeerServer {
       logger,
       handler,
       counters: this.counters,
+      times: this.times,
       turn: new FlushTurn(clock, schedule),
       onInbound: options.onInbound?.bind(options) ?? (() => undefined),
       onEnded: (link) => void this.links.delete(link),
     };
-    transport.onConnect((hello, from) => this.accept(hello, from));
+    transport.onConnect((hello, from, certified) => this.accept(hello, from, certified));
   }
 
   get linkCount(): number {
     return this.links.size;
   }
 
-  private accept(bytes: Uint8Array, from: PeerAddress): AcceptedLink | RefusedLink {
+  private accept(
+    bytes: Uint8Array,
+    from: PeerAddress,
+    certified: readonly string[] | undefined,
+  ): AcceptedLink | RefusedLink {
     const hello = readHello(bytes);
-    const refusal = hello === undefined ? BAD_HELLO : this.refusalFor(hello);
+    const refusal = hello === undefined ? BAD_HELLO : this.refusalFor(hello, certified);
     if (hello === undefined || refusal !== undefined)
       return this.refuse(refusal ?? BAD_HELLO, hello, from);
     return {
@@ -91,11 +101,12 @@ export class PeerServer {
     return { ...this.options.identity(), versions: VERSIONS, purpose: "member" };
   }
 
-  private refusalFor(theirs: Hello): Refusal | undefined {
+  private refusalFor(theirs: Hello, certified: readonly string[] | undefined): Refusal | undefined {
     if (this.isClosed) return NOT_NOW;
-    const refusal = objection(this.hello(), theirs);
-    if (refusal !== undefined) return refusal;
     const { nodeId, incarnation } = theirs;
+    const refusal =
+      objection(this.hello(), theirs) ?? uncertified(certified, this.options.nameOf?.(nodeId));
+    if (refusal !== undefined) return refusal;
     if (this.options.isDuplicate?.(nodeId, incarnation) === true) return DUPLICATE_NODE_ID;
     return this.links.size >= LINKS_MAX ? NOT_NOW : undefined;
   }

@@ -58,11 +58,27 @@ export class RepairLog {
     bytesReceived: 0,
   };
   private readonly wallMs: () => number;
+  /** When a round last came to its end, or when this node began to look; Unix ms. */
+  lastRoundMs: number;
   /** At most one for each partition of the cluster. */
   private readonly partitions = new Map<number, PartitionRepair>();
 
   constructor(wallMs: () => number) {
     this.wallMs = wallMs;
+    this.lastRoundMs = wallMs();
+  }
+
+  roundEnded(): void {
+    this.totals.rounds++;
+    this.lastRoundMs = this.wallMs();
+  }
+
+  /** When the partition that was verified longest ago was; Unix ms, 0 for none so far. */
+  get oldestVerifiedMs(): number {
+    let oldestMs = Infinity;
+    for (const { lastVerifiedMs } of this.partitions.values())
+      oldestMs = Math.min(oldestMs, lastVerifiedMs);
+    return oldestMs === Infinity ? 0 : oldestMs;
   }
 
   addTraffic({ bytesSent, bytesReceived }: ExchangeResult): void {

@@ -4,6 +4,7 @@ import { HutchError } from "../base/errors.ts";
 import { ClientAborted, contentLengthOf } from "./body-reader.ts";
 import type { Exchange } from "./exchange.ts";
 import { causeFields, problemDocument, problemHeaders } from "./problem.ts";
+import { failOperation } from "./request-times.ts";
 
 /** A header block in the making; names in their own case, each once. */
 export type HeaderBlock = Record<string, string>;
@@ -64,6 +65,7 @@ export function problemAnswer(exchange: Exchange, thrown: unknown): Response {
   });
   const { logger, counters } = exchange.services;
   counters.problem(document.code);
+  failOperation(exchange, document.status, document.code);
   if (document.status === 500) {
     logger.error("request_failed", { requestId: exchange.id, ...causeFields(thrown) });
   }

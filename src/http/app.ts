@@ -14,6 +14,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { MemoryPressure } from "../ports/memory.ts";
 import type { Random } from "../ports/random.ts";
+import type { Tracer } from "../ports/tracer.ts";
 import { type Access, type AccessRule, accessRuleOf } from "./access.ts";
 import type { AdminApi } from "./admin-api.ts";
 import { problemAnswer } from "./answers.ts";
@@ -29,14 +30,18 @@ import {
 } from "./exchange.ts";
 import { Guard } from "./guard.ts";
 import { HotAnswers } from "./hot-answers.ts";
+import { HotKeys } from "./hot-keys.ts";
 import { HttpCounters } from "./http-counters.ts";
 import { deleteKey, getKey, putKey } from "./kv-routes.ts";
+import { LiveFeed } from "./live-feed.ts";
 import { StreamSlots } from "./ndjson.ts";
 import type { KvApi } from "./kv-api.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "./limits.ts";
 import { type Handler, type Route, pathPattern, routerPaths } from "./route.ts";
 import { ROUTES } from "./routes.ts";
+import { measured } from "./request-times.ts";
 import { schemaError } from "./schema-error.ts";
+import { SlowRequests } from "./slow-requests.ts";
 
 export interface AppOptions {
   readonly kv: KvApi;
@@ -56,6 +61,12 @@ export interface AppOptions {
   readonly metrics?: Metrics;
   /** Who may come in. Where it is left out: everybody, for everything. */
   readonly access?: Access;
+  /** Milliseconds from which on a single-key operation is logged; 0 or left out: none is. */
+  readonly slowRequestMs?: number;
+  /** What stands for a key in logs and traces; left out: nothing that tells keys apart. */
+  readonly keyHash?: (bucket: string, key: Uint8Array) => string;
+  /** Where it is left out nothing is traced. */
+  readonly tracer?: Tracer;
   /** Keeps what was done by administrators, and who was refused, besides the log. */
   readonly auditSink?: AuditSink;
 }
@@ -80,8 +91,10 @@ export function createApp(options: AppOptions): App {
     memory: options.memory,
   });
   const app: App = new Hono<AppEnvironment>({ router: new RegExpRouter(), getPath: routingPath });
-  const serve = (rule: HandlerRule) => (context: Context) =>
-    answerBy(guard, rule, exchangeOf(services, context), context);
+  const serve = (rule: HandlerRule) => (context: Context) => {
+    const exchange = exchangeOf(services, context);
+    return measured(exchange, rule.name, () => answerBy(guard, rule, exchange, context));
+  };
   for (const route of ROUTES) {
     for (const path of routerPaths(route.path)) {
       if (route.query !== undefined) app.on(route.method, path, queryValidator(route.query));
@@ -144,7 +157,10 @@ function answerKey(
   const rule = KEY_RULES[request.method];
   if (rule === undefined) return undefined;
   const { url } = request;
-  const hot = services.hotAnswers.find(request, url, services);
+  services.hotKeys.see(request.method, url);
+  // A kept answer is no span.
+  const hot =
+    services.tracer === undefined ? services.hotAnswers.find(request, url, services) : undefined;
   if (hot !== undefined) return hot;
   const start = pathStartOf(url);
   if (start < 0 || !url.startsWith(KEY_PREFIX, start)) return undefined;
@@ -166,7 +182,11 @@ function servicesOf(options: AppOptions): HttpServices {
   const bodies = new BodyReader(clock, limits, counters);
   const requestIds = new RequestIds(random);
   const hotAnswers = new HotAnswers();
+  const hotKeys = new HotKeys();
+  const { nodeId } = kv;
+  const live = new LiveFeed({ nodeId, admin, counters, hotKeys, clock, logger });
   const streams = new StreamSlots();
+  const slow = slowRequestsOf(options);
   const audit = new Audit(logger, clock, options.auditSink);
   return {
     access: options.access,
@@ -181,8 +201,25 @@ function servicesOf(options: AppOptions): HttpServices {
     counters,
     requestIds,
     hotAnswers,
+    hotKeys,
+    live,
     streams,
+    slow,
+    tracer: options.tracer,
   };
+}
+
+function slowRequestsOf({
+  slowRequestMs = 0,
+  keyHash,
+  clock,
+  logger,
+  metrics,
+}: AppOptions): SlowRequests {
+  const slow = new SlowRequests({ slowRequestMs, clock, logger, keyHash: keyHash ?? (() => "") });
+  const help = "Single-key operations that took longer than slow-request";
+  metrics?.count("hutch_slow_requests", help, () => slow.count);
+  return slow;
 }
 
 /** The raw path: routing must not decode what the handlers decode strictly. */

@@ -4,20 +4,25 @@
  *
  * Everything that most requests do not need (query, header block) is looked at only when asked for.
  */
+import type { WaitObserver, WaitPhase } from "../quorum/operation.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
+import type { Span, Tracer } from "../ports/tracer.ts";
 import type { Access } from "./access.ts";
 import type { AdminApi } from "./admin-api.ts";
 import type { Audit } from "./audit.ts";
 import type { BodyReader } from "./body-reader.ts";
 import type { Grant } from "./grant.ts";
-import type { HttpCounters } from "./http-counters.ts";
+import type { HttpCounters, Operation } from "./http-counters.ts";
 import type { KvApi } from "./kv-api.ts";
 import type { HotAnswers } from "./hot-answers.ts";
+import type { HotKeys } from "./hot-keys.ts";
 import type { HttpLimits } from "./limits.ts";
+import type { LiveFeed } from "./live-feed.ts";
 import type { StreamSlots } from "./ndjson.ts";
 import { Query } from "./query.ts";
+import type { SlowRequests, Waits } from "./slow-requests.ts";
 
 /** What the server beneath offers per request; a test or a simulator has none. */
 export interface HttpServer {
@@ -38,7 +43,12 @@ export interface HttpServices {
   readonly counters: HttpCounters;
   readonly requestIds: RequestIds;
   readonly hotAnswers: HotAnswers;
+  readonly hotKeys: HotKeys;
+  readonly live: LiveFeed;
   readonly streams: StreamSlots;
+  readonly slow: SlowRequests;
+  /** Left out where nothing is traced. */
+  readonly tracer: Tracer | undefined;
   /** Where it is left out everybody may do everything. */
   readonly access: Access | undefined;
   readonly audit: Audit;
@@ -74,7 +84,7 @@ export function pathEndOf(url: string, pathStart: number): number {
   return query < 0 ? url.length : query;
 }
 
-export class Exchange {
+export class Exchange implements WaitObserver {
   readonly services: HttpServices;
   readonly request: Request;
   /** `undefined`, or an object that cannot do it, where there is no server beneath. */
@@ -90,6 +100,12 @@ export class Exchange {
   readHeaders: Readonly<Record<string, string>> | undefined = undefined;
   /** What the token of the request allows; `undefined` where there is no authentication, or none is asked for. */
   grant: Grant | undefined = undefined;
+  /** Of a single-key operation that is under way: what it is and when it began, monotonic; -1 before and after. */
+  operation: Operation = "read";
+  startMs = -1;
+  /** What it waited for, as far as that was long. */
+  waits: Waits | undefined = undefined;
+  span: Span | undefined = undefined;
   #query: Query | undefined = undefined;
 
   constructor(services: HttpServices, request: Request, server: Partial<HttpServer> | undefined) {
@@ -136,6 +152,10 @@ export class Exchange {
   /** "" where no server is beneath. */
   get clientAddress(): string {
     return this.server?.requestIP?.(this.request)?.address ?? "";
+  }
+
+  waited(phase: WaitPhase, durationMs: number, node: string): void {
+    this.services.slow.waited(this, phase, durationMs, node);
   }
 
   /** The answer may take longer, or pause for longer, than the server lets a connection be silent. */

@@ -48,11 +48,21 @@ const SILENCE_MS = 8000;
 
 /** The options of a read. */
 export function readRequestOf(exchange: Exchange, bucket: string): ReadRequest {
-  return {
+  return observed(exchange, {
     consistency: consistencyOf(exchange, bucket),
     timeoutMs: timeoutOf(exchange),
     session: sessionOf(exchange),
-  };
+  });
+}
+
+/** Where the node looks at slow requests, or traces: who wants to know what the operation waits for. */
+export function observed<Request extends ReadRequest>(
+  exchange: Exchange,
+  request: Request,
+): Request {
+  if (exchange.services.slow.isOn) request.waits = exchange;
+  if (exchange.span !== undefined) request.trace = exchange.span.context;
+  return request;
 }
 
 /** A write whose value, where it has one, is still on its way. */
@@ -70,6 +80,7 @@ const PLAIN_HEADERS: ReadonlySet<string> = new Set([
   "content-type",
   "origin",
   "traceparent",
+  "tracestate",
 ]);
 
 /** True where neither query nor header block has an option: one look at each name instead of a question for every option. */
@@ -88,9 +99,12 @@ export function writeRequestOf(
   bucket: string,
   kind: "put" | "delete",
 ): PendingWrite {
-  return hasNoOptions(exchange)
-    ? plainWrite(exchange, bucket, kind)
-    : writeWithOptions(exchange, bucket, kind);
+  return observed(
+    exchange,
+    hasNoOptions(exchange)
+      ? plainWrite(exchange, bucket, kind)
+      : writeWithOptions(exchange, bucket, kind),
+  );
 }
 
 function plainWrite(exchange: Exchange, bucket: string, kind: "put" | "delete"): PendingWrite {

@@ -9,8 +9,11 @@
  *
  * Bounded by `ENTRIES_MAX` and `BYTES_MAX`; the oldest goes first.
  */
+import type { Consistency } from "../quorum/consistency.ts";
+import type { ReadResult } from "../quorum/operation.ts";
 import type { HeaderBlock } from "./answers.ts";
 import type { Exchange, HttpServices } from "./exchange.ts";
+import type { LevelCounters } from "./http-counters.ts";
 
 const ENTRIES_MAX = 16_384;
 const BYTES_MAX = 16 * 1024 * 1024;
@@ -25,6 +28,8 @@ interface HotAnswer {
   /** `X-Request-Id` is another one each time. */
   readonly headers: HeaderBlock;
   readonly body: Uint8Array<ArrayBuffer>;
+  /** Where such an answer is counted: by one owner, with one value. */
+  readonly level: LevelCounters;
 }
 
 /** A GET with any of these asks for something else, or must be refused, or is answered with a condition. */
@@ -59,13 +64,22 @@ export class HotAnswers {
     // What is kept for everybody is for those only who may read everything; the others are asked the long way.
     if (services.access?.readsFreely(request) === false) return undefined;
     services.counters.kvReads.record(0); // well below the first bucket's bound
+    services.counters.siblings.record(1);
+    answer.level.operations.value++;
+    answer.level.primary.value++;
     // A young copy: a kept block that is written to would be visited by every collection of young objects.
     const headers = { ...answer.headers, "X-Request-Id": services.requestIds.next() };
     return new Response(answer.body, { status: 200, headers });
   }
 
-  /** Called with every 200 of a raw value; copies what it keeps. */
-  offer(exchange: Exchange, freshness: number, headers: HeaderBlock, body: Uint8Array): void {
+  /** Called with every read of one value that holds until it is written; copies what it keeps. */
+  offer(
+    exchange: Exchange,
+    consistency: Consistency,
+    { freshness, siblings }: ReadResult,
+    headers: HeaderBlock,
+  ): void {
+    const body = siblings[0]!.value;
     if (freshness < 0 || body.length > VALUE_BYTES_MAX || exchange.hasQuery) return;
     if (exchange.request.method !== "GET" || !isPlain(exchange.request.headers)) return;
     const place = freshness % CANDIDATES;
@@ -73,7 +87,12 @@ export class HotAnswers {
       this.#candidates[place] = freshness;
       return;
     }
-    this.#keep(exchange.url, { freshness, headers: { ...headers }, body: new Uint8Array(body) });
+    this.#keep(exchange.url, {
+      freshness,
+      headers: { ...headers },
+      body: new Uint8Array(body),
+      level: exchange.services.counters.levelOfReads(consistency),
+    });
   }
 
   #keep(url: string, answer: HotAnswer): void {

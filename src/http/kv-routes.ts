@@ -20,6 +20,7 @@ import { keyMember } from "./problem.ts";
 import { allowedKey, base64KeyOf, bucketOf, textKeyOf } from "./key-path.ts";
 import { percentEncode } from "./percent.ts";
 import { addStateHeaders, answerRead, answerState } from "./read-answer.ts";
+import { beginOperation, endOperation, restartOperation } from "./request-times.ts";
 import { GENERATIONS_MAX, idempotentKey, timeOrderedKey } from "./server-keys.ts";
 import { rfc3339 } from "./dates.ts";
 
@@ -51,14 +52,16 @@ export function deleteKey64(exchange: Exchange): Promise<Response> {
 }
 
 function read(exchange: Exchange, bucket: string, key: Uint8Array): Response | Promise<Response> {
-  const { kv, clock, counters } = exchange.services;
-  const startMs = clock.monoMs();
+  const { kv, counters } = exchange.services;
+  beginOperation(exchange, "read");
   const properties = kv.bucket(bucket);
   const request = readRequestOf(exchange, bucket);
   if (exchange.hasQuery && exchange.query.flag("explain")) return explain(exchange, bucket, key);
   const answer = (result: ReadResult): Response => {
-    counters.kvReads.record(clock.monoMs() - startMs);
-    return answerRead(exchange, properties.n, result);
+    endOperation(exchange);
+    counters.replied(request.consistency, result.replies);
+    counters.siblings.record(result.siblings.length);
+    return answerRead(exchange, properties.n, result, request.consistency);
   };
   const result = kv.read(bucket, key, request);
   return result instanceof Promise ? result.then(answer) : answer(result);
@@ -70,13 +73,15 @@ async function explain(exchange: Exchange, bucket: string, key: Uint8Array): Pro
 }
 
 async function put(exchange: Exchange, bucket: string, key: Uint8Array): Promise<Response> {
-  const { kv, bodies, clock, counters } = exchange.services;
+  const { kv, bodies, counters } = exchange.services;
   const properties = kv.bucket(bucket);
+  beginOperation(exchange, "write");
   const request = writeRequestOf(exchange, bucket, "put");
   request.value = await bodies.read(exchange.request, properties.valueBytesMax);
-  const startMs = clock.monoMs();
+  restartOperation(exchange);
   const result = await kv.write(bucket, key, request);
-  counters.kvWrites.record(clock.monoMs() - startMs);
+  endOperation(exchange);
+  counters.acknowledged(request.consistency, result.acks);
   const headers = writeHeaders(exchange, properties, result, request);
   if (!wantsRepresentation(exchange)) return new Response(null, { status: 204, headers });
   headers["Preference-Applied"] = "return=representation";
@@ -84,12 +89,13 @@ async function put(exchange: Exchange, bucket: string, key: Uint8Array): Promise
 }
 
 async function remove(exchange: Exchange, bucket: string, key: Uint8Array): Promise<Response> {
-  const { kv, clock, counters } = exchange.services;
+  const { kv, counters } = exchange.services;
   const properties = kv.bucket(bucket);
+  beginOperation(exchange, "delete");
   const request = writeRequestOf(exchange, bucket, "delete");
-  const startMs = clock.monoMs();
   const result = await kv.write(bucket, key, request);
-  counters.kvWrites.record(clock.monoMs() - startMs);
+  endOperation(exchange);
+  counters.acknowledged(request.consistency, result.acks);
   const headers = writeHeaders(exchange, properties, result, request);
   return new Response(null, { status: 204, headers });
 }

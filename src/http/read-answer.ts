@@ -10,6 +10,7 @@
  */
 import { HutchError } from "../base/errors.ts";
 import { wallMsOfHlc } from "../causality/hlc.ts";
+import type { Consistency } from "../quorum/consistency.ts";
 import type { KeyState, ReadResult, Sibling } from "../quorum/operation.ts";
 import { preferredType, requireType, mediaTypeOf } from "./accept.ts";
 import { type HeaderBlock, bytesAnswer, keyNotFound } from "./answers.ts";
@@ -26,7 +27,12 @@ const JSON_TYPE = "application/json";
 const ENVELOPE_TYPES = [JSON_TYPE, SIBLINGS_TYPE, MULTIPART_TYPE];
 const UNTYPED = "application/octet-stream";
 /** Answers `GET` and `HEAD`; throws what becomes 404, 406 and 412. */
-export function answerRead(exchange: Exchange, bucketN: number, result: ReadResult): Response {
+export function answerRead(
+  exchange: Exchange,
+  bucketN: number,
+  result: ReadResult,
+  consistency: Consistency,
+): Response {
   const headers = readHeaders(exchange, bucketN, result);
   exchange.readHeaders = headers;
   const notModified = checkCondition(exchange, result, headers);
@@ -34,12 +40,7 @@ export function answerRead(exchange: Exchange, bucketN: number, result: ReadResu
   const response = answerState(exchange, result, headers);
   // `headers` is complete now, and of a plain request with one value the body is that value.
   if (result.freshness >= 0)
-    exchange.services.hotAnswers.offer(
-      exchange,
-      result.freshness,
-      headers,
-      result.siblings[0]!.value,
-    );
+    exchange.services.hotAnswers.offer(exchange, consistency, result, headers);
   return response;
 }
 

@@ -5,6 +5,7 @@
  * Bytes that come in belong to the callee from then on; bytes that go out may be views on storage and are valid only
  * until the receiver's next `await` (C27): copy or send them at once.
  */
+import type { TraceContext } from "../base/trace-context.ts";
 import type { Consistency } from "./consistency.ts";
 
 /** `X-Meta-*`: names in lower case without the prefix, in the order given. */
@@ -57,7 +58,23 @@ export interface KeyState {
   readonly conflictDropped: number;
 }
 
-export interface ReadRequest {
+/** What an operation may wait for: back-pressure of the own storage, other nodes, the own disk. */
+export type WaitPhase = "admission" | "forward" | "replicas" | "sync" | "repair";
+
+/** Who asks for an operation and wants to know, when it was slow, what it waited for. */
+export interface WaitObserver {
+  /** @param node whose answer was waited for longest, "" where that is nobody's */
+  waited(phase: WaitPhase, durationMs: number, node: string): void;
+}
+
+/** What travels with an operation and changes nothing of it. */
+interface Observed {
+  /** Of the span that asks, where the operation is traced. */
+  trace?: TraceContext | undefined;
+  waits?: WaitObserver | undefined;
+}
+
+export interface ReadRequest extends Observed {
   readonly consistency: Consistency;
   /** Milliseconds that the whole operation may take. */
   readonly timeoutMs: number;
@@ -89,7 +106,7 @@ export type Condition =
   | { readonly kind: "if-match"; readonly etags: "*" | readonly string[] }
   | { readonly kind: "if-none-match"; readonly etags: "*" | readonly string[] };
 
-export interface WriteRequest {
+export interface WriteRequest extends Observed {
   readonly kind: "put" | "delete";
   /** Empty for a delete. */
   readonly value: Uint8Array;

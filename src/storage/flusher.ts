@@ -6,6 +6,7 @@
  * A full disk is waited out: memtable and segment stay. Any other failure stops the store (row 86).
  */
 import { messageOf } from "../base/errors.ts";
+import { Histogram } from "../base/metrics.ts";
 import { isPassing, toFailure } from "./failure.ts";
 import { fileName } from "./file-names.ts";
 import type { FlushJob } from "./memory/flush-memtable.ts";
@@ -24,6 +25,7 @@ export class Flusher {
   private isStopped = false;
   flushCount = 0;
   flushedBytes = 0;
+  readonly times = new Histogram();
 
   constructor(parts: StoreParts, onFlushed: () => void) {
     this.parts = parts;
@@ -77,6 +79,7 @@ export class Flusher {
   private async flush(frozen: FrozenMemtable): Promise<void> {
     const { ports, options, manifest } = this.parts;
     const { memtable } = frozen;
+    const startMs = ports.clock.monoMs();
     const metadata = await ports.workers.run<FlushJob, TableMetadata | undefined>("flush", {
       memory: memtable.bytes.buffer as SharedArrayBuffer, // made by Memtable
       usedWords: memtable.usedWords,
@@ -97,6 +100,7 @@ export class Flusher {
       ),
     );
     this.flushCount++;
+    this.times.record(ports.clock.monoMs() - startMs);
     this.flushedBytes += metadata?.fileBytes ?? 0;
     ports.disk.unlink(fileName("wal", memtable.walId));
   }

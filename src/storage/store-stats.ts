@@ -1,4 +1,5 @@
 /** What a store says of itself, for the metrics and for `/v1/admin/storage`. */
+import type { Histogram } from "../base/metrics.ts";
 import type { Admission } from "./admission.ts";
 import type { Compactor } from "./compaction/compactor.ts";
 import type { Flusher } from "./flusher.ts";
@@ -42,6 +43,27 @@ export interface StoreStats {
   readonly freeBytes: number;
   readonly totalBytes: number;
   readonly space: "ok" | "low" | "exhausted";
+}
+
+/** Durations, for the metrics. */
+export interface StoreTimes {
+  /** Of one in `SAMPLED` lookups. */
+  readonly read: Histogram;
+  /** From the write of a group of batches to the moment when all of it is durable. */
+  readonly write: Histogram;
+  readonly sync: Histogram;
+  readonly flush: Histogram;
+  readonly compaction: Histogram;
+}
+
+export function timesOf(
+  read: Histogram,
+  { log }: WritePath,
+  flusher: Flusher,
+  compactor: Compactor,
+): StoreTimes {
+  const { sync, group } = log.times;
+  return { read, write: group, sync, flush: flusher.times, compaction: compactor.times };
 }
 
 interface StatsSources {

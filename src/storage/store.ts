@@ -11,6 +11,7 @@
  * - a disk that fails a sync stops the store for good (`failure`); a full disk refuses writes and recovers by itself.
  */
 import { HutchError, CorruptionError } from "../base/errors.ts";
+import { Histogram } from "../base/metrics.ts";
 import type { Timer } from "../ports/clock.ts";
 import { Admission } from "./admission.ts";
 import { Compactor } from "./compaction/compactor.ts";
@@ -29,8 +30,7 @@ import { type ScrubProgress, type ScrubResult, Scrubber } from "./scrubber.ts";
 import { Snapshot } from "./snapshot.ts";
 import { SpaceGuard } from "./space-guard.ts";
 import type { StoreParts } from "./store-parts.ts";
-import { statsOf } from "./store-stats.ts";
-import type { StoreStats } from "./store-stats.ts";
+import { type StoreStats, type StoreTimes, statsOf, timesOf } from "./store-stats.ts";
 import type { StorePorts } from "./store-ports.ts";
 import { ViewOwner } from "./store-view.ts";
 import { TableSet } from "./table-set.ts";
@@ -46,7 +46,7 @@ export { type LostRange, clipRange, lostRangeOf, removeHealed } from "./levels/l
 export type { Damage } from "./quarantine.ts";
 export type { ScrubProgress, ScrubResult } from "./scrubber.ts";
 export type { StorePorts } from "./store-ports.ts";
-export type { StoreStats } from "./store-stats.ts";
+export type { StoreStats, StoreTimes } from "./store-stats.ts";
 export type { StoreRead } from "./read-path.ts";
 
 /** Whose files these are, and how the last process left them (`data-directory.ts`). */
@@ -64,6 +64,7 @@ export class Store {
   private readonly views: ViewOwner;
   private readonly writePath: WritePath;
   private readonly reader = new ReadPath();
+  private readonly readTimes = new Histogram();
   private readonly admission: Admission;
   private readonly space: SpaceGuard;
   private readonly flusher: Flusher;
@@ -163,7 +164,9 @@ export class Store {
    */
   get(key: Uint8Array): StoreRead | undefined {
     try {
-      return this.reader.get(this.views.current, key, Number.MAX_SAFE_INTEGER);
+      const { current } = this.views;
+      const { clock } = this.ports;
+      return this.reader.getTimed(current, key, Number.MAX_SAFE_INTEGER, clock, this.readTimes);
     } catch (error) {
       this.reportDamage(error);
       throw error;
@@ -310,16 +313,13 @@ export class Store {
 
   stats(): StoreStats {
     const { views, manifest, writePath, flusher, compactor, quarantine, admission, space } = this;
-    return statsOf({
-      views,
-      manifest,
-      writePath,
-      flusher,
-      compactor,
-      quarantine,
-      admission,
-      space,
-    });
+    const parts = { views, manifest, writePath, flusher, compactor, quarantine, admission, space };
+    return statsOf(parts);
+  }
+
+  /** How long things take. */
+  get times(): StoreTimes {
+    return timesOf(this.readTimes, this.writePath, this.flusher, this.compactor);
   }
 
   private makeWritePath(owner: StoreOwner, lastSequence: number): WritePath {

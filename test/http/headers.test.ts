@@ -10,8 +10,11 @@ import { EXCLUSIVE_HEADERS, READ_HEADERS, WRITE_HEADERS } from "../../src/http/h
 import { conditionOf, readRequestOf, writeRequestOf } from "../../src/http/headers.ts";
 import { StreamSlots } from "../../src/http/ndjson.ts";
 import { HotAnswers } from "../../src/http/hot-answers.ts";
+import { HotKeys } from "../../src/http/hot-keys.ts";
 import { HttpCounters } from "../../src/http/http-counters.ts";
+import { LiveFeed } from "../../src/http/live-feed.ts";
 import { DEFAULT_HTTP_LIMITS } from "../../src/http/limits.ts";
+import { SlowRequests } from "../../src/http/slow-requests.ts";
 import { CountingRandom, FakeAdmin, FakeKv, ManualClock } from "../support/fake-kv.ts";
 
 const clock = new ManualClock();
@@ -19,9 +22,12 @@ const kv = new FakeKv(clock);
 kv.nodeCount = 10_000;
 const counters = new HttpCounters();
 const random = new CountingRandom();
+const admin = new FakeAdmin();
+const hotKeys = new HotKeys();
+const feedParts = { nodeId: "n1", admin, counters, hotKeys, clock, logger: silentLogger };
 const services: HttpServices = {
   kv,
-  admin: new FakeAdmin(),
+  admin,
   random,
   clock,
   logger: silentLogger,
@@ -30,7 +36,11 @@ const services: HttpServices = {
   counters,
   requestIds: new RequestIds(random),
   hotAnswers: new HotAnswers(),
+  hotKeys,
+  live: new LiveFeed(feedParts),
   streams: new StreamSlots(),
+  slow: new SlowRequests({ slowRequestMs: 0, clock, logger: silentLogger, keyHash: () => "" }),
+  tracer: undefined,
   access: undefined,
   audit: new Audit(silentLogger, clock),
 };

@@ -6,6 +6,7 @@
  * A damaged input is handed to the quarantine and the pick is made anew; a full disk is waited out.
  */
 import { CorruptionError, messageOf } from "../../base/errors.ts";
+import { Histogram } from "../../base/metrics.ts";
 import { isPassing, toFailure } from "../failure.ts";
 import type { CompactJob } from "../jobs.ts";
 import { LEVEL_COUNT } from "../levels/levels.ts";
@@ -33,6 +34,7 @@ export class Compactor {
   compactionCount = 0;
   bytesRead = 0;
   bytesWritten = 0;
+  readonly times = new Histogram();
 
   constructor(
     parts: StoreParts,
@@ -103,6 +105,7 @@ export class Compactor {
   private async compact(compaction: Compaction | undefined): Promise<boolean> {
     if (compaction === undefined) return false;
     const { ports } = this.parts;
+    const startMs = ports.clock.monoMs();
     const result = await ports.workers.run<CompactJob, MergeResult>(
       "compact",
       this.jobOf(compaction),
@@ -110,6 +113,7 @@ export class Compactor {
     await this.install(compaction, result);
     this.cursors[compaction.sourceLevel] = rangeOf(compaction.inputs).largest;
     this.compactionCount++;
+    this.times.record(ports.clock.monoMs() - startMs);
     this.bytesRead += result.bytesRead;
     this.bytesWritten += result.bytesWritten;
     this.onInstalled();

@@ -15,6 +15,7 @@
 import { assert } from "../../base/assert.ts";
 import { ByteWriter } from "../../base/byte-writer.ts";
 import { HutchError, messageOf } from "../../base/errors.ts";
+import { Histogram } from "../../base/metrics.ts";
 import type { Clock } from "../../ports/clock.ts";
 import { DiskError } from "../../ports/disk.ts";
 import type { DiskFile } from "../../ports/disk.ts";
@@ -88,6 +89,7 @@ export class WriteAheadLog {
   private idle: (() => void)[] = [];
   /** fdatasync calls that returned, for the metrics. */
   syncCount = 0;
+  readonly times = { sync: new Histogram(), group: new Histogram() };
 
   constructor(segment: LogSegment, lastSequence: number, options: WriteAheadLogOptions) {
     this.segment = segment;
@@ -195,6 +197,7 @@ export class WriteAheadLog {
 
   private async commitNext(): Promise<void> {
     const group = this.groups[0]!;
+    const startMs = this.options.clock.monoMs();
     if (!this.writeGroup(group)) return;
     this.groups.shift();
     this.committing = group;
@@ -203,6 +206,7 @@ export class WriteAheadLog {
       else await this.settleUnsynced();
       this.durableSequence = group.lastSequence;
       if (this.options.fsync !== "os") this.syncedSequence = group.lastSequence;
+      this.times.group.record(this.options.clock.monoMs() - startMs);
       group.resolve();
     } catch (error) {
       this.fail(error, group);
@@ -291,6 +295,7 @@ export class WriteAheadLog {
 
   private syncOne(file: DiskFile): Promise<void> {
     const { clock, syncStuckMs } = this.options;
+    const startMs = clock.monoMs();
     return new Promise((resolve, reject) => {
       const timer = clock.after(syncStuckMs, () =>
         reject(
@@ -303,6 +308,7 @@ export class WriteAheadLog {
       file.sync().then(
         () => {
           this.syncCount++;
+          this.times.sync.record(clock.monoMs() - startMs);
           timer.cancel();
           resolve();
         },
