@@ -80,17 +80,21 @@ export class NodePool {
     node.badUntilMs = nowMs + node.badMs;
   }
 
-  /** Nodes that the cluster names. One whose id is known keeps the address that was given for it. */
-  learn(found: readonly { readonly id: string; readonly url: string }[]): void {
-    for (const { id, url } of found) {
-      const known = this.#nodes.find((node) => node.id === id || node.url === url);
-      if (known !== undefined) {
-        known.id ||= id;
-        if (!known.isGiven) known.url = url;
-      } else if (this.#nodes.length < NODES_MAX) {
-        this.#nodes.push({ ...newNode(url, false), id });
-      }
+  /** True where its address is a given one, or one that answered; false for one that has moved or is gone. */
+  knows(id: string): boolean {
+    const node = this.#nodes.find((each) => each.id === id);
+    return node !== undefined && (node.isGiven || node.badMs === 0);
+  }
+
+  /** A node that the cluster names and that has answered. One whose id is known keeps the address that was given for it. */
+  learn(id: string, url: string): void {
+    const known = this.#nodes.find((node) => node.id === id || node.url === url);
+    if (known === undefined) {
+      if (this.#nodes.length < NODES_MAX) this.#nodes.push({ ...newNode(url, false), id });
+      return;
     }
+    known.id = id;
+    if (!known.isGiven) known.url = url;
   }
 }
 

@@ -16,6 +16,8 @@ import type { Platform } from "./platform.ts";
 const REFRESH_MS = 30_000;
 /** After a failure, and the time after which one that never ended (a worker whose request was over) is forgotten. */
 const REFRESH_AGAIN_MS = 5000;
+/** An address that the cluster names is used once it has answered: it may be one that only nodes reach. */
+const PROBE_MS = 2000;
 /** About 400 KB of JSON; larger rings are not worth reading. */
 const PARTITIONS_MAX = 8192;
 
@@ -91,19 +93,33 @@ export class RingView {
   }
 
   async #readRing(): Promise<void> {
-    const { pool, protocol, readJson } = this.#options;
+    const { protocol, readJson } = this.#options;
     const [ring, { nodes }] = (await Promise.all([
       readJson("/v1/cluster/ring"),
       readJson("/v1/cluster/nodes"),
     ])) as [RingAnswer, { nodes: readonly NodeAnswer[] }];
-    const isReachable = ({ address, state }: NodeAnswer): boolean =>
-      (state === "up" || state === "syncing") && !/^(0\.0\.0\.0|\[?::\]?):/.test(address);
-    pool.learn(
-      nodes.filter(isReachable).map(({ id, address }) => ({ id, url: `${protocol}//${address}` })),
-    );
+    for (const { id, address, state } of nodes)
+      if (state === "up" || state === "syncing") void this.#meet(id, `${protocol}//${address}`);
     const owners: string[][] = [];
     for (const { partition, owners: ids } of ring.partitions) owners[partition] = [...ids];
     this.#ring = { layoutVersion: ring.layoutVersion, partitionBits: Math.log2(ring.q), owners };
+  }
+
+  /** Adds a node once it has said that it is the one. Never rejects. */
+  async #meet(id: string, url: string): Promise<void> {
+    const { pool, platform } = this.#options;
+    if (pool.knows(id)) return;
+    const controller = new AbortController();
+    const cancel = platform.alarm(PROBE_MS, () => controller.abort());
+    try {
+      const answer = await platform.send(`${url}/healthz`, { signal: controller.signal });
+      await answer.arrayBuffer();
+      if (answer.headers.get("X-Node") === id) pool.learn(id, url);
+    } catch {
+      // Not reachable from here: the nodes that are will forward.
+    } finally {
+      cancel();
+    }
   }
 }
 
