@@ -22,6 +22,14 @@ export function clientCommand(
     .command(usage, how)
     .summary(summary)
     .option("--url <URLS>", "node to ask; several, with commas, are tried in turn (also HUTCH_URL)")
+    .option(
+      "--token-file <FILE>",
+      "file with the token to show (also HUTCH_TOKEN, the token itself)",
+    )
+    .addOption(
+      new Option("--token <TOKEN>", "the token itself; others can read it there").hideHelp(),
+    )
+    .option("--ca <FILE>", "certificates (PEM) to believe a node of https (also HUTCH_CA)")
     .option("--config <FILE>", `${CONFIG_OPTION}; its listen is the default for --url`);
 }
 

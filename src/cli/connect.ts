@@ -2,7 +2,9 @@
 
 import { HutchError } from "../base/errors.ts";
 import { Client } from "../client/client.ts";
+import type { Config } from "../config.ts";
 import { formatAddress } from "../config/knob-kinds.ts";
+import { sendAs } from "./credentials.ts";
 import { configFrom } from "./knob-options.ts";
 
 /** Addresses in `--url`; more would be a list to load from elsewhere. */
@@ -16,19 +18,15 @@ const URLS_MAX = 64;
 export function connect(options: Readonly<Record<string, unknown>>, timeoutMs = 0): Client {
   return new Client({
     urls: urlsFrom(options),
-    send: timeoutMs === 0 ? fetch : (url, request) => fetchWithin(url, request, timeoutMs),
+    send: sendAs(options, timeoutMs),
     newIdempotencyKey: () => crypto.randomUUID(),
   });
-}
-
-function fetchWithin(url: string, request: RequestInit, timeoutMs: number): Promise<Response> {
-  return fetch(url, { ...request, signal: AbortSignal.timeout(timeoutMs) });
 }
 
 export function urlsFrom(options: Readonly<Record<string, unknown>>): string[] {
   const given = options["url"] ?? process.env["HUTCH_URL"];
   if (typeof given !== "string" || given === "")
-    return [`http://${formatAddress(configFrom({ config: options["config"] }).config.listen)}`];
+    return [urlOf(configFrom({ config: options["config"] }).config)];
   const urls = given.split(",").map((url) => url.trim());
   const isUsable = urls.every((url) => URL.canParse(url) && /^https?:\/\//.test(url));
   if (isUsable && urls.length <= URLS_MAX) return urls;
@@ -36,6 +34,11 @@ export function urlsFrom(options: Readonly<Record<string, unknown>>): string[] {
     "bad-config",
     `Cannot use --url "${given}": not http:// addresses separated by commas`,
   );
+}
+
+/** Where clients reach a node with this configuration from its own machine. */
+export function urlOf({ listen, tlsCert }: Pick<Config, "listen" | "tlsCert">): string {
+  return `${tlsCert === "" ? "http" : "https"}://${formatAddress(listen)}`;
 }
 
 /** Splits at the first slash; keys may hold more of them. */

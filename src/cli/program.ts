@@ -138,7 +138,11 @@ function addCluster(program: Command): void {
     .description(
       "Starts nodes as child processes and stays in the foreground; Ctrl-C stops them cleanly.",
     )
-    .option("--nodes <NUMBER>", "how many, 1 to 64", "3")
+    .option("--nodes <NUMBER>", "how many, 1 to 64 (default: as many as it was scaled to, else 3)")
+    .option(
+      "--scale <NUMBER>",
+      "make the cluster that runs on --data-dir grow or shrink to so many",
+    )
     .option("--base-port <PORT>", "port of the first node for clients; the others follow", "7001")
     .option("--peer-base-port <PORT>", "port of the first node for other nodes", "7101")
     .option("--data-dir <DIR>", "where the data live; they survive a restart", ".hutch")
@@ -151,6 +155,7 @@ function addCluster(program: Command): void {
       examples(
         "hutch cluster",
         "hutch cluster --nodes 5 --fresh",
+        "hutch cluster --scale 5          # while it runs, from another terminal",
         "hutch cluster --base-port 8001",
       ),
     )

@@ -52,6 +52,8 @@ function adviceFor(thrown: unknown): string {
   switch (thrown.code) {
     case "node-unreachable":
       return "start a node with `hutch serve`, or name a running one with --url or HUTCH_URL";
+    case "unauthenticated":
+      return "say who you are with --token-file FILE, or HUTCH_TOKEN; `hutch token create` makes tokens";
     case "port-in-use":
       return "stop the other program, or choose another address with --listen";
     case "data-dir-in-use":

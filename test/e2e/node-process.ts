@@ -164,6 +164,8 @@ export interface StartOptions {
   readonly args?: readonly string[];
   /** Besides what every node gets. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** The node has a certificate: it is asked by https, and believed. */
+  readonly tls?: boolean;
   /** Called at once, before the node is ready. */
   readonly onSpawn?: (node: NodeProcess) => void;
 }
@@ -183,7 +185,7 @@ export class NodeProcess {
   /** Starts `hutch serve` and waits until it is ready. */
   static async start(
     dataDir: string,
-    { port = freePort(), args = [], environment, onSpawn }: StartOptions = {},
+    { port = freePort(), args = [], environment, tls = false, onSpawn }: StartOptions = {},
   ): Promise<NodeProcess> {
     const peer = args.includes("--peer") ? [] : ["--peer", `127.0.0.1:${freePort()}`];
     const own = ["--listen", `127.0.0.1:${port}`, "--data-dir", dataDir, ...peer];
@@ -193,7 +195,7 @@ export class NodeProcess {
       stdout: "pipe",
       stderr: "pipe",
     });
-    const node = new NodeProcess(`http://127.0.0.1:${port}`, child);
+    const node = new NodeProcess(`${tls ? "https" : "http"}://127.0.0.1:${port}`, child);
     onSpawn?.(node);
     await node.#ready();
     return node;
@@ -202,7 +204,8 @@ export class NodeProcess {
   async #ready(): Promise<void> {
     while (this.child.exitCode === null && this.child.signalCode === null) {
       const signal = AbortSignal.timeout(READY_ANSWER_MS);
-      const isReady = await fetch(`${this.url}/readyz`, { signal }).then(
+      const request = { signal, tls: { rejectUnauthorized: false } };
+      const isReady = await fetch(`${this.url}/readyz`, request).then(
         ({ ok }) => ok,
         () => false,
       );

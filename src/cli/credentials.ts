@@ -1,0 +1,58 @@
+/**
+ * How commands show who they are and whom they believe: a token from a file or `HUTCH_TOKEN`, certificates of authorities from `--ca`.
+ *
+ * A token on the command line works and is warned of (Q23): every process of the machine can read it there, and the shell keeps it.
+ */
+import { readFileSync } from "node:fs";
+import { HutchError, messageOf } from "../base/errors.ts";
+import { readSecretFile } from "./key-file.ts";
+import { note } from "./terminal.ts";
+
+type Options = Readonly<Record<string, unknown>>;
+type Send = (url: string, request: RequestInit) => Promise<Response>;
+
+/** `fetch` with the credentials of a command. @param timeoutMs an answer that is not complete by then counts as none; 0: for as long as it takes */
+export function sendAs(options: Options, timeoutMs = 0): Send {
+  const token = tokenFrom(options);
+  const ca = authoritiesFrom(options);
+  if (token === "" && ca === "" && timeoutMs === 0) return fetch;
+  return (url, request) => {
+    const headers = new Headers(request.headers);
+    if (token !== "") headers.set("Authorization", `Bearer ${token}`);
+    const signals = [request.signal, timeoutMs === 0 ? undefined : AbortSignal.timeout(timeoutMs)];
+    const given = signals.filter((signal) => signal !== undefined && signal !== null);
+    return fetch(url, {
+      ...request,
+      headers,
+      // A token is for the node that was named, and for nobody whom that names.
+      redirect: "error",
+      ...(given.length === 0 ? {} : { signal: AbortSignal.any(given) }),
+      ...(ca === "" ? {} : { tls: { ca } }),
+    });
+  };
+}
+
+/** "" for none. */
+export function tokenFrom(options: Options): string {
+  const { token, tokenFile } = options;
+  if (typeof token === "string") {
+    note(
+      "hutch: a token on the command line can be read by others; want --token-file or HUTCH_TOKEN",
+    );
+    return token;
+  }
+  if (typeof tokenFile === "string") return readSecretFile(tokenFile).trim();
+  return process.env["HUTCH_TOKEN"] ?? "";
+}
+
+function authoritiesFrom(options: Options): string {
+  const path = options["ca"] ?? process.env["HUTCH_CA"];
+  if (typeof path !== "string" || path === "") return "";
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new HutchError("bad-config", `Cannot read --ca "${path}": ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+}
