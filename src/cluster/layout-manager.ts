@@ -285,7 +285,7 @@ export class LayoutManager implements LayoutControl {
     if (!current.trackers.nodes.has(self)) return false;
     const { version } = current.newest;
     const { ack, sync, syncAck } = current.trackers.of(self);
-    if (ack < version) return this.acknowledge(version);
+    if (ack < version) return this.acknowledge(version, ack);
     if (sync < version && current.trackers.ackedByAll() >= version) return this.handOver(version);
     const known = current.trackers.syncedByAll();
     if (known <= syncAck || this.isLingering()) return false;
@@ -325,8 +325,8 @@ export class LayoutManager implements LayoutControl {
     this.droppedFor = version;
   }
 
-  private async acknowledge(version: number): Promise<boolean> {
-    await this.options.handover.dropLeftOver();
+  private async acknowledge(version: number, before: number): Promise<boolean> {
+    await this.options.handover.dropLeftOver(before);
     // Who has just come knows of none yet; in a cluster that begins there are none.
     if (this.current.layouts.length > 1) await this.options.learnBuckets();
     await this.options.olderWritesEnded();
