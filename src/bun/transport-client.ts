@@ -6,10 +6,12 @@
  */
 import * as http2 from "node:http2";
 import * as net from "node:net";
+import * as tls from "node:tls";
 import type { Link, LinkEvents, PeerAddress } from "../ports/transport.ts";
 import { HELLO_BYTES_MAX, LinkRefusedError } from "../ports/transport.ts";
 import { formatPeerAddress, type HostAndPort } from "./peer-address.ts";
 import { encodeHello, HELLO_HEADER, PEER_PATH } from "./peer-http.ts";
+import { namesOf, type PeerTls, TLS_VERSION_MIN } from "./peer-tls.ts";
 import { StreamLink } from "./transport-link.ts";
 
 /** Of a stream and of its connection. They must be equal: the runtime renews the window of a stream only by that of the connection. */
@@ -23,6 +25,7 @@ export interface Dial {
   readonly localAddress: string | undefined;
   readonly hello: Uint8Array;
   readonly timeoutMs: number;
+  readonly tls: PeerTls | undefined;
   readonly open: (link: Link) => LinkEvents;
 }
 
@@ -103,6 +106,7 @@ export class PeerConnection {
     if (hello.length > HELLO_BYTES_MAX) return this.end("the hello is too long");
     clearTimeout(this.timer);
     const { stream, link } = this;
+    if (this.dial.tls !== undefined) link.certified = certifiedBy(this.session);
     link.begin(this.dial.open);
     this.outcome.resolve(hello);
     link.attach({
@@ -133,19 +137,37 @@ function connectSession(
   address: PeerAddress,
   onFailure: (systemCode: string | undefined) => void,
 ): http2.ClientHttp2Session {
-  return http2.connect(`http://${address}`, {
+  return http2.connect(`${dial.tls === undefined ? "http" : "https"}://${address}`, {
     settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
     createConnection: () => {
       const { target, localAddress } = dial;
-      const socket = net.connect({
+      const where = {
         host: target.host,
         port: target.port,
         noDelay: true,
         ...(localAddress === undefined ? {} : { localAddress }),
-      });
+      };
+      const socket = dial.tls === undefined ? net.connect(where) : connectTls(where, dial.tls);
       // Before the session hears of it: that one tells its streams only that they are over.
       socket.on("error", (error: NodeJS.ErrnoException) => onFailure(error.code));
       return socket;
     },
   });
+}
+
+/** The name that has to be in the certificate is that of the node, which its hello tells: addresses have no part in it. */
+function connectTls(where: net.TcpNetConnectOpts, files: PeerTls): tls.TLSSocket {
+  return tls.connect({
+    ...where,
+    ...files,
+    minVersion: TLS_VERSION_MIN,
+    ALPNProtocols: ["h2"],
+    rejectUnauthorized: true,
+    checkServerIdentity: () => undefined,
+  });
+}
+
+function certifiedBy(session: http2.ClientHttp2Session): readonly string[] {
+  // The session was made on the socket of `connectTls`.
+  return namesOf((session.socket as tls.TLSSocket).getPeerCertificate());
 }

@@ -18,6 +18,7 @@ export interface ByteStream {
 
 export class StreamLink implements Link {
   isOpen = true;
+  certified: readonly string[] | undefined = undefined;
   private readonly reader: MessageReader;
   private events: LinkEvents | undefined;
   private stream: ByteStream | undefined;

@@ -13,13 +13,32 @@ import { decodeHello, HELLO_HEADER, PEER_PATH } from "./peer-http.ts";
 import { StreamLink } from "./transport-link.ts";
 
 /** Links that others may have opened to us; more are refused with 503. */
-const LINKS_MAX = 4096;
+export const LINKS_MAX = 4096;
 /** A connection on which nothing is asked for is closed after this; Bun takes up to twice as long. */
 const HANDSHAKE_SECONDS = 5;
 /** A link carries at most a petabyte; whoever asks opens the next. */
 const STREAM_BYTES_MAX = 2 ** 50;
 
-export type Accept = (hello: Uint8Array, from: PeerAddress) => AcceptedLink | RefusedLink;
+/** @param certified names that the certificate of the other side vouches for; undefined without TLS */
+export type Accept = (
+  hello: Uint8Array,
+  from: PeerAddress,
+  certified?: readonly string[],
+) => AcceptedLink | RefusedLink;
+
+/** What listens for links, with TLS or without. */
+export interface LinkServer {
+  accept: Accept;
+  readonly port: number;
+  /** Ends all links. */
+  close(): Promise<void>;
+}
+
+export const NOBODY_YET: Accept = () => ({
+  kind: "refused",
+  status: 503,
+  body: new Uint8Array(0),
+});
 
 export interface PeerServerOptions {
   /** Numeric. */
@@ -41,8 +60,8 @@ interface ByteSource {
   read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array | undefined }>;
 }
 
-export class PeerServer {
-  accept: Accept = () => ({ kind: "refused", status: 503, body: new Uint8Array(0) });
+export class PeerServer implements LinkServer {
+  accept = NOBODY_YET;
   private readonly server: Bun.Server<undefined>;
   private readonly logger: Logger;
   private readonly links = new Set<StreamLink>();

@@ -5,14 +5,17 @@
  */
 import { assert } from "../base/assert.ts";
 import { HutchError, messageOf } from "../base/errors.ts";
+import type { Metrics } from "../base/metrics.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Link, LinkEvents, PeerAddress, PeerPorts, Transport } from "../ports/transport.ts";
 import { HELLO_BYTES_MAX } from "../ports/transport.ts";
 import { BunDatagrams } from "./datagrams.ts";
 import { formatPeerAddress, numericHost, PeerAddresses } from "./peer-address.ts";
 import type { Resolve } from "./peer-names.ts";
+import type { PeerTls } from "./peer-tls.ts";
 import { PeerConnection } from "./transport-client.ts";
-import { type Accept, PeerServer } from "./transport-server.ts";
+import { type Accept, type LinkServer, PeerServer } from "./transport-server.ts";
+import { TlsPeerServer } from "./transport-server-tls.ts";
 
 /** How often another free port is tried when the datagrams cannot have the one that the links got. */
 const FREE_PORT_ATTEMPTS = 20;
@@ -23,6 +26,8 @@ export interface PeerPortsOptions {
   /** 0 takes a free one. */
   readonly port: number;
   readonly logger: Logger;
+  /** Links by mutual TLS; datagrams have none. */
+  readonly tls?: PeerTls | undefined;
   /** Of the names of other nodes; the system's unless a test knows better. */
   readonly resolve?: Resolve;
 }
@@ -48,11 +53,12 @@ export async function bindPeerPorts(options: PeerPortsOptions): Promise<BoundPee
 
 async function bindOnce(options: PeerPortsOptions): Promise<BoundPeerPorts> {
   const hostname = numericHost(options.hostname);
-  const transport = new BunTransport({ ...options, hostname });
+  const transport = await BunTransport.listen({ ...options, hostname });
   const { port } = transport;
   try {
     const datagrams = await BunDatagrams.bind({ ...options, hostname, port });
-    return { transport, datagrams, address: formatPeerAddress(hostname, port) };
+    const defineMetrics = (metrics: Metrics): void => transport.defineMetrics(metrics);
+    return { transport, datagrams, address: formatPeerAddress(hostname, port), defineMetrics };
   } catch (thrown) {
     await transport.close();
     throw thrown;
@@ -60,16 +66,36 @@ async function bindOnce(options: PeerPortsOptions): Promise<BoundPeerPorts> {
 }
 
 export class BunTransport implements Transport {
-  private readonly server: PeerServer;
+  private readonly server: LinkServer;
+  private readonly tls: PeerTls | undefined;
   private readonly hostname: string;
   private readonly addresses: PeerAddresses;
   private readonly connections = new Set<PeerConnection>();
   private isClosed = false;
 
-  constructor(options: PeerPortsOptions) {
+  private constructor(options: PeerPortsOptions, server: LinkServer) {
     this.hostname = options.hostname;
+    this.tls = options.tls;
     this.addresses = new PeerAddresses(options.resolve);
-    this.server = new PeerServer(options);
+    this.server = server;
+  }
+
+  /** Rejects with an error of the system when the port cannot be had. */
+  static async listen(options: PeerPortsOptions): Promise<BunTransport> {
+    const { tls } = options;
+    const server = tls ? await TlsPeerServer.listen({ ...options, tls }) : new PeerServer(options);
+    return new BunTransport(options, server);
+  }
+
+  /** Connections of others that ended in the handshake of TLS. */
+  get refusedHandshakes(): number {
+    return this.server instanceof TlsPeerServer ? this.server.refusedHandshakes : 0;
+  }
+
+  defineMetrics(metrics: Metrics): void {
+    if (this.tls === undefined) return;
+    const help = "Connections of others that ended in the handshake of TLS";
+    metrics.count("hutch_peer_handshakes_refused", help, () => this.refusedHandshakes);
   }
 
   get port(): number {
@@ -86,7 +112,7 @@ export class BunTransport implements Transport {
     const target = await this.addresses.find(to, timeoutMs);
     if (this.isClosed) throw new Error(`Cannot connect to "${to}": the transport is closed`);
     const localAddress = this.sourceTowards(target.isIPv6);
-    const dial = { target, localAddress, hello, timeoutMs, open };
+    const dial = { target, localAddress, hello, timeoutMs, open, tls: this.tls };
     const connection = new PeerConnection(dial, () => this.connections.delete(connection));
     this.connections.add(connection);
     return connection.opened;

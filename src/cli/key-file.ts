@@ -25,6 +25,15 @@ export function readSecretFile(path: string): string {
   }
 }
 
+/** The text of a file that everybody may read. @throws HutchError `bad-config` */
+export function readTextFile(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    throw new HutchError("bad-config", `Cannot read "${path}": ${messageOf(cause)}`, { cause });
+  }
+}
+
 /** In the order of the file; the first seals. @throws HutchError `bad-config` */
 export function readKeyFile(path: string): Uint8Array[] {
   return parseKeyFile(readSecretFile(path));

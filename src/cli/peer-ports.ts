@@ -7,6 +7,7 @@ import { messageOf } from "../base/errors.ts";
 import { bunCipher } from "../bun/cipher.ts";
 import { BunClock } from "../bun/clock.ts";
 import { BunRandom } from "../bun/random.ts";
+import type { PeerTls } from "../bun/peer-tls.ts";
 import { bindPeerPorts } from "../bun/transport.ts";
 import { KeyRing } from "../cluster/key-ring.ts";
 import { sealPeers } from "../cluster/sealed-peers.ts";
@@ -14,14 +15,15 @@ import type { Config } from "../config.ts";
 import { formatAddress } from "../config/knob-kinds.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { PeerPorts } from "../ports/transport.ts";
-import { readKeyFile } from "./key-file.ts";
+import { readKeyFile, readSecretFile, readTextFile } from "./key-file.ts";
 
 /** Throws `bad-config` before anything is bound where the keys cannot be had. */
 export async function bindPeers(config: Config, logger: Logger): Promise<PeerPorts> {
   const { clusterKeyFile, peer } = config;
   const ring =
     clusterKeyFile === "" ? undefined : new KeyRing(bunCipher, readKeyFile(clusterKeyFile));
-  const bound = await bindPeerPorts({ hostname: peer.host, port: peer.port, logger });
+  const tls = peerTlsOf(config);
+  const bound = await bindPeerPorts({ hostname: peer.host, port: peer.port, logger, tls });
   if (ring === undefined) return bound;
   logger.info("cluster_keys_loaded", { keys: ring.names.join(", ") });
   reloadOnHangUp(ring, clusterKeyFile, logger);
@@ -34,6 +36,16 @@ export async function bindPeers(config: Config, logger: Logger): Promise<PeerPor
     clusterName: config.cluster,
     addresses: [config.advertise, formatAddress(peer)],
   });
+}
+
+/** The texts of the three files; undefined where none is wanted. */
+function peerTlsOf({ peerCert, peerKey, peerCa }: Config): PeerTls | undefined {
+  if (peerCert === "") return undefined;
+  return {
+    cert: readTextFile(peerCert),
+    key: readSecretFile(peerKey),
+    ca: readTextFile(peerCa),
+  };
 }
 
 function reloadOnHangUp(ring: KeyRing, path: string, logger: Logger): void {

@@ -21,7 +21,7 @@ import {
   type Transport,
 } from "../ports/transport.ts";
 import { commonVersion, decodeHello, encodeHello, type Hello } from "./peer-protocol.ts";
-import { BAD_HELLO, objection, readRefusal, type Refusal } from "./peer-refusal.ts";
+import { BAD_HELLO, objection, readRefusal, type Refusal, uncertified } from "./peer-refusal.ts";
 
 export const CONNECT_TIMEOUT_MS = 1000;
 const BACKOFF_MS_MIN = 50;
@@ -44,6 +44,8 @@ export interface ConnectionPorts {
   hello(): Hello;
   /** Where the node was last seen, or `undefined`. */
   addressOf(node: NodeId): PeerAddress | undefined;
+  /** What the layouts call the node, which its certificate has to name. */
+  nameOf?(node: NodeId): string | undefined;
 }
 
 /** What the owner hears. */
@@ -155,7 +157,8 @@ export class PeerConnection {
   private answered(attempt: Attempt, answer: Uint8Array): void {
     const { link } = attempt;
     if (this.attempt !== attempt || link === undefined) return link?.close();
-    const wrong = this.checkAnswer(answer);
+    const wrong =
+      this.checkAnswer(answer) ?? uncertified(link.certified, this.ports.nameOf?.(this.node));
     if (wrong !== undefined) return this.refused(attempt, wrong);
     this.hasFailed = false;
     this.isRefused = false;

@@ -7,7 +7,7 @@ import { HELLO_BYTES_MAX, type RefusedLink } from "../ports/transport.ts";
 import { commonVersion, type Hello, VERSIONS } from "./peer-protocol.ts";
 
 export interface Refusal {
-  /** 400 bad hello, 401 not authenticated, 409 duplicate node id, 421 wrong cluster or node, 426 version, 503 not now. */
+  /** 400 bad hello, 401 not authenticated, 403 wrong certificate, 409 duplicate node id, 421 wrong cluster or node, 426 version, 503 not now. */
   readonly status: number;
   readonly code: string;
   readonly message: string;
@@ -53,6 +53,21 @@ export function objection(ours: Hello, theirs: Hello): Refusal | undefined {
   if (isKnock && (isZero(ours.clusterId) || isZero(theirs.clusterId))) return undefined;
   if (isZero(ours.clusterId)) return NOT_NOW;
   return equalBytes(ours.clusterId, theirs.clusterId) ? undefined : WRONG_CLUSTER;
+}
+
+const UNCERTIFIED: Refusal = {
+  status: 403,
+  code: "wrong-certificate",
+  message: "the certificate does not name the node that shows it (node-id)",
+};
+
+/** Who shows a certificate has to be one of those that it names; nothing is held against a node that is not known yet. */
+export function uncertified(
+  certified: readonly string[] | undefined,
+  name: string | undefined,
+): Refusal | undefined {
+  if (certified === undefined || name === undefined) return undefined;
+  return certified.includes(name) ? undefined : UNCERTIFIED;
 }
 
 function isZero(id: Uint8Array): boolean {

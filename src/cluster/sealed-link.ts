@@ -43,6 +43,10 @@ export class SealedLink implements Link {
     return this.#inner.isOpen;
   }
 
+  get certified(): readonly string[] | undefined {
+    return this.#inner.certified;
+  }
+
   /** @returns what the link under it is to tell */
   begin(open: (link: Link) => LinkEvents): LinkEvents {
     this.#events = open(this);

@@ -37,7 +37,7 @@ import { type LinkKeys, SealedLink, UnopenedLink } from "./sealed-link.ts";
 /** A stamp may be 30 s ahead of us, and is taken for 30 s. */
 const NONCE_KEPT_MS = (2 * SECONDS_APART_MAX + 1) * 1000;
 
-type Accept = (hello: Uint8Array, from: PeerAddress) => AcceptedLink | RefusedLink;
+type Accept = Parameters<Transport["onConnect"]>[0];
 
 export interface SealedTransportParts extends SealParts {
   /** Where this node is reached, in all the ways that others may have it from configuration or gossip. */
@@ -98,9 +98,9 @@ export class SealedTransport implements Transport {
   }
 
   onConnect(accept: Accept): void {
-    this.#inner.onConnect((bytes, from) => {
+    this.#inner.onConnect((bytes, from, certified) => {
       const met = this.#meet(bytes, from);
-      return "kind" in met ? met : this.#answer(met, accept(met.opening.hello, from));
+      return "kind" in met ? met : this.#answer(met, accept(met.opening.hello, from, certified));
     });
   }
 

@@ -16,6 +16,8 @@ export interface Link {
   /** Bytes accepted by `send` and not yet taken by the network. */
   readonly bufferedBytes: number;
   readonly isOpen: boolean;
+  /** Names that the certificate of the other side vouches for; undefined where links have none. */
+  readonly certified?: readonly string[] | undefined;
   /** Takes the bytes over: the caller never touches them again. After the end it does nothing. */
   send(message: Uint8Array): void;
   /** Ends the link on both sides; `ended` is called on both, here before `close` returns. */
@@ -69,7 +71,13 @@ export interface Transport {
     open: (link: Link) => LinkEvents,
   ): Promise<Uint8Array>;
   /** Who answers at our address; before the first call everybody is refused with 503. */
-  onConnect(accept: (hello: Uint8Array, from: PeerAddress) => AcceptedLink | RefusedLink): void;
+  onConnect(
+    accept: (
+      hello: Uint8Array,
+      from: PeerAddress,
+      certified?: readonly string[],
+    ) => AcceptedLink | RefusedLink,
+  ): void;
   /** Ends all links and listens no more. */
   close(): Promise<void>;
 }

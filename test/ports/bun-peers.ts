@@ -1,6 +1,7 @@
 /** The real network on loopback, as the suites of the network ask for it. */
 import type { LogFields, Logger } from "../../src/ports/logger.ts";
 import { bindPeerPorts, type BoundPeerPorts } from "../../src/bun/transport.ts";
+import type { PeerTls } from "../../src/bun/peer-tls.ts";
 import type { PeerWorld } from "./peer-world.ts";
 
 const PATIENCE_MS = 10_000;
@@ -12,10 +13,11 @@ export interface BunPeers extends PeerWorld {
   closeAll(): Promise<void>;
 }
 
-export function bunPeers(): BunPeers {
+/** @param tls makes links by mutual TLS */
+export function bunPeers(tls?: PeerTls): BunPeers {
   const bound: BoundPeerPorts[] = [];
   const bind = async (hostname = "127.0.0.1", port = 0): Promise<BoundPeerPorts> => {
-    const ports = await bindPeerPorts({ hostname, port, logger: quietLogger });
+    const ports = await bindPeerPorts({ hostname, port, logger: quietLogger, tls });
     bound.push(ports);
     return ports;
   };
