@@ -5,7 +5,8 @@
  *   2. all are ready: the screen with what to try
  *   3. a node that dies is reported and the others go on; it starts again only with `--restart`, as what it has to say would be lost in the
  *      noise of a loop
- *   4. Ctrl-C stops all of them at once and cleanly, the second one makes them end at once
+ *   4. `hutch cluster --scale N` of another process makes nodes join or leave (`cluster-scale.ts`)
+ *   5. Ctrl-C stops all of them at once and cleanly, the second one makes them end at once
  */
 
 import { existsSync, mkdirSync, rmSync } from "node:fs";
@@ -15,24 +16,37 @@ import { BunDisk } from "../bun/disk.ts";
 import { variableName } from "../config.ts";
 import type { DiskLock } from "../ports/disk.ts";
 import { LOCK_FILE } from "../storage/file-names.ts";
+import { order, serveControl } from "./cluster-control.ts";
 import type { ClusterOptions, NodePlan } from "./cluster-plan.ts";
 import { LOCAL_NODES_MAX, planCluster } from "./cluster-plan.ts";
+import type { Scalable } from "./cluster-scale.ts";
+import { forgetCount, savedCount, scale } from "./cluster-scale.ts";
 import type { NodeEnd, NodeListener } from "./local-node.ts";
 import { LocalNode } from "./local-node.ts";
 import { nodeStyle, note, print, styled } from "./terminal.ts";
 
 /** A node that recovers a large log takes its time; after this the person is told where to look. */
 const START_MS_MAX = 60_000;
+const NODES_DEFAULT = 3;
 const RESTART_DELAY_MS = 1000;
 /** A node that dies more often than this within the window stays where it is. */
 const RESTARTS_MAX = 10;
 const RESTART_WINDOW_MS = 60_000;
 
 export async function runCluster(options: ClusterOptions): Promise<void> {
-  const plans = planCluster(options, defaultsFor(options));
   const dataDir = String(options["dataDir"]);
+  if (options["scale"] !== undefined) return scaleRunning(dataDir, Number(options["scale"]));
+  const isFresh = options["fresh"] === true;
+  const saved = isFresh ? undefined : savedCount(dataDir);
+  const nodes = options["nodes"] ?? String(saved ?? NODES_DEFAULT);
+  const planFor = (count: string | boolean): readonly NodePlan[] =>
+    planCluster({ ...options, nodes: count }, defaultsFor(options));
+  const plans = planFor(nodes);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  if (options["fresh"] === true) removeData(dataDir);
+  if (isFresh) {
+    removeData(dataDir);
+    forgetCount(dataDir);
+  }
   const cluster = new LocalCluster(plans, options["restart"] === true);
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.on(signal, () => {
@@ -41,7 +55,19 @@ export async function runCluster(options: ClusterOptions): Promise<void> {
     });
   // However this process ends, no node stays behind unseen.
   process.on("exit", () => cluster.stop());
+  let control: ReturnType<typeof serveControl>;
+  void cluster.shown.then(() => {
+    control = serveControl(dataDir, ({ nodes: count }, tell) =>
+      cluster.scaleTo(count, dataDir, (wanted) => planFor(String(wanted)), tell),
+    );
+  });
   process.exitCode = await cluster.run();
+  control?.close();
+}
+
+/** Of another process: gives the order, and shows what it says meanwhile. */
+async function scaleRunning(dataDir: string, nodes: number): Promise<void> {
+  await order(dataDir, { nodes }, note);
 }
 
 /** Knobs that a cluster on one machine sets unless a person did. Logs are read here where nobody pipes them elsewhere. */
@@ -80,14 +106,20 @@ function lockForRemoval(directory: string): DiskLock {
   }
 }
 
-class LocalCluster implements NodeListener {
-  readonly #nodes: readonly LocalNode[];
+class LocalCluster implements NodeListener, Scalable {
+  readonly #nodes: LocalNode[];
   readonly #canRestart: boolean;
   readonly #idWidth: number;
+  readonly #shown = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   /** When each node was started again, within the window. */
   readonly #restarts = new Map<LocalNode, number[]>();
   readonly #timers = new Map<LocalNode, Timer>();
+  /** A node that leaves, and who waits for its end. */
+  #leaving: { readonly node: LocalNode; readonly gone: () => void } | undefined;
+  /** A node that was added, and who waits until it is ready or has ended. */
+  #adding: { readonly node: LocalNode; readonly settle: (end?: NodeEnd) => void } | undefined;
+  #isScaling = false;
   #isShown = false;
   #isStopping = false;
   #exitCode = 0;
@@ -107,6 +139,70 @@ class LocalCluster implements NodeListener {
     return this.#exitCode;
   }
 
+  /** All nodes were up once. */
+  get shown(): Promise<void> {
+    return this.#shown.promise;
+  }
+
+  get nodes(): readonly LocalNode[] {
+    return this.#nodes;
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping;
+  }
+
+  /** One order at a time; what is told is shown here, too. */
+  async scaleTo(
+    count: number,
+    dataDir: string,
+    planFor: (count: number) => readonly NodePlan[],
+    tell: (note: string) => void,
+  ): Promise<void> {
+    if (!this.#isShown || this.#isStopping || this.#isScaling)
+      throw new HutchError(
+        "unavailable",
+        `Cannot scale: the cluster ${this.#isScaling ? "is being scaled" : "starts or stops"}`,
+      );
+    this.#isScaling = true;
+    const tellBoth = (text: string): void => {
+      note(`scaling to ${count}: ${text}`);
+      tell(text);
+    };
+    try {
+      await scale(this, { count, dataDir, planFor, tell: tellBoth });
+    } finally {
+      this.#isScaling = false;
+    }
+  }
+
+  add(plan: NodePlan): Promise<void> {
+    const node = new LocalNode(plan, this);
+    this.#nodes.push(node);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#adding = {
+      node,
+      settle: (end) => {
+        this.#adding = undefined;
+        if (end === undefined) return resolve();
+        this.#nodes.splice(this.#nodes.indexOf(node), 1);
+        reject(new HutchError("unavailable", `Cannot add ${plan.id}: it ${end.how}`));
+      },
+    };
+    node.start();
+    return promise;
+  }
+
+  lastEnds(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#leaving = { node: this.#nodes.at(-1)!, gone: resolve };
+    return promise;
+  }
+
+  lastStays(): void {
+    this.#leaving = undefined;
+  }
+
   stop(): void {
     this.#isStopping = true;
     for (const [node, timer] of this.#timers) this.#forgetTimer(node, timer);
@@ -116,10 +212,12 @@ class LocalCluster implements NodeListener {
 
   ready(node: LocalNode): void {
     if (this.#isStopping) return;
+    if (this.#adding?.node === node) return this.#adding.settle();
     if (this.#isShown) return note(`node ${node.plan.id} is ready again`);
     if (!this.#nodes.every(({ isReady }) => isReady)) return;
     this.#isShown = true;
     showScreen(this.#nodes);
+    this.#shown.resolve();
   }
 
   logged(node: LocalNode, line: string): void {
@@ -128,7 +226,16 @@ class LocalCluster implements NodeListener {
     note(`${styled(nodeStyle(index), prefix, process.stderr)} ${line}`);
   }
 
-  ended(node: LocalNode, { exitCode, how }: NodeEnd): void {
+  ended(node: LocalNode, end: NodeEnd): void {
+    const { exitCode, how } = end;
+    const leaving = this.#leaving?.node === node ? this.#leaving : undefined;
+    this.#leaving = leaving === undefined ? this.#leaving : undefined;
+    leaving?.gone();
+    if (!this.#isStopping && leaving !== undefined && exitCode === 0) {
+      this.#nodes.splice(this.#nodes.indexOf(node), 1);
+      return;
+    }
+    if (!this.#isStopping && this.#adding?.node === node) return this.#adding.settle(end);
     if (this.#isStopping) {
       this.#exitCode ||= exitCode;
       note(`${exitCode === 0 ? "" : "hutch: "}node ${node.plan.id} ${how}`);
@@ -207,6 +314,8 @@ function showScreen(nodes: readonly LocalNode[]): void {
   print("try:");
   for (const line of linesToTry(nodes.map(({ plan }) => plan.listen)))
     print(styled("cyan", `  ${line}`));
+  print();
+  print(`dashboard: ${styled("cyan", `http://${nodes[0]!.plan.listen}/ui`)}`);
   print();
   print(styled("dim", "Ctrl-C stops it; the data stay"));
 }
