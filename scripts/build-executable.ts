@@ -12,7 +12,7 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { LOADED_BY_ADDRESS } from "../src/bun/own-files.ts";
+import { LOADED_BY_ADDRESS, MAIN } from "../src/bun/own-files.ts";
 
 const root = join(import.meta.dir, "..");
 const source = join(root, "src");
@@ -35,7 +35,7 @@ export async function buildExecutable({ outfile, target }: ExecutableOptions): P
   const made = join(folder, basename(file));
   try {
     await Bun.build({
-      entrypoints: ["cli/main.ts", ...LOADED_BY_ADDRESS].map((path) => join(source, path)),
+      entrypoints: [MAIN, ...LOADED_BY_ADDRESS].map((path) => join(source, path)),
       root: source,
       target: "bun",
       minify: true,
