@@ -3,7 +3,7 @@
  *
  *   client    an operation -> the next one of its client
  *   reads     a write -> every read that shows its value, or covers its dot
- *   context   a write -> every write whose request's context covers its dot
+ *   context   a write -> every write whose request's context covers its dot; for `causal order`, by a single dot only where its answer covers that too
  *
  *   causal cycle   something depends on itself: a value was read, or a context held it, before it was written
  *   causal history a read that knows of a write knows of all that the write has replaced: histories have no holes but those that a writer was told of
@@ -27,6 +27,8 @@ import {
 import { knowsAll, knowsDot } from "./order.ts";
 import { name, replacedBy } from "./versions.ts";
 
+const NO_DOTS: ReadonlySet<string> = new Set();
+
 /** Edges, from each operation to those it depends on directly. */
 type Causes = ReadonlyMap<Operation, readonly Operation[]>;
 
@@ -36,9 +38,10 @@ export function checkCausality(history: History, amnesty?: Amnesty): Violation[]
   const { operations } = history;
   const cycles = findCycle(operations, joined(data, orderOf(operations, clientOf)));
   if (cycles.length > 0) return cycles;
+  const carried = kept(data);
   return [...byKey.values()].flatMap((own) => [
     ...checkHoles(own, amnesty),
-    ...checkHidden(own, joined(data, readsOnly(orderOf(own, sessionOf, isAnswered))), amnesty),
+    ...checkHidden(own, joined(carried, readsOnly(orderOf(own, sessionOf, isAnswered))), amnesty),
   ]);
 }
 
@@ -91,6 +94,23 @@ function orderOf(
 /** A session is promised that its reads are in order (R7). Its writes try to be, but a minter that is cut off goes on without what the session has seen. */
 function readsOnly(causes: Causes): Causes {
   return new Map([...causes].filter(([{ kind }]) => kind === "get"));
+}
+
+/**
+ * Without what contexts tell of single dots that the minter did not find: its write then knows nothing of them, and its answer says so (seed 70706). Of a
+ * write without an answer nobody knows.
+ */
+function kept(data: Causes): Causes {
+  const isKept = ({ given, outcome, seen }: Operation, { dot }: Operation): boolean => {
+    if (given === undefined || covers({ ...given, dots: NO_DOTS }, dot)) return true;
+    return outcome === "ok" && covers(seen, dot);
+  };
+  return new Map(
+    [...data].map(([own, causes]) => [
+      own,
+      isWrite(own) ? causes.filter((cause) => isKept(own, cause)) : causes,
+    ]),
+  );
 }
 
 function joined(a: Causes, b: Causes): Causes {
@@ -171,8 +191,6 @@ function isToldHole(
     }),
   );
 }
-
-const NO_DOTS: ReadonlySet<string> = new Set();
 
 function checkHidden(
   operations: readonly Operation[],

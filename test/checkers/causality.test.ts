@@ -162,6 +162,25 @@ describe("causality", () => {
     expect(blame(burnt, amnestyOf(burnt))).toEqual([]);
   });
 
+  test("a write depends on a single dot of its context where its answer covers that (seed 70706)", () => {
+    const story = (given: Seen, after: Seen, fields: Partial<Operation> = {}): string[] => {
+      const told = new Story(BLIND);
+      told.put("x", `${A}.1`, seen({}, 0, [`${A}.1`]));
+      const own = { given: seen({}, 0, [`${A}.1`]) };
+      told.put("y", `${B}.2`, seen({}, 0, [`${A}.1`, `${B}.2`]), own);
+      told.put("z", `${C}.3`, after, { given, ...fields });
+      told.get([version(`${C}.3`, "z"), version(`${A}.1`, "x")], seen({ [A]: 1, [C]: 3 }));
+      return blame(told);
+    };
+    const both = [`${A}.1`, `${B}.2`];
+    expect(story(seen({}, 0, both), seen({}, 0, [`${C}.3`]))).toEqual([]);
+    expect(story(seen({}, 0, both), seen({}), { outcome: "info", dot: "" })).toEqual([]);
+    const broken = "causal order";
+    expect(story(seen({}, 0, both), seen({}, 0, [...both, `${C}.3`]))).toContain(broken);
+    expect(story(seen({ [B]: 2 }), seen({ [B]: 2, [C]: 3 }))).toContain(broken);
+    expect(story(seen({ [B]: 2 }), seen({}), { outcome: "info", dot: "" })).toContain(broken);
+  });
+
   test("a refused write teaches its session nothing of the context that it carried", () => {
     const story = (outcome: Operation["outcome"]): string[] => {
       const told = new Story(PLAIN);
