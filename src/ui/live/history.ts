@@ -11,9 +11,10 @@ export type HistoryColumn =
   "seconds" | (typeof SERIES)[number] | `${"read" | "write"}.${(typeof LATENCIES)[number]}`;
 
 export class History {
-  readonly #columns = new Map<HistoryColumn, number[]>();
+  readonly #columns = new Map<HistoryColumn, (number | null)[]>();
 
-  column(name: HistoryColumn): readonly number[] {
+  /** Latencies are `null` where nothing was asked. */
+  column(name: HistoryColumn): readonly (number | null)[] {
     return this.#columns.get(name) ?? [];
   }
 
@@ -21,14 +22,15 @@ export class History {
     this.#push("seconds", atMs / 1000);
     for (const name of SERIES) this.#push(name, rates[name]);
     for (const kind of ["read", "write"] as const)
-      for (const name of LATENCIES) this.#push(`${kind}.${name}`, latency[kind][name]);
+      for (const name of LATENCIES)
+        this.#push(`${kind}.${name}`, latency[kind].count === 0 ? null : latency[kind][name]);
   }
 
   clear(): void {
     this.#columns.clear();
   }
 
-  #push(name: HistoryColumn, value: number): void {
+  #push(name: HistoryColumn, value: number | null): void {
     const column = this.#columns.get(name);
     if (column === undefined) this.#columns.set(name, [value]);
     else if (column.push(value) > SAMPLES_MAX) column.shift();

@@ -36,7 +36,7 @@ export function healthOf(sample: LiveSample): Health {
     return {
       level: "warn",
       title: "All nodes are up; some writes still have to be delivered",
-      detail: `${counted(held, "hint")} on the way, the oldest waits since ${formatAge(atMs - oldest)}.`,
+      detail: `${counted(held, "hint")} on the way, the oldest has waited ${formatAge(atMs - oldest)}.`,
     };
   }
   return {

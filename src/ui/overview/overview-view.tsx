@@ -50,7 +50,7 @@ function Facts({ sample }: { readonly sample: LiveSample }) {
   return (
     <dl class="facts">
       <Fact name="Nodes up" value={`${cluster.nodes.up}`} unit={`of ${present.length}`} />
-      <Fact name="Keys, about" value={formatCount(keys)} unit={`in ${copies} copies`} />
+      <Fact name="Keys, at most" value={formatCount(keys)} unit={`in ${copies} copies`} />
       <Fact name="Data on disk" value={formatBytes(bytes)} unit="all nodes" />
       <Fact name={`Free on ${sample.node}`} value={formatBytes(disk.freeBytes)} />
       <Fact name="Hints waiting" value={formatCount(held)} />

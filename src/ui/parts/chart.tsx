@@ -6,19 +6,20 @@ export interface Line {
   readonly name: string;
   /** A custom property or a colour. */
   readonly colour: string;
-  readonly values: readonly number[];
+  /** `null` where there is nothing to tell. */
+  readonly values: readonly (number | null)[];
 }
 
 export interface ChartProps {
   readonly title: string;
-  readonly seconds: readonly number[];
+  readonly seconds: Line["values"];
   readonly lines: readonly Line[];
   readonly format: (value: number) => string;
   /** What the axis shows at least. */
   readonly topMin: number;
 }
 
-const HEIGHT = 190;
+const HEIGHT = 170;
 
 export function Chart({ title, seconds, lines, format, topMin }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
@@ -61,14 +62,20 @@ function Legend({ lines, format }: Pick<ChartProps, "lines" | "format">) {
       {lines.map(({ name, colour, values }) => (
         <span key={name}>
           <i class="swatch" style={{ background: colour }} aria-hidden="true" />
-          {name} <b>{format(values.at(-1) ?? 0)}</b>
+          {name} <b>{newest(values, format)}</b>
         </span>
       ))}
     </figcaption>
   );
 }
 
-const WINDOW_SECONDS = 300;
+function newest(values: Line["values"], format: ChartProps["format"]): string {
+  const value = values.at(-1) ?? null;
+  return value === null ? "–" : format(value);
+}
+
+/** What is shown at least; it grows with what is known. */
+const WINDOW_SECONDS = 60;
 
 function optionsOf(
   lines: readonly Line[],
@@ -85,14 +92,21 @@ function optionsOf(
   return {
     width,
     height: HEIGHT,
+    padding: [10, 28, 0, 0],
     legend: { show: false },
     cursor: { show: false },
     scales: {
       x: { time: true, range: (_, from, to) => [Math.min(from, to - WINDOW_SECONDS), to] },
-      y: { range: (_, __, top) => [0, Math.max(topMin, top * 1.15)] },
+      y: { range: (_, __, top) => [0, Math.max(topMin, (top ?? 0) * 1.15)] },
     },
     axes: [
-      { ...axis, grid: { show: false }, space: 70, values: (_, ticks) => ticks.map(clockText) },
+      {
+        ...axis,
+        grid: { show: false },
+        size: 26,
+        space: 70,
+        values: (_, ticks) => ticks.map(clockText),
+      },
       { ...axis, size: 62, space: 36, values: (_, ticks) => ticks.map((tick) => format(tick)) },
     ],
     series: [

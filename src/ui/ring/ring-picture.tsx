@@ -97,9 +97,11 @@ function BandPaths(props: RingPictureProps & { readonly copy: number }) {
     () => [...bandPaths(owners, { outerRadius, innerRadius: outerRadius - BAND + GAP })],
     [owners, outerRadius],
   );
+  // Outlines are not to be covered by neighbours.
+  const inOrder = paths.toSorted(([a], [b]) => Number(isDown(a)) - Number(isDown(b)));
   return (
     <g>
-      {paths.map(([owner, path]) => {
+      {inOrder.map(([owner, path]) => {
         const group = groupOf(owner);
         const focus = group === focused || owner === focused ? "is-focus" : "";
         const down = isDown(owner) ? "is-down-arc" : "";
@@ -131,17 +133,17 @@ function Middle({ partitions, chosen, copies }: RingPictureProps & { readonly co
   if (partition === undefined)
     return (
       <>
-        <text y="-4">{partitions.length} partitions</text>
-        <text class="soft" y="18">
+        <text y="-0.2em">{partitions.length} partitions</text>
+        <text class="soft" y="1.5em">
           {copies === 1 ? "one copy" : `${copies} copies, the first outside`}
         </text>
       </>
     );
   return (
     <>
-      <text y="-14">Partition {partition.partition}</text>
-      <text y="8">{partition.owners.join(" · ")}</text>
-      <text class="soft" y="30">
+      <text y="-1em">Partition {partition.partition}</text>
+      <text y="0.5em">{partition.owners.join(" · ")}</text>
+      <text class="soft" y="2.5em">
         {partition.state}
       </text>
     </>
