@@ -42,7 +42,11 @@ export class HotKeys {
     const start = pathStartOf(url);
     if (start < 0 || !url.startsWith(PREFIX, start)) return;
     const end = Math.min(pathEndOf(url, start), start + PATH_LENGTH_MAX);
-    this.#count(url.slice(start + PREFIX.length, end), method !== "GET");
+    const path = url.slice(start + PREFIX.length, end);
+    // A listing or a key of our own choice names a bucket only.
+    const slash = path.indexOf("/");
+    if (slash < 0 || slash === path.length - 1) return;
+    this.#count(path, method !== "GET");
   }
 
   /** The keys with the highest counts. */
@@ -90,6 +94,5 @@ export class HotKeys {
 
 function keyOf(path: string, { count, error, writes }: Place): HotKey {
   const slash = path.indexOf("/");
-  const [bucket, key] = slash < 0 ? [path, ""] : [path.slice(0, slash), path.slice(slash + 1)];
-  return { bucket, path: key, count, error, writes };
+  return { bucket: path.slice(0, slash), path: path.slice(slash + 1), count, error, writes };
 }

@@ -33,6 +33,10 @@ describe("HotKeys", () => {
     );
   });
 
+  test("a listing is no request for a key", () => {
+    expect(seen(1000, (i) => (i % 2 === 0 ? "shop?prefix=a" : "shop/")).report().keys).toEqual([]);
+  });
+
   test("what was hot gives way to what is hot now", () => {
     const hotKeys = seen(200_000, () => "a/before");
     for (let i = 0; i < 400_000; i++) hotKeys.see("GET", `${URL_START}a/now`);
