@@ -32,7 +32,7 @@ export function Editor({
   };
   return (
     <form class="editor" aria-label={title} onSubmit={save} onKeyDown={keys}>
-      <h4>{title}</h4>
+      <h3>{title}</h3>
       <label class="field">
         Value
         <textarea

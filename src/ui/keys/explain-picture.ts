@@ -1,14 +1,14 @@
 /**
- * Where things stand on the picture of a key on the ring: angles and points, no drawing.
+ * Where things stand on the picture of a key on the ring: turns and points around 0, 0.
  *
- * Partition 0 begins at the top and numbers go clockwise. Nodes stand evenly inside the ring in the order of their names, so
- * that the same node is in the same place for every key.
+ * Partition 0 begins at the top and numbers go clockwise, as on the large ring (`ring/arcs.ts`). Nodes stand evenly inside it in
+ * the order of their names, so that the same node is in the same place for every key.
  */
 
 export const PICTURE_SIZE = 320;
-const CENTRE = PICTURE_SIZE / 2;
-export const RING_RADIUS = 146;
-export const NODE_RADIUS = 92;
+export const RING_BAND = { innerRadius: 138, outerRadius: 152 } as const;
+export const MARK_BAND = { innerRadius: 134, outerRadius: 159 } as const;
+export const NODE_RADIUS = 84;
 
 export interface Point {
   readonly x: number;
@@ -17,11 +17,8 @@ export interface Point {
 
 /** `turn` is 0 at the top and 1 after a whole turn. */
 export function pointAt(turn: number, radius: number): Point {
-  const angle = 2 * Math.PI * turn - Math.PI / 2;
-  return {
-    x: rounded(CENTRE + radius * Math.cos(angle)),
-    y: rounded(CENTRE + radius * Math.sin(angle)),
-  };
+  const angle = 2 * Math.PI * turn;
+  return { x: rounded(radius * Math.sin(angle)), y: rounded(-radius * Math.cos(angle)) };
 }
 
 const rounded = (value: number): number => Math.round(value * 100) / 100;
@@ -31,13 +28,7 @@ export function turnOfPartition(partition: number, partitionCount: number): numb
   return (partition + 0.5) / partitionCount;
 }
 
+/** One node stands at the top, two side by side. */
 export function turnOfNode(index: number, nodeCount: number): number {
-  return index / nodeCount;
-}
-
-/** An arc along the ring, as the `d` of a path. It must be shorter than a whole turn. */
-export function arcPath(fromTurn: number, toTurn: number, radius: number): string {
-  const [from, to] = [pointAt(fromTurn, radius), pointAt(toTurn, radius)];
-  const isLong = toTurn - fromTurn > 0.5 ? 1 : 0;
-  return `M ${from.x} ${from.y} A ${radius} ${radius} 0 ${isLong} 1 ${to.x} ${to.y}`;
+  return (nodeCount === 2 ? 0.25 : 0) + index / nodeCount;
 }

@@ -1,41 +1,48 @@
-/** A key on the ring, drawn: its partition, a line to each owner and fallback, and what each has of it. */
+/**
+ * A key on the ring, drawn: first owners by their colours, the key's partition, a line from there to each owner and fallback,
+ * and what each of them has.
+ */
+import { useMemo } from "preact/hooks";
+import type { RingPartition } from "../../http/admin-api.ts";
+import { byNumber, coloursOf } from "../parts/colours.ts";
+import { NOBODY, arcPath, bandPaths, segmentsOf } from "../ring/arcs.ts";
 import {
+  MARK_BAND,
   NODE_RADIUS,
   PICTURE_SIZE,
-  RING_RADIUS,
-  arcPath,
+  RING_BAND,
   pointAt,
   turnOfNode,
   turnOfPartition,
 } from "./explain-picture.ts";
-import { type JudgedNode, VERDICT_SIGNS, VERDICT_WORDS } from "./key-explain.tsx";
+import { type JudgedNode, VERDICT_SIGNS, VERDICT_WORDS } from "./verdicts.ts";
 
 export interface ExplainRingProps {
   readonly partition: number;
-  readonly partitionCount: number;
+  /** All of the ring, in order. */
+  readonly partitions: readonly RingPartition[];
   /** All nodes of the cluster. */
   readonly names: readonly string[];
   readonly nodes: readonly JudgedNode[];
 }
 
-const DISC_RADIUS = 19;
+const DISC_RADIUS = 18;
+/** Of a node that has nothing to do with the key. */
+const SMALL_RADIUS = 8;
 /** A partition of a large ring is too thin to see; its mark is at least this part of a turn. */
-const MARK_TURN_MIN = 0.02;
+const MARK_TURN_MIN = 0.015;
 /** So many nodes are drawn; of a larger cluster only those that have to do with the key. */
 const NODES_DRAWN_MAX = 12;
 
-export function ExplainRing({
-  partition,
-  partitionCount,
-  names,
-  nodes,
-}: ExplainRingProps): preact.JSX.Element {
+export function ExplainRing(props: ExplainRingProps): preact.JSX.Element {
+  const { partition, partitions, names, nodes } = props;
   const involved = new Map(nodes.map((node) => [node.node, node]));
-  const drawn = (names.length > NODES_DRAWN_MAX ? [...involved.keys()] : names).toSorted();
-  const turn = turnOfPartition(partition, partitionCount);
-  const half = Math.max(1 / partitionCount, MARK_TURN_MIN) / 2;
+  const drawn = (names.length > NODES_DRAWN_MAX ? [...involved.keys()] : [...names]).sort(byNumber);
+  const colourOf = coloursOf(names);
+  const turn = turnOfPartition(partition, partitions.length);
+  const half = Math.max(1 / partitions.length, MARK_TURN_MIN) / 2;
   const words = nodes.map(({ node, verdict }) => `${node} ${VERDICT_WORDS[verdict]}`).join(", ");
-  const start = pointAt(turn, RING_RADIUS - 8);
+  const start = pointAt(turn, MARK_BAND.innerRadius);
   const places = drawn.map((name, index) => ({
     name,
     judged: involved.get(name),
@@ -44,40 +51,58 @@ export function ExplainRing({
   return (
     <svg
       class="explain-ring"
-      viewBox={`0 0 ${PICTURE_SIZE} ${PICTURE_SIZE}`}
+      viewBox={`${-PICTURE_SIZE / 2} ${-PICTURE_SIZE / 2} ${PICTURE_SIZE} ${PICTURE_SIZE}`}
       role="img"
       aria-label={`Partition ${partition} on the ring: ${words}`}
     >
-      <circle cx={PICTURE_SIZE / 2} cy={PICTURE_SIZE / 2} r={RING_RADIUS} class="explain-circle" />
-      <path d={arcPath(turn - half, turn + half, RING_RADIUS)} class="explain-mark" />
+      <FirstOwners partitions={partitions} names={names} />
+      <path d={arcPath(turn - half, turn + half, MARK_BAND)} class="explain-mark" />
       {places.map(
-        ({ name, judged, point }) =>
+        ({ name, judged, point: { x, y } }) =>
           judged !== undefined && (
             <line
               key={name}
-              x1={start.x}
-              y1={start.y}
-              x2={point.x}
-              y2={point.y}
+              {...{ x1: start.x, y1: start.y, x2: x, y2: y }}
               class={`explain-line verdict-${judged.verdict} ${judged.place === 0 ? "is-fallback" : ""}`}
             />
           ),
       )}
-      {places.map(({ name, judged, point }) => (
+      {places.map(({ name, judged, point: { x, y } }) => (
         <g key={name} class={`explain-node verdict-${judged?.verdict ?? "none"}`}>
           <circle
-            cx={point.x}
-            cy={point.y}
-            r={judged === undefined ? DISC_RADIUS - 6 : DISC_RADIUS}
+            cx={x}
+            cy={y}
+            r={judged === undefined ? SMALL_RADIUS : DISC_RADIUS}
+            fill={colourOf(name)}
           />
-          <text x={point.x} y={point.y} dy="0.35em">
+          <text {...{ x, y }} dy="0.35em" class="explain-sign">
             {judged === undefined ? "" : VERDICT_SIGNS[judged.verdict]}
           </text>
-          <text x={point.x} y={point.y + DISC_RADIUS + 11} class="explain-name">
+          <text x={x} y={y + DISC_RADIUS + 13} class="explain-name">
             {name}
           </text>
         </g>
       ))}
     </svg>
+  );
+}
+
+function FirstOwners({
+  partitions,
+  names,
+}: Pick<ExplainRingProps, "partitions" | "names">): preact.JSX.Element {
+  const colourOf = coloursOf(names);
+  const paths = useMemo(
+    () => [
+      ...bandPaths(segmentsOf(partitions.map(({ owners }) => owners[0] ?? NOBODY)), RING_BAND),
+    ],
+    [partitions],
+  );
+  return (
+    <g class="explain-circle">
+      {paths.map(([owner, path]) => (
+        <path key={owner} d={path} fill={colourOf(owner)} />
+      ))}
+    </g>
   );
 }

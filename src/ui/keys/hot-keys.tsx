@@ -1,6 +1,7 @@
 /** The keys that this node is asked for most, out of a sample of the requests. */
 import type { HotKey, HotKeyReport } from "../../http/live-api.ts";
 import { useLive } from "../live/live.ts";
+import { formatPercent } from "../parts/format.ts";
 import { hashOf } from "./keys-place.ts";
 import { keyOfBytes, keyOfText, labelOf, type StoredKey } from "./stored-key.ts";
 
@@ -38,7 +39,7 @@ export function HotKeys(): preact.JSX.Element | null {
 function HotTable({ report }: { readonly report: HotKeyReport }): preact.JSX.Element {
   return (
     <>
-      <div class="table-scroll">
+      <div class="table-scroll" tabIndex={0} role="group" aria-label="Keys by requests">
         <table class="table">
           <thead>
             <tr>
@@ -84,8 +85,10 @@ function HotRow({
         </a>
       </th>
       <td class="number">
-        <meter min={0} max={1} value={share} aria-label={`Share of ${labelOf(key)}`} />{" "}
-        {(100 * share).toFixed(1)} %
+        <span class="meter" aria-hidden="true">
+          <i style={{ width: `${100 * share}%` }} />
+        </span>
+        {formatPercent(share)}
       </td>
       <td class="number">{Math.round(100 * writeShare)} %</td>
     </tr>

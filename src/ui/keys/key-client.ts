@@ -6,7 +6,7 @@
  * them is ever a document of its own.
  */
 import { fromBase64url, utf8 } from "../../base/bytes.ts";
-import { ApiProblem, type Problem, checked, getJson, send } from "../api.ts";
+import { ApiProblem, checked, getJson, send } from "../api.ts";
 import { type StoredKey, keyOfJson, keyOfPrefix, keyPath, percentBytes } from "./stored-key.ts";
 
 export const LEVELS = ["ONE", "QUORUM", "ALL"] as const;
@@ -193,20 +193,14 @@ export async function readKey(
 
 /** The 404 of a deleted key has its context, so that a write can follow. */
 async function absence(answer: Response): Promise<KeyReading> {
+  const context = answer.headers.get("x-causal-context") ?? "";
+  const isDeleted = answer.headers.get("x-tombstone") === "true";
   try {
     await checked(answer);
   } catch (thrown) {
     if (!(thrown instanceof ApiProblem) || thrown.problem.code !== "key-not-found") throw thrown;
-    // Every member of a problem document comes along, these two where a tombstone is.
-    const { context = "", tombstone = false } = thrown.problem as AbsenceProblem;
-    return { kind: "absent", context, isDeleted: tombstone };
   }
-  return { kind: "absent", context: "", isDeleted: false };
-}
-
-interface AbsenceProblem extends Problem {
-  readonly context?: string;
-  readonly tombstone?: boolean;
+  return { kind: "absent", context, isDeleted };
 }
 
 /** A header carries one character per byte; metadata is UTF-8. */

@@ -1,6 +1,7 @@
 /** What a reading of a key shows, and what can be done with it: edit, delete, resolve. */
 import { useState } from "preact/hooks";
-import { Confirm } from "./confirm.tsx";
+import { Confirm } from "../parts/confirm.tsx";
+import { formatBytes } from "../parts/format.ts";
 import {
   type Draft,
   NEW_DRAFT,
@@ -16,7 +17,7 @@ import { Siblings } from "./siblings.tsx";
 import { type StoredKey, labelOf } from "./stored-key.ts";
 import { ValueBox } from "./value-box.tsx";
 import { Fact, ValueFacts } from "./value-facts.tsx";
-import { acksText, sizeText } from "./words.ts";
+import { acksText } from "./words.ts";
 
 /** What is being done to the key, and how the last thing went. */
 export interface KeyWork {
@@ -95,12 +96,16 @@ export function KeyContent(props: KeyContentProps): preact.JSX.Element {
       )}
       {isAsking && (
         <Confirm
-          question={`Delete ${bucket}/${labelOf(stored)}?`}
-          detail="What you have read is deleted on every node. A value that somebody else has written since stays."
+          title={`Delete ${bucket}/${labelOf(stored)}?`}
           action="Delete"
-          onYes={() => void remove()}
-          onNo={() => setIsAsking(false)}
-        />
+          isDanger
+          onAnswer={(isYes) => (isYes ? void remove() : setIsAsking(false))}
+        >
+          <p>
+            What you have read is deleted on every node. A value that somebody else has written
+            since stays.
+          </p>
+        </Confirm>
       )}
     </>
   );
@@ -126,7 +131,7 @@ function Reading({ reading, isBusy, onKeep, onMerge }: ReadingProps): preact.JSX
   if (reading.kind === "too-large")
     return (
       <p class="notice">
-        The value is too large for this page ({sizeText(reading.sizeBytes)}). Read it with{" "}
+        The value is too large for this page ({formatBytes(reading.sizeBytes)}). Read it with{" "}
         <code>hutch get</code> or <code>curl</code>.
       </p>
     );
@@ -150,15 +155,15 @@ function Reading({ reading, isBusy, onKeep, onMerge }: ReadingProps): preact.JSX
 function ReadingFacts({ reading }: { readonly reading: Found }): preact.JSX.Element {
   const { etag, context, replies, node } = reading;
   return (
-    <dl class="facts">
+    <dl class="key-facts">
       <Fact name="ETag">
-        <code>{etag}</code>
+        <code class="one-line">{etag}</code>
       </Fact>
       <Fact name="Replies">
         <code>{replies}</code> to <code>{node}</code>
       </Fact>
       <Fact name="Context">
-        <code class="context" title={context}>
+        <code class="one-line" title={context}>
           {context}
         </code>
       </Fact>

@@ -2,12 +2,23 @@
  * `explain` of a key: where it is on the ring, which nodes own that place, what each of them has and how fast it said so.
  * The picture says it at a glance; the table under it says the same in words, also to those who do not see the picture.
  */
+import type { RingPartition } from "../../http/admin-api.ts";
+import { getJson } from "../api.ts";
 import { useLive } from "../live/live.ts";
+import { formatMs } from "../parts/format.ts";
 import { ExplainRing } from "./explain-ring.tsx";
 import { Failure } from "./failure.tsx";
-import { type ExplainedNode, type Explanation, explainKey } from "./key-client.ts";
+import { explainKey } from "./key-client.ts";
 import { useLoaded } from "./loaded.ts";
 import { type StoredKey, identityOf } from "./stored-key.ts";
+import {
+  type JudgedNode,
+  VERDICT_SIGNS,
+  VERDICT_WORDS,
+  judgedNodes,
+  shortDot,
+  summaryOf,
+} from "./verdicts.ts";
 
 export interface KeyExplainProps {
   readonly bucket: string;
@@ -16,72 +27,16 @@ export interface KeyExplainProps {
   readonly turn: number;
 }
 
-/** What a node has, against what most owners have. */
-export type Verdict = "same" | "other" | "nothing" | "silent";
-
-export const VERDICT_WORDS: Readonly<Record<Verdict, string>> = {
-  same: "has it",
-  other: "has another state",
-  nothing: "has nothing",
-  silent: "no answer",
-};
-export const VERDICT_SIGNS: Readonly<Record<Verdict, string>> = {
-  same: "✓",
-  other: "≠",
-  nothing: "–",
-  silent: "✕",
-};
-
-/** The state that most of those who answered have; of two that are even the one of the earlier owner. */
-function commonHash({ owners }: Explanation): string {
-  const counts = new Map<string, number>();
-  for (const { reachable, stateHash } of owners)
-    if (reachable && stateHash !== "") counts.set(stateHash, (counts.get(stateHash) ?? 0) + 1);
-  return [...counts].reduce((best, each) => (each[1] > best[1] ? each : best), ["", 0])[0];
-}
-
-export function verdictOf(node: ExplainedNode, common: string): Verdict {
-  if (!node.reachable) return "silent";
-  if (node.stateHash === "") return "nothing";
-  return node.stateHash === common ? "same" : "other";
-}
-
-export interface JudgedNode extends ExplainedNode {
-  readonly verdict: Verdict;
-  /** 1 for the first owner; 0 for a fallback. */
-  readonly place: number;
-}
-
-export function judgedNodes(explanation: Explanation): readonly JudgedNode[] {
-  const common = commonHash(explanation);
-  const judged = (node: ExplainedNode, place: number): JudgedNode => ({
-    ...node,
-    place,
-    verdict: verdictOf(node, common),
-  });
-  return [
-    ...explanation.owners.map((node, index) => judged(node, index + 1)),
-    ...explanation.fallbacks.map((node) => judged(node, 0)),
-  ];
-}
-
-/** One sentence that answers: is all well with this key? */
-export function summaryOf(explanation: Explanation): string {
-  if (explanation.equal) return "All owners have the same.";
-  const silent = explanation.owners.filter(({ reachable }) => !reachable);
-  if (silent.length === 0) return "The owners differ; reads and repair make them equal.";
-  const names = silent.map(({ node }) => node).join(", ");
-  const verb = silent.length === 1 ? "does" : "do";
-  const keeps = explanation.fallbacks.length > 0 ? " A fallback keeps it meanwhile." : "";
-  return `${names} ${verb} not answer.${keeps}`;
-}
-
 export function KeyExplain({ bucket, stored, turn }: KeyExplainProps): preact.JSX.Element {
   const { sample } = useLive();
   const states = sample?.nodes.map(({ id, state }) => `${id} ${state}`).join() ?? "";
   const id = `${bucket}/${identityOf(stored)} ${turn} ${states}`;
   const explained = useLoaded(id, (signal) => explainKey(bucket, stored, signal));
   const explanation = explained.value;
+  const version = sample === undefined ? "" : `layout ${sample.cluster.layoutVersion}`;
+  const ring = useLoaded(version, (signal) =>
+    getJson<{ partitions: readonly RingPartition[] }>("/v1/cluster/ring", signal),
+  );
   return (
     <section class="key-explain" aria-label="Where it is">
       <header class="key-head">
@@ -99,10 +54,10 @@ export function KeyExplain({ bucket, stored, turn }: KeyExplainProps): preact.JS
             <strong>{summaryOf(explanation)}</strong>
           </p>
           <div class="explain-both">
-            {sample !== undefined && (
+            {sample !== undefined && ring.value !== undefined && (
               <ExplainRing
                 partition={explanation.partition}
-                partitionCount={sample.cluster.q}
+                partitions={ring.value.partitions}
                 names={sample.nodes.map((node) => node.id)}
                 nodes={judgedNodes(explanation)}
               />
@@ -117,7 +72,7 @@ export function KeyExplain({ bucket, stored, turn }: KeyExplainProps): preact.JS
 
 function ExplainTable({ nodes }: { readonly nodes: readonly JudgedNode[] }): preact.JSX.Element {
   return (
-    <div class="table-scroll">
+    <div class="table-scroll" tabIndex={0} role="group" aria-label="What each node holds">
       <table class="table">
         <thead>
           <tr>
@@ -146,10 +101,12 @@ function ExplainTable({ nodes }: { readonly nodes: readonly JudgedNode[] }): pre
               </td>
               <td class="dots">
                 {dots.map((dot) => (
-                  <code key={dot}>{dot}</code>
+                  <code key={dot} title={dot}>
+                    {shortDot(dot)}
+                  </code>
                 ))}
               </td>
-              <td class="number">{reachable ? `${latencyMs.toFixed(1)} ms` : "–"}</td>
+              <td class="number">{reachable ? formatMs(latencyMs) : "–"}</td>
             </tr>
           ))}
         </tbody>

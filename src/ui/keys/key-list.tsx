@@ -4,9 +4,10 @@
  * At most `PAGE_KEYS` rows are in the document, however many keys there are.
  */
 import { useRef } from "preact/hooks";
+import { formatBytes } from "../parts/format.ts";
 import { type KeyPage, type ListedKey } from "./key-client.ts";
 import { type StoredKey, identityOf, labelOf } from "./stored-key.ts";
-import { sizeText, untilText } from "./words.ts";
+import { untilText } from "./words.ts";
 
 export interface KeyListProps {
   readonly page: KeyPage;
@@ -93,7 +94,7 @@ function KeyRow({ listed, prefix, nowMs, onKey, isOpen }: KeyRowProps): preact.J
         {siblingCount > 1 && <span class="badge badge-conflict">{siblingCount} siblings</span>}
       </span>
       <span class="key-note">
-        {sizeText(sizeBytes)}
+        {formatBytes(sizeBytes)}
         {expiresAt !== undefined && <span>, expires {untilText(expiresAt, nowMs)}</span>}
       </span>
     </button>

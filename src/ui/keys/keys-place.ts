@@ -15,6 +15,9 @@ export interface KeysPlace {
   readonly key: StoredKey | undefined;
 }
 
+/** What a node takes as the name of a bucket; the rest of what people type is not sent. */
+export const BUCKET_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
 export const DELIMITERS = ["/", ":", "-", "."] as const;
 
 export function keysPlaceOf({ rest, query }: Place): KeysPlace {

@@ -12,7 +12,7 @@ import { Failure } from "./failure.tsx";
 import { KeyList } from "./key-list.tsx";
 import { KeyPanel } from "./key-panel.tsx";
 import { KeySearch } from "./key-search.tsx";
-import { type KeysPlace, hashOf, keysPlaceOf } from "./keys-place.ts";
+import { BUCKET_NAME, type KeysPlace, hashOf, keysPlaceOf } from "./keys-place.ts";
 import { type Loaded, useLoaded } from "./loaded.ts";
 import { type StoredKey, identityOf, keyOfText, labelOf } from "./stored-key.ts";
 
@@ -40,7 +40,9 @@ export function KeysView({ place }: KeysViewProps): preact.JSX.Element {
   useFirstBucket(at, buckets.value);
   return (
     <div class="keys" ref={root}>
-      <h1>Keys</h1>
+      <header class="page-head">
+        <h1>Keys</h1>
+      </header>
       <KeySearch
         {...{ at, move, readLevel, writeLevel }}
         buckets={buckets.value ?? []}
@@ -49,7 +51,7 @@ export function KeysView({ place }: KeysViewProps): preact.JSX.Element {
       />
       <div class={`keys-both ${at.key === undefined ? "" : "is-open"}`}>
         <Listing {...{ at, move, pages, openId }} error={buckets.error} />
-        {at.key !== undefined && at.bucket !== "" && (
+        {at.key !== undefined && BUCKET_NAME.test(at.bucket) && (
           <KeyPanel
             key={`${at.bucket}/${openId}`}
             bucket={at.bucket}
@@ -112,7 +114,9 @@ interface Pages extends Loaded<KeyPage> {
 /** A cursor leads only forward; the ones that led here lead back. */
 function usePages(at: KeysPlace, level: Level): Pages {
   const { bucket, prefix, delimiter } = at;
-  const listId = bucket === "" ? "" : `${bucket} ${delimiter} ${identityOf(prefix)} ${level}`;
+  const listId = !BUCKET_NAME.test(bucket)
+    ? ""
+    : `${bucket} ${delimiter} ${identityOf(prefix)} ${level}`;
   const [walked, setWalked] = useState<{ listId: string; cursors: readonly string[] }>({
     listId: "",
     cursors: [],
@@ -156,6 +160,9 @@ function Listing({ at, move, pages, openId, error }: ListingProps): preact.JSX.E
       )}
       {isEmpty && (
         <p class="dim">No keys here{at.prefix.bytes.length > 0 && " with this prefix"}.</p>
+      )}
+      {at.bucket !== "" && !BUCKET_NAME.test(at.bucket) && (
+        <Failure words="No bucket has such a name: want up to 63 of a-z, 0-9, dot, underscore and hyphen, the first a letter or a digit." />
       )}
       {at.bucket === "" && error === "" && <p class="dim">No bucket yet. Name one above.</p>}
       {page !== undefined && !isEmpty && (

@@ -42,10 +42,10 @@ export function Siblings({
         {siblings.map((sibling, index) => (
           <article key={sibling.dot} class="sibling" aria-label={`Sibling ${letterOf(index)}`}>
             <header class="sibling-head">
-              <h4>
+              <h3>
                 {letterOf(index)}
                 {index === 0 && <span class="dim"> newest</span>}
-              </h4>
+              </h3>
               <button
                 type="button"
                 class="button primary"
@@ -66,7 +66,12 @@ export function Siblings({
       </div>
       <Differences siblings={siblings} />
       <div class="actions">
-        <button type="button" disabled={isBusy || !siblings.some(isEditable)} onClick={onMerge}>
+        <button
+          type="button"
+          class="button"
+          disabled={isBusy || !siblings.some(isEditable)}
+          onClick={onMerge}
+        >
           Keep all, merged in an editor
         </button>
       </div>

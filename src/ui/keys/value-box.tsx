@@ -1,7 +1,7 @@
 /** A value, as text, indented JSON or hexadecimal. What is stored is only ever text of the page. */
 import { useState } from "preact/hooks";
+import { formatBytes } from "../parts/format.ts";
 import { type ValueForm, formsOf, shownAs } from "./value-text.ts";
-import { sizeText } from "./words.ts";
 
 const FORM_NAMES: Readonly<Record<ValueForm, string>> = { text: "Text", json: "JSON", hex: "Hex" };
 
@@ -31,12 +31,12 @@ export function ValueBox({ bytes, label }: ValueBoxProps): preact.JSX.Element {
             </button>
           ))}
         </div>
-        <span class="dim">{sizeText(bytes.length)}</span>
+        <span class="dim">{formatBytes(bytes.length)}</span>
         <button type="button" class="button quiet" onClick={() => saveAs(bytes)}>
           Download
         </button>
       </div>
-      <pre class="value" tabIndex={0} aria-label={label}>
+      <pre class={form === "hex" ? "value is-hex" : "value"} tabIndex={0} aria-label={label}>
         {bytes.length === 0 ? <span class="dim">(empty)</span> : text}
       </pre>
       {isCut && <p class="dim">Only the beginning is shown. Download it to see all.</p>}

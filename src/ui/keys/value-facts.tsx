@@ -11,7 +11,7 @@ export interface ValueFactsProps {
 export function ValueFacts({ sibling, nowMs }: ValueFactsProps): preact.JSX.Element {
   const written = new Date(sibling.wallMs).toISOString();
   return (
-    <dl class="facts">
+    <dl class="key-facts">
       <Fact name="Written">
         <time dateTime={written} title={written}>
           {sinceText(sibling.wallMs, nowMs)}
@@ -27,7 +27,9 @@ export function ValueFacts({ sibling, nowMs }: ValueFactsProps): preact.JSX.Elem
         </Fact>
       )}
       <Fact name="Dot">
-        <code>{sibling.dot}</code>
+        <code class="one-line" title={sibling.dot}>
+          {sibling.dot}
+        </code>
       </Fact>
       {sibling.meta.map(([name, value]) => (
         <Fact key={name} name={`Meta ${visibleText(name)}`}>
@@ -45,7 +47,7 @@ export interface FactProps {
 
 export function Fact({ name, children }: FactProps): preact.JSX.Element {
   return (
-    <div class="fact">
+    <div class="key-fact">
       <dt>{name}</dt>
       <dd>{children}</dd>
     </div>

@@ -52,10 +52,11 @@ function Header({ current }: { readonly current: string }) {
   const { sample } = useLive();
   return (
     <header class="header">
-      <a class="brand" href="#/" aria-label="hutch, overview">
+      <a class="brand" href="#/">
         <img src="/ui/icon.svg" alt="" width="22" height="22" />
         <strong>hutch</strong>
         <span class="brand-cluster">{sample?.cluster.name}</span>
+        <span class="visually-hidden">overview</span>
       </a>
       <nav class="nav" aria-label="Views">
         {VIEWS.map(({ id, title }) => (
