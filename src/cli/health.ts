@@ -2,6 +2,7 @@
 
 import { HutchError, messageOf } from "../base/errors.ts";
 import { urlsFrom } from "./connect.ts";
+import { sendAs } from "./credentials.ts";
 import { print } from "./terminal.ts";
 
 /** A node that takes longer is not well, whatever it would say. */
@@ -11,15 +12,15 @@ const ANSWER_MS = 2000;
 export async function health(options: Readonly<Record<string, unknown>>): Promise<void> {
   const [url] = urlsFrom(options);
   const path = options["ready"] === true ? "/readyz" : "/healthz";
-  const response = await ask(`${url}${path}`);
+  const response = await ask(options, `${url}${path}`);
   if (!response.ok)
     throw new HutchError("unavailable", `${url} answers ${path} with ${response.status}`);
   print(options["ready"] === true ? "ready" : "up");
 }
 
-async function ask(address: string): Promise<Response> {
+async function ask(options: Readonly<Record<string, unknown>>, address: string): Promise<Response> {
   try {
-    return await fetch(address, { signal: AbortSignal.timeout(ANSWER_MS) });
+    return await sendAs(options, ANSWER_MS)(address, {});
   } catch (cause) {
     throw new HutchError("node-unreachable", `Cannot reach ${address}: ${messageOf(cause)}`, {
       cause,
