@@ -12,6 +12,8 @@ const BAR_PLACES = 30;
 const CLIENT_BUSY = 0.9;
 /** So few are what was just due when the clock stopped. */
 const OVERDUE_MIN = 10;
+/** The histogram says up to 1/64 too much: what took 1 ms belongs to the bar of 1 ms. */
+const EDGE_SLACK = 1 + 1 / 64;
 /** Upper edges of the bars, ms; each is told apart from the next by eye. */
 const STEPS = [1, 2, 5] as const;
 
@@ -51,7 +53,7 @@ export function histogramLines(histogram: LatencyHistogram): string[] {
 /** Which of the steps ..., 0.1, 0.2, 0.5, 1, 2, 5, 10, ... is the first that is not below `ms`. */
 function stepOf(ms: number): number {
   let step = Math.floor(Math.log10(Math.max(ms, 0.001))) * STEPS.length;
-  while (edgeOf(step) < ms) step++;
+  while (edgeOf(step) * EDGE_SLACK < ms) step++;
   return step;
 }
 
