@@ -253,7 +253,6 @@ function assemble(
       ? coreAmongOthers(parts, door, layouts, news)
       : coreAlone(parts);
   const { cluster, coordinator, admin, metrics } = core;
-  ports.defineMetrics?.(metrics);
   parts.retention.nowMs = () => coordinator.nowMs();
   const app = createApp(appOptionsOf(parts, coordinator, admin, metrics));
   core.start();
@@ -339,6 +338,7 @@ function appOptionsOf(
   admin: Admin,
   metrics: Metrics,
 ): AppOptions {
+  ports.defineMetrics?.(metrics);
   const { logger, clock, random, memory, access, auditSink } = ports;
   return {
     ...(memory && { memory }),

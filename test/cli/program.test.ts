@@ -6,28 +6,54 @@ import { exitCodeOf } from "../../src/cli/exit-codes.ts";
 import { buildProgram } from "../../src/cli/program.ts";
 import { visible } from "../../src/cli/terminal.ts";
 
-function commandsOf(command: Command): Command[] {
-  return command.commands.flatMap((child) => [child, ...commandsOf(child)]);
+/** Every command by its path: `layout stage`. */
+function commandsOf(command: Command, above = ""): Map<string, Command> {
+  const all = new Map<string, Command>();
+  for (const child of command.commands) {
+    const path = `${above} ${child.name()}`.trim();
+    all.set(path, child);
+    for (const [below, each] of commandsOf(child, path)) all.set(below, each);
+  }
+  return all;
 }
 
+const LOCAL =
+  "serve|cluster|tour|inspect wal|inspect sstable|inspect manifest|config print|version|sim|completions bash";
+const REMOTE =
+  "status|top|ring|nodes|hints|explain|health|get|put|delete|list|buckets list|buckets show|buckets set|buckets delete|import|export|layout show|layout stage|layout apply|layout revert|leave|remove|replace|repair|maintain|snapshot save|snapshot restore|bench";
+const WATCHED = "status|ring|nodes|layout show|hints|repair|explain";
+
 describe("the program", () => {
+  const commands = commandsOf(buildProgram());
+
   test("has the commands of the contract, each with a description", () => {
-    const commands = commandsOf(buildProgram());
-    const promised =
-      "serve cluster status ring nodes explain get put delete list import export inspect wal sstable manifest config print repair version sim layout show stage apply revert leave remove replace hints";
-    expect(commands.map((command) => command.name())).toEqual(
-      expect.arrayContaining(promised.split(" ")),
-    );
-    for (const command of commands) expect(command.description()).toMatch(/\.$/);
+    const promised = `${LOCAL.replace(" bash", "")}|${REMOTE}`.split("|");
+    expect([...commands.keys()]).toEqual(expect.arrayContaining(promised));
+    for (const command of commands.values()) expect(command.description()).toMatch(/\.$/);
+  });
+
+  test("every command has an example, of itself", () => {
+    for (const [path, command] of commands) {
+      if (path === "version") continue;
+      let help = "";
+      command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+      expect([path, help]).toEqual([path, expect.stringContaining("Examples:")]);
+      const name = path.replace(/ (list|show)$/, "");
+      expect(help.slice(help.indexOf("Examples:"))).toContain(`hutch ${name}`);
+    }
   });
 
   test("every command that talks to a node takes --url and --config", () => {
-    const byName = new Map(commandsOf(buildProgram()).map((command) => [command.name(), command]));
-    for (const name of "get put delete list import export status ring nodes explain stage apply revert leave remove replace repair hints".split(
-      " ",
-    ))
-      expect(byName.get(name)!.options.map((option) => option.long)).toEqual(
+    for (const path of REMOTE.split("|"))
+      expect(commands.get(path)!.options.map((option) => option.long)).toEqual(
         expect.arrayContaining(["--url", "--config"]),
+      );
+  });
+
+  test("what shows a picture of the cluster takes --json and --watch", () => {
+    for (const path of WATCHED.split("|"))
+      expect(commands.get(path)!.options.map((option) => option.long)).toEqual(
+        expect.arrayContaining(["--json", "--watch"]),
       );
   });
 });
