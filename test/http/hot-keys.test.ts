@@ -11,7 +11,7 @@ function seen(count: number, urlOf: (index: number) => string, method = "GET"): 
 
 describe("HotKeys", () => {
   test("a key with a fifth of all requests is first among ten thousand others", () => {
-    const hotKeys = seen(50_000, (i) => (i % 5 === 0 ? "shop/hot" : `shop/cold-${i % 10_000}`));
+    const hotKeys = seen(100_000, (i) => (i % 5 === 0 ? "shop/hot" : `shop/cold-${i % 10_000}`));
     const { keys, samples } = hotKeys.report();
     expect(keys[0]).toMatchObject({ bucket: "shop", path: "hot", writes: 0 });
     const share = (keys[0]!.count - keys[0]!.error) / samples;
@@ -19,17 +19,17 @@ describe("HotKeys", () => {
     expect(share).toBeLessThan(0.25);
   });
 
-  test("about one in sixteen requests is looked at", () => {
+  test("about one in 32 requests is looked at", () => {
     const { samples, sampleEvery } = seen(80_000, () => "a/b").report();
-    expect(sampleEvery).toBe(16);
-    expect(samples).toBeGreaterThan(80_000 / 16 / 1.1);
-    expect(samples).toBeLessThan((80_000 / 16) * 1.1);
+    expect(sampleEvery).toBe(32);
+    expect(samples).toBeGreaterThan(80_000 / 32 / 1.1);
+    expect(samples).toBeLessThan((80_000 / 32) * 1.1);
   });
 
-  test("keys that are asked for in turn, sixteen of them, are all found", () => {
-    const { keys } = seen(40_000, (i) => `a/${i % 16}`).report();
+  test("keys that are asked for in turn, 32 of them, are all found", () => {
+    const { keys } = seen(80_000, (i) => `a/${i % 32}`).report();
     expect(keys.map(({ path }) => Number(path)).sort((a, b) => a - b)).toEqual(
-      Array.from({ length: 16 }, (_, index) => index),
+      Array.from({ length: 32 }, (_, index) => index),
     );
   });
 
