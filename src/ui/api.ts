@@ -87,9 +87,11 @@ export async function postJson<T>(path: string, body: unknown = {}): Promise<T> 
   return (text === "" ? undefined : JSON.parse(text)) as T;
 }
 
+export const NO_ANSWER = "The node does not answer";
+
 /** What to show of anything that was thrown. */
 export function wordsOf(thrown: unknown): string {
   if (thrown instanceof ApiProblem) return thrown.problem.detail;
-  if (thrown instanceof TypeError) return "The node does not answer";
+  if (thrown instanceof TypeError) return NO_ANSWER;
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

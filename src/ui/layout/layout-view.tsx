@@ -6,7 +6,7 @@ import { postJson, wordsOf } from "../api.ts";
 import { useLive } from "../live/live.ts";
 import { Waiting } from "../overview/overview-view.tsx";
 import { Confirm } from "../parts/confirm.tsx";
-import { counted, formatBytes, formatPercent, listed } from "../parts/format.ts";
+import { counted, formatBytes, listed } from "../parts/format.ts";
 import { useLoaded } from "../parts/loaded.ts";
 import { ChangeForm } from "./change-form.tsx";
 import { Preview } from "./preview.tsx";
@@ -51,7 +51,7 @@ export function LayoutView() {
       {layout.change !== null && <Change change={layout.change} />}
       <Staged layout={layout} run={run} />
       <section class="card stack" aria-labelledby="new-change">
-        <h2 id="new-change">A change</h2>
+        <h2 id="new-change">Stage a change</h2>
         <ChangeForm
           layout={layout}
           names={names}
@@ -149,15 +149,16 @@ function wordsOfChange({ id, action, weight, zone, replaces }: StagedChange): st
 
 function Change({ change }: { readonly change: NonNullable<LayoutSummary["change"]> }) {
   const { version, transfers, bytesSent, nodes, synced, waitingFor } = change;
-  const part = transfers.total === 0 ? 1 : transfers.done / transfers.total;
+  const { done, total } = transfers;
   return (
     <section class="card stack" aria-labelledby="under-way">
       <h2 id="under-way">On the way to version {version}</h2>
-      <progress value={part} aria-label="Copies handed over by this node" />
+      <progress value={synced} max={nodes} aria-label="Nodes that have all that is theirs" />
       <p>
-        This node has handed over {transfers.done} of {counted(transfers.total, "copy", "copies")} (
-        {formatPercent(part)}), {formatBytes(bytesSent)}. {synced} of {counted(nodes, "node")} have
-        all that is theirs.
+        {synced} of {counted(nodes, "node")} have all that is theirs.{" "}
+        {total === 0
+          ? "This node has nothing to hand over."
+          : `This node has handed over ${done} of ${counted(total, "copy", "copies")}, ${formatBytes(bytesSent)}.`}
       </p>
       {waitingFor.length > 0 && (
         <p class="notice is-warn">

@@ -105,7 +105,18 @@ function BandPaths(props: RingPictureProps & { readonly copy: number }) {
         const group = groupOf(owner);
         const focus = group === focused || owner === focused ? "is-focus" : "";
         const down = isDown(owner) ? "is-down-arc" : "";
-        return <path key={owner} class={`${focus} ${down}`} d={path} fill={colourOf(group)} />;
+        const colour = colourOf(group);
+        // The outline closes the seams between neighbours.
+        return (
+          <path
+            key={owner}
+            class={`${focus} ${down}`}
+            d={path}
+            fill={colour}
+            stroke={colour}
+            stroke-width="0.5"
+          />
+        );
       })}
     </g>
   );

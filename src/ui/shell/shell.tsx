@@ -1,5 +1,6 @@
 /** The frame around every view: navigation, which node we look at, whether what we see is live, light or dark. */
 import { useEffect, useRef } from "preact/hooks";
+import { NO_ANSWER } from "../api.ts";
 import { live, useLive } from "../live/live.ts";
 import { VIEWS, type View } from "../views.ts";
 import { type Place, usePlace } from "./place.ts";
@@ -11,6 +12,7 @@ export function Shell() {
   const view = VIEWS.find(({ id }) => id === place.view);
   const main = useRef<HTMLElement>(null);
   const isFirst = useRef(true);
+  const { status } = useLive();
   useEffect(() => {
     document.title = view === undefined || view.id === "" ? "hutch" : `${view.title} · hutch`;
     // Whoever reads with a screen reader or moves by keyboard starts where the new view starts.
@@ -28,7 +30,7 @@ export function Shell() {
       </a>
       <Header current={place.view} />
       <GoneBanner />
-      <main id="main" class="main" tabIndex={-1} ref={main}>
+      <main id="main" class={`main is-${status}`} tabIndex={-1} ref={main}>
         <Page view={view} place={place} />
       </main>
       <TokenDialog />
@@ -109,8 +111,8 @@ function GoneBanner() {
   return (
     <div class="banner" role="alert">
       <span>
-        <strong>{sample?.node ?? "The node"} does not answer.</strong> {reason}. Trying again; what
-        you see is the last that it told.
+        <strong>{sample?.node ?? "The node"} does not answer.</strong>{" "}
+        {reason !== NO_ANSWER && `${reason}. `}Trying again; what you see is the last that it told.
       </span>
       <span class="banner-links">
         {others.map(({ id, address }) => (
