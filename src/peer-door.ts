@@ -22,6 +22,7 @@ import {
 import type { PeerIdentity } from "./cluster/peer-client.ts";
 import type { PeerReply, PeerRequest } from "./cluster/peer-messages.ts";
 import { PeerServer } from "./cluster/peer-server.ts";
+import { answerTraced } from "./cluster/peer-trace.ts";
 import type { Config } from "./config.ts";
 import { formatAddress } from "./config/knob-kinds.ts";
 import { type NodeId, REFUTATIONS } from "./gossip/member.ts";
@@ -75,7 +76,12 @@ export class PeerDoor {
       transport: peers.transport,
       clock,
       logger,
-      handler: { handle: (request, from, budgetMs) => this.#handle(request, from, budgetMs) },
+      handler: {
+        handle: (request, from, budgetMs) =>
+          answerTraced(ports.tracer, request, from, (traced) =>
+            this.#handle(traced, from, budgetMs),
+          ),
+      },
       identity: () => this.#identity(),
       isDuplicate: (node, incarnation) => this.#cluster?.isDuplicate(node, incarnation) ?? false,
       nameOf: (node) => this.#cluster?.nameOf(node),
@@ -176,7 +182,7 @@ export class PeerDoor {
     },
     admin: () => Admin,
   ): ClusterNode {
-    const { random, scheduleFlush } = this.#ports;
+    const { random, scheduleFlush, tracer } = this.#ports;
     const { clusterId, clusterSecret, generation } = this.#directory.identity;
     this.#cluster = new ClusterNode({
       ...this.#config,
@@ -192,6 +198,7 @@ export class PeerDoor {
       previousGeneration: this.#directory.previousGeneration,
       identity: () => this.#identity(),
       ...(scheduleFlush && { scheduleFlush }),
+      ...(tracer && { tracer }),
       renewIncarnation: () => {
         this.#directory.renewIncarnation();
         return this.#directory.identity.incarnation;
@@ -221,6 +228,19 @@ export class PeerDoor {
     define("bad_frames", "what is no message", () => counters.badFrames);
     define("expired", "requests that nobody waits for", () => counters.expired);
     define("overloaded", "requests refused as too many", () => counters.overloaded);
+    const { datagrams } = this.#peers;
+    const gossip = "Datagrams of gossip";
+    metrics.count("hutch_gossip_datagrams_sent", `${gossip} sent`, () => datagrams.counters.sent);
+    metrics.count(
+      "hutch_gossip_datagrams_received",
+      `${gossip} received`,
+      () => datagrams.counters.received,
+    );
+    metrics.count(
+      "hutch_gossip_datagrams_failed",
+      `${gossip} that the system did not take`,
+      () => datagrams.counters.failed,
+    );
     this.#peers.defineMetrics?.(metrics);
   }
 

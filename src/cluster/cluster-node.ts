@@ -19,6 +19,7 @@ import {
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
+import type { Tracer } from "../ports/tracer.ts";
 import type { PeerPorts } from "../ports/transport.ts";
 import type { LayoutState } from "../ring/layout-state.ts";
 import type { LayoutMember } from "../ring/layout.ts";
@@ -79,6 +80,7 @@ export interface ClusterNodeOptions extends Omit<CoordinatorOptions, "others"> {
   readonly gcDelayMs: number;
   identity(): PeerIdentity;
   readonly scheduleFlush?: (run: () => void) => void;
+  readonly tracer?: Tracer;
   /** This copy has forgotten something: a new incarnation, on disk (R12d). */
   renewIncarnation(): number;
   knock(message: KnockMessage): KnockReply;
@@ -137,16 +139,11 @@ export class ClusterNode {
   }
 
   private makePeers(): PeerClient {
-    const { ports, clock, random, logger, identity, scheduleFlush } = this.options;
     return new PeerClient({
-      transport: ports.transport,
-      clock,
-      random,
-      logger,
-      identity,
+      ...this.options,
+      transport: this.options.ports.transport,
       addressOf: (node) => this.addressOf(node),
       nameOf: (node) => this.nameOf(node),
-      ...(scheduleFlush && { scheduleFlush }),
     });
   }
 
@@ -253,7 +250,7 @@ export class ClusterNode {
       previousGeneration: this.options.previousGeneration,
       onRolledBack: () => {
         this.convergence.forgotten();
-        this.coordinator.replica.renewActor();
+        this.coordinator.replica.name.renew();
       },
     });
   }
@@ -288,7 +285,7 @@ export class ClusterNode {
       hasNoHints: (upToMs) => !hints.holdsUpTo(upToMs),
       isServing: () => !syncing.isSyncing,
       forget: (partition) => this.convergence.forget(partition),
-      onDropped: () => coordinator.replica.renewActor(),
+      onDropped: () => coordinator.replica.name.renew(),
       rest: (workMs, bytes) => this.convergence.pace.rest(workMs, bytes),
       onRefused: (error) => options.onFailure(error),
     });

@@ -13,9 +13,11 @@
 import { DecodeError } from "../base/byte-reader.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { HutchError } from "../base/errors.ts";
+import type { TraceContext } from "../base/trace-context.ts";
 import { type Record, decodeRecord } from "../causality/record.ts";
 import { stateDigest } from "../kernels/kernels.ts";
 import type { Consistency } from "../quorum/consistency.ts";
+import type { WaitObserver } from "../quorum/operation.ts";
 import { quorumOf } from "../quorum/parse-consistency.ts";
 import { ReadQuorum } from "../quorum/read-quorum.ts";
 import { neededOf } from "../quorum/write-quorums.ts";
@@ -32,7 +34,6 @@ import { joinStates } from "./join-states.ts";
 /** No hedge before this: faster peers only differ by chance. */
 const HEDGE_MS_MIN = 5;
 const NO_DIGEST = new Uint8Array(0);
-
 export interface ReadOutcome {
   /** The merged state, encoded; `undefined` where nobody has one. The receiver's to keep. */
   readonly value: Uint8Array | undefined;
@@ -46,6 +47,8 @@ export interface ReadOptions {
   readonly timeoutMs: number;
   /** Replies are gathered until their merge satisfies it (R7). */
   readonly isSatisfied?: (record: Record) => boolean;
+  readonly trace?: TraceContext | undefined;
+  readonly waits?: WaitObserver | undefined;
 }
 
 interface Reply {
@@ -72,6 +75,8 @@ export class ReadOperation {
   private hasTimeout = false;
   private failure: HutchError | undefined;
   private isDone = false;
+  /** Whose reply came last; the read waited for it. */
+  private lastHeard = "";
   private cancelAlarm: (() => void) | undefined;
 
   constructor(parts: CoordinationParts, bucket: Bucket, address: KeyAddress, options: ReadOptions) {
@@ -152,6 +157,7 @@ export class ReadOperation {
       kind: "read",
       internalKey: this.address.internalKey,
       knownDigest: own === undefined ? NO_DIGEST : stateDigest(own),
+      trace: options.trace,
     } as const;
     const timeoutMs = Math.min(parts.replicaTimeoutMs, leftMs);
     parts.peers.call(replica.node, message, timeoutMs, "replica").then(
@@ -186,6 +192,7 @@ export class ReadOperation {
       this.contributed(replica, value);
       return;
     }
+    this.lastHeard = replica.node;
     this.quorum.reply(replica.role);
     this.take({ replica, value });
     this.look();
@@ -291,7 +298,6 @@ export class ReadOperation {
     const copies = this.candidates.map((replica) => ({ replica, value: this.heardFrom(replica) }));
     const stale = copies.filter((copy) => !isSame(copy.value, value));
     const holders = copies.length - stale.length;
-    this.isDone = true;
     this.stopWaiting();
     if (consistency.r < needed || holders >= needed) {
       this.repairLater(stale, value);
@@ -312,6 +318,7 @@ export class ReadOperation {
     missing: number,
     deadlineMonoMs: number,
   ): void {
+    const startedMonoMs = this.parts.clock.monoMs();
     let stillMissing = missing;
     let left = stale.length;
     let isAnswered = false;
@@ -319,6 +326,7 @@ export class ReadOperation {
       if (isAnswered) return;
       isAnswered = true;
       cancel();
+      this.options.waits?.waited("repair", this.parts.clock.monoMs() - startedMonoMs, "");
       if (isWritten) this.resolve("done");
       else if (consistencyIsNamed(this.options.consistency)) this.result.reject(incomplete());
       else this.resolve("incomplete");
@@ -335,8 +343,7 @@ export class ReadOperation {
       void this.parts.repair(this.bucket, this.address, replica, value).then(settle);
   }
 
-  private finish(readRepair: "" | "done" | "incomplete"): void {
-    this.isDone = true;
+  private finish(readRepair: ""): void {
     this.stopWaiting();
     this.resolve(readRepair);
   }
@@ -346,13 +353,24 @@ export class ReadOperation {
   }
 
   private reject(thrown: unknown): void {
-    this.isDone = true;
     this.stopWaiting();
     this.result.reject(thrown);
   }
 
   private stopWaiting(): void {
+    this.isDone = true;
     this.cancelAlarm?.();
+    this.options.waits?.waited(...this.wait());
+  }
+
+  /** Its own disk, or whose reply came last; with too few replies, whoever was asked last. */
+  private wait(): Parameters<WaitObserver["waited"]> {
+    const { view } = this.set;
+    const { timeoutMs, deadlineMonoMs } = this.options;
+    const waitedMs = timeoutMs - (deadlineMonoMs - this.parts.clock.monoMs());
+    const lastAsked = this.candidates[this.nextCandidate - 1]!.node; // at least one is always asked
+    const node = this.quorum.state === "reached" ? this.lastHeard : lastAsked;
+    return node === view.self ? ["sync", waitedMs, ""] : ["replicas", waitedMs, view.nameOf(node)];
   }
 
   /** One alarm at a time: for a hedge, where somebody is left to ask, and then for the deadline. */

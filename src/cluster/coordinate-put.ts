@@ -265,10 +265,14 @@ export class WriteCoordination {
   private async admitted(request: WriteRequest, deadlineMonoMs: number): Promise<void> {
     const { store } = this.options;
     let pause = store.admit(request.kind);
+    if (pause === undefined) return;
+    const { clock } = this.parts;
+    const startedMs = clock.monoMs();
     for (let waits = 0; waits < ADMISSION_WAITS_MAX && pause !== undefined; waits++) {
       await this.parts.deadlines.within(pause, deadlineMonoMs, overloaded);
       pause = store.admit(request.kind);
     }
+    request.waits?.waited("admission", clock.monoMs() - startedMs, "");
   }
 
   /**
@@ -305,10 +309,10 @@ export class WriteCoordination {
     const r = quorumOf(n);
     const pr = isSloppy && request.condition.kind === "none" ? 0 : r;
     const consistency = { ...request.consistency, r, pr, level: "" } as const;
-    const { timeoutMs } = request;
+    const { timeoutMs, trace, waits } = request;
     const seen = this.seenBefore(write);
     const isSatisfied = (record: Record): boolean => satisfies(record, seen);
-    const options = { consistency, deadlineMonoMs, timeoutMs, isSatisfied };
+    const options = { consistency, deadlineMonoMs, timeoutMs, isSatisfied, trace, waits };
     try {
       const { value } = await new ReadOperation(this.parts, bucket, address, options).run();
       if (value !== undefined) this.join(write, value);
@@ -336,7 +340,9 @@ export class WriteCoordination {
     if (store.get(key) !== undefined) return;
     const { self } = set.view;
     const others = set.acting(true).filter(({ node }) => node !== self);
-    const message = { kind: "read", internalKey: key, knownDigest: new Uint8Array(0) } as const;
+    const { trace } = request;
+    const knownDigest = new Uint8Array(0);
+    const message = { kind: "read", internalKey: key, knownDigest, trace } as const;
     const { peers, replicaTimeoutMs, clock } = this.parts;
     const timeoutMs = Math.max(1, Math.min(replicaTimeoutMs, deadlineMonoMs - clock.monoMs()));
     const found = await firstFound(

@@ -56,9 +56,13 @@ export class WriteForwarding {
       bucket: bucket.name,
       key,
       request: { ...request, timeoutMs: Math.ceil(leftMs) },
+      trace: request.trace,
     } as const;
     const timeoutMs = isOnly ? leftMs : Math.min(replicaTimeoutMs, leftMs);
-    const reply = await this.ask(node, message, clock.monoMs() + timeoutMs);
+    const startedMs = clock.monoMs();
+    const reply = await this.ask(node, message, startedMs + timeoutMs);
+    const name = this.options.parts.view().nameOf(node);
+    request.waits?.waited("forward", clock.monoMs() - startedMs, name);
     if (reply.kind === "coordinated")
       return { ...reply, answer: this.options.answerOf(write, reply) };
     if (reply.kind === "failed") throw errorOfReply(reply);

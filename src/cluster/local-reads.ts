@@ -78,13 +78,16 @@ export class LocalReads {
     isOnly: boolean,
   ): Promise<KeyAnswer> {
     const { clock, deadlines } = this.options;
-    const { timeoutMs } = request;
-    const deadline = clock.monoMs() + timeoutMs;
+    const { timeoutMs, waits } = request;
+    const startedMs = clock.monoMs();
+    const deadline = startedMs + timeoutMs;
     try {
       await deadlines.within(durable, deadline, () => readTimeout(timeoutMs));
     } catch (thrown) {
       if (!(thrown instanceof HutchError) || thrown.code !== "disk-full") throw thrown;
       return this.read(bucket, address, request, isOnly);
+    } finally {
+      waits?.waited("sync", clock.monoMs() - startedMs, "");
     }
     return this.answer(bucket, address, request, value);
   }

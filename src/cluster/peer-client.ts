@@ -8,6 +8,7 @@ import type { NodeId } from "../gossip/member.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
+import type { Tracer } from "../ports/tracer.ts";
 import type { PeerAddress, Transport } from "../ports/transport.ts";
 import { FlushTurn } from "./peer-flush.ts";
 import { knock, type KnockAnswer } from "./peer-knock.ts";
@@ -22,6 +23,7 @@ import {
 } from "./peer-messages.ts";
 import { type Hello, VERSIONS } from "./peer-protocol.ts";
 import type { Refusal } from "./peer-refusal.ts";
+import { callTraced, isTraceable } from "./peer-trace.ts";
 
 const EXPIRE_EVERY_MS = 10;
 
@@ -40,6 +42,8 @@ export interface PeerClientOptions {
   nameOf?(node: NodeId): string | undefined;
   /** Calls back once, when what came up in this turn is complete; later means larger batches. `clock.after(0)` unless given. */
   readonly scheduleFlush?: (run: () => void) => void;
+  /** Where it is left out nothing is traced. */
+  readonly tracer?: Tracer;
 }
 
 export class PeerClient implements Peers {
@@ -71,6 +75,20 @@ export class PeerClient implements Peers {
   }
 
   call(
+    node: NodeId,
+    request: PeerRequest,
+    timeoutMs: number,
+    priority: PeerPriority,
+  ): Promise<PeerReply> {
+    const { tracer } = this.options;
+    if (tracer === undefined || !isTraceable(request) || request.trace === undefined)
+      return this.send(node, request, timeoutMs, priority);
+    return callTraced(tracer, request, request.trace, node, (traced) =>
+      this.send(node, traced, timeoutMs, priority),
+    );
+  }
+
+  private send(
     node: NodeId,
     request: PeerRequest,
     timeoutMs: number,

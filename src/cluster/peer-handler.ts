@@ -159,7 +159,8 @@ export class NodePeerHandler implements PeerHandler {
   }
 
   private async coordinate(message: CoordinateMessage, budgetMs: number): Promise<PeerReply> {
-    const { bucket, key, request } = message;
+    const { bucket, key, request, trace } = message;
+    if (trace !== undefined) request.trace = trace;
     const { answer: _, ...reply } = await this.options.coordinator.coordinate(
       bucket,
       key,

@@ -4,6 +4,7 @@
  *
  * Keys are internal keys (`ring/partition.ts`), so bucket and partition travel with them. Records are encoded states (`causality/record.ts`).
  */
+import type { TraceContext } from "../base/trace-context.ts";
 import type { ErrorCode, Retry } from "../base/errors.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { AckCounts, WriteRequest } from "../quorum/operation.ts";
@@ -14,8 +15,14 @@ export interface SideEntry {
   readonly value: Uint8Array;
 }
 
+/** A part of a client's operation. */
+interface Traced {
+  /** Where the operation is traced (`peer-trace.ts`). */
+  trace?: TraceContext | undefined;
+}
+
 /** The key's state at this replica. */
-export interface ReadMessage {
+export interface ReadMessage extends Traced {
   readonly kind: "read";
   readonly internalKey: Uint8Array;
   /** `stateDigest` of the record that the asker holds, 16 bytes; an equal state is answered without its bytes (R32). Empty for none. */
@@ -23,7 +30,7 @@ export interface ReadMessage {
 }
 
 /** A state to join with this replica's; mints nothing, twice is once (N3). */
-export interface MergeMessage {
+export interface MergeMessage extends Traced {
   readonly kind: "merge";
   readonly internalKey: Uint8Array;
   readonly record: Uint8Array;
@@ -35,7 +42,7 @@ export interface MergeMessage {
 }
 
 /** A state to keep durably for `target`, which is down (D4, R24). */
-export interface HintMessage {
+export interface HintMessage extends Traced {
   readonly kind: "hint";
   readonly target: NodeId;
   /** The last incarnation of `target` that the sender knows; a receiver that knows a later one alive refuses with `unavailable`. */
@@ -46,7 +53,7 @@ export interface HintMessage {
 }
 
 /** A client's write, to be minted and replicated by the receiver (D3, R9). */
-export interface CoordinateMessage {
+export interface CoordinateMessage extends Traced {
   readonly kind: "coordinate";
   readonly bucket: string;
   readonly key: Uint8Array;

@@ -5,6 +5,7 @@
  *   batch   version u8 | crc u32 | sentAt u32 | frame ...              the crc is of everything behind it; sentAt: `link-age.ts`
  *
  *   request 1..127    kind u8 | bytes u32 | budgetMs u32 | id varint | body        bytes: of what follows this field
+ *                     body | trace (`peer-trace.ts`)                               of what is traced, and only of that
  *   reply   128..255  kind u8 | bytes u32 | id varint | body
  *
  * The hello is the same for all versions to come as far as the purpose; what a later version adds stands at its end. Batches are of the highest
@@ -25,6 +26,7 @@ import { readChoice, readText, writeChoice, writeNodeId, writeText } from "./pee
 import { decodeReply, encodeReply, REPLY_CODES } from "./peer-codec-replies.ts";
 import { decodeRequest, encodeRequest, REQUEST_CODES } from "./peer-codec-requests.ts";
 import type { PeerReply, PeerRequest } from "./peer-messages.ts";
+import { isTraceable, readTrace, TRACE_BYTES_MIN, traceOf, writeTrace } from "./peer-trace.ts";
 
 /** Versions of batches that this build speaks. */
 export interface VersionRange {
@@ -104,6 +106,8 @@ export function writeRequestFrame(writer: ByteWriter, id: number, request: PeerR
   writer.u32(0);
   writer.varint(id);
   encodeRequest(writer, request);
+  const trace = traceOf(request);
+  if (trace !== undefined) writeTrace(writer, trace);
   endFrame(writer, start);
 }
 
@@ -200,7 +204,10 @@ export class FrameReader {
   /** `undefined` for a kind that this version does not know. */
   readRequest(): PeerRequest | undefined {
     const request = decodeRequest(this.code, this.reader);
-    if (request !== undefined) this.expectBodyEnd();
+    if (request === undefined) return undefined;
+    if (this.bodyEnd - this.reader.offset >= TRACE_BYTES_MIN && isTraceable(request))
+      request.trace = readTrace(this.reader);
+    this.expectBodyEnd();
     return request;
   }
 

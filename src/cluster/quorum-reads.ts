@@ -27,7 +27,8 @@ export class QuorumReads {
   async read(bucket: Bucket, address: KeyAddress, request: ReadRequest): Promise<ReadResult> {
     const { timeoutMs, session } = request;
     const deadlineMonoMs = this.parts.clock.monoMs() + timeoutMs;
-    const options = { deadlineMonoMs, timeoutMs, ...this.needs(address, request) };
+    const { trace, waits } = request;
+    const options = { deadlineMonoMs, timeoutMs, trace, waits, ...this.needs(address, request) };
     const outcome = await this.outcomeOf(bucket, address, options);
     const answer = this.answers.answerOf(bucket, address, outcome.value);
     answer.replies = outcome.replies;

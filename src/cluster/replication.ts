@@ -49,6 +49,9 @@ export class Replication {
   /** The write's own batch, where hints are in it. */
   private batch: WriteBatch | undefined;
   private isSettled = false;
+  private startedMonoMs = 0;
+  /** Whose acknowledgement came last; the write waited for it. */
+  private lastHeard = "";
   private cancelDeadline: (() => void) | undefined;
 
   constructor(
@@ -143,6 +146,7 @@ export class Replication {
   start(record: Uint8Array, side: SideEntry | undefined, isReplay = false): void {
     this.record = record;
     this.side = side;
+    this.startedMonoMs = this.parts.clock.monoMs();
     this.isConditional = this.request.condition.kind !== "none" && !isReplay;
     for (const share of this.shares) this.send(share);
   }
@@ -150,6 +154,7 @@ export class Replication {
   /** The write is on our own disk. */
   storedHere(isDurable: boolean): void {
     if (this.isKeptByOwner) this.quorums.keepHints(this.hintsInBatch);
+    this.lastHeard = this.self;
     this.quorums.acknowledge(this.nameOf(this.self), this.standsFor, isDurable);
     this.look();
   }
@@ -181,14 +186,16 @@ export class Replication {
   private messageFor({ node, owner, role }: Share): PeerRequest {
     const { internalKey } = this.address;
     const { record, side, isConditional } = this;
+    const { trace } = this.request;
     if (role === "primary" || node === owner)
-      return { kind: "merge", internalKey, record, purpose: "write", isConditional, side };
+      return { kind: "merge", internalKey, record, purpose: "write", isConditional, side, trace };
     const targetIncarnation = this.set.view.incarnationOf(owner);
-    return { kind: "hint", target: owner, targetIncarnation, internalKey, record, side };
+    return { kind: "hint", target: owner, targetIncarnation, internalKey, record, side, trace };
   }
 
   private answered(share: Share, reply: PeerReply): void {
     if (reply.kind === "stored") {
+      this.lastHeard = share.node;
       this.quorums.acknowledge(this.nameOf(share.node), share.owner, reply.isDurable);
       this.look();
       return;
@@ -267,16 +274,25 @@ export class Replication {
     else if (state === "unreachable") this.giveUp(cause);
   }
 
-  private settle(): void {
+  /** @param node that the write waited for until now */
+  private endWaiting(node: NodeId): void {
     this.isSettled = true;
     this.cancelDeadline?.();
+    const { waits } = this.request;
+    if (waits === undefined) return;
+    const waitedMs = this.parts.clock.monoMs() - this.startedMonoMs;
+    if (node === this.self) waits.waited("sync", waitedMs, "");
+    else waits.waited("replicas", waitedMs, this.nameOf(node));
+  }
+
+  private settle(): void {
+    this.endWaiting(this.lastHeard);
     this.settled.resolve();
   }
 
   private giveUp(cause: unknown): void {
     if (this.isSettled) return;
-    this.isSettled = true;
-    this.cancelDeadline?.();
+    this.endWaiting(this.shares.find(({ node }) => node !== this.lastHeard)?.node ?? this.self);
     // Nobody else was sent anything: what our own disk says is the whole truth.
     const isCertain = this.shares.length === 0 && isDefinite(cause);
     this.settled.reject(isCertain ? cause : this.outcomeUnknown(cause));

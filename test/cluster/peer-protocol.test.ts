@@ -19,7 +19,7 @@ import {
   writeRequestFrame,
 } from "../../src/cluster/peer-protocol.ts";
 import { crc32 } from "../../src/kernels/kernels.ts";
-import { arbitraryReply, arbitraryRequest } from "../support/arbitrary-peer-message.ts";
+import { arbitraryReply, arbitraryFramedRequest } from "../support/arbitrary-peer-message.ts";
 
 const VERSION = 1;
 
@@ -72,7 +72,7 @@ describe("peer protocol", () => {
   test("every message of every kind survives the way", () => {
     fc.assert(
       fc.property(
-        fc.array(arbitraryRequest, { maxLength: 4 }),
+        fc.array(arbitraryFramedRequest, { maxLength: 4 }),
         fc.array(arbitraryReply, { maxLength: 4 }),
         (requests, replies) => {
           expect(readAll(batchOf(requests, replies))).toEqual([...requests, ...replies]);
@@ -107,7 +107,7 @@ describe("peer protocol", () => {
 
   test("row 62: no prefix of a batch is one, under any checksum", () => {
     fc.assert(
-      fc.property(arbitraryRequest, arbitraryReply, (request, reply) => {
+      fc.property(arbitraryFramedRequest, arbitraryReply, (request, reply) => {
         const message = batchOf([request], [reply]);
         const first = batchOf([request], []).length;
         for (let length = 0; length < message.length; length++) {
@@ -154,7 +154,7 @@ describe("peer protocol", () => {
     const prng = new Prng("peer-protocol");
     let refused = 0;
     fc.assert(
-      fc.property(arbitraryRequest, arbitraryReply, (request, reply) => {
+      fc.property(arbitraryFramedRequest, arbitraryReply, (request, reply) => {
         const message = batchOf([request], [reply]);
         for (let round = 0; round < 20; round++) {
           const damaged = message.slice();

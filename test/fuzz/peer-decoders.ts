@@ -24,7 +24,11 @@ import {
   type Update,
 } from "../../src/gossip/update.ts";
 import { crc32 } from "../../src/kernels/kernels.ts";
-import { arbitraryReply, arbitraryRequest } from "../support/arbitrary-peer-message.ts";
+import {
+  arbitraryFramedRequest,
+  arbitraryReply,
+  arbitraryRequest,
+} from "../support/arbitrary-peer-message.ts";
 import * as some from "./arbitrary-cluster.ts";
 import { type Decoder, decoder, encoded, readAll, REFUSED } from "./decoder.ts";
 
@@ -53,7 +57,7 @@ type Framed =
   | { readonly id: number; readonly reply: PeerReply };
 
 const framed: fc.Arbitrary<Framed> = fc.oneof(
-  fc.record({ id: fc.nat(), request: arbitraryRequest }),
+  fc.record({ id: fc.nat(), request: arbitraryFramedRequest }),
   fc.record({ id: fc.nat(), reply: arbitraryReply }),
 );
 
@@ -134,7 +138,7 @@ const link: readonly Decoder[] = [
   }),
   decoder({
     name: "batch of frames",
-    covers: ["cluster/peer-protocol.ts FrameReader"],
+    covers: ["cluster/peer-protocol.ts FrameReader", "cluster/peer-trace.ts readTrace"],
     valid: fc.array(framed, { maxLength: 3 }).map(batchOf),
     decode: framesIn,
     refusals: ["decode"],

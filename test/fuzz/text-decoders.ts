@@ -1,6 +1,7 @@
 /** Text that people write: headers, paths, queries, JSON, configuration, CSV. */
 import fc from "fast-check";
 import { utf8 } from "../../src/base/bytes.ts";
+import { isTraceState, parseTraceParent } from "../../src/base/trace-context.ts";
 import { HutchError } from "../../src/base/errors.ts";
 import { CsvReader, formatCsvRecord } from "../../src/cli/csv.ts";
 import { hasPlainValue } from "../../src/cli/import-records.ts";
@@ -35,6 +36,24 @@ const textOf = (input: Uint8Array): string => Buffer.from(input).toString("utf8"
 const oneOf = (...texts: string[]): fc.Arbitrary<Uint8Array> => fc.constantFrom(...texts).map(utf8);
 
 const headers: readonly Decoder[] = [
+  decoder({
+    name: "traceparent",
+    covers: ["base/trace-context.ts parseTraceParent"],
+    valid: oneOf(
+      "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+      "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+      "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-later",
+    ),
+    decode: (input) => {
+      const text = latin1(input);
+      const parent = parseTraceParent(text, text);
+      if (parent === undefined) return REFUSED;
+      const isWhole = /^[0-9a-f]{48}$/.test(parent.traceId + parent.spanId);
+      if (!isWhole || !isTraceState(parent.state)) throw new Error(JSON.stringify(parent));
+      return parent;
+    },
+    refusals: [],
+  }),
   decoder({
     name: "X-Consistency",
     covers: ["quorum/parse-consistency.ts parseConsistency"],

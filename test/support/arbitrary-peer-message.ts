@@ -1,7 +1,9 @@
 /** Random requests and replies of every kind, for round trips and fuzzing. */
 import fc from "fast-check";
 import { PEER_CODES, PROCESS_CODES, REST_CODES } from "../../src/base/errors.ts";
+import { isTraceState, type TraceContext } from "../../src/base/trace-context.ts";
 import type { PeerReply, PeerRequest, SideEntry } from "../../src/cluster/peer-messages.ts";
+import { isTraceable } from "../../src/cluster/peer-trace.ts";
 import type { Consistency } from "../../src/quorum/consistency.ts";
 import type { Condition, Expiry, WriteRequest } from "../../src/quorum/operation.ts";
 
@@ -59,6 +61,14 @@ const writeRequest: fc.Arbitrary<WriteRequest> = fc.record({
   consistency,
   timeoutMs: whole,
   session: text,
+});
+
+const trace: fc.Arbitrary<TraceContext> = fc.record({
+  traceId: fc
+    .uint8Array({ minLength: 16, maxLength: 16 })
+    .map((id) => (id.fill(1, 0, 1), id.toHex())),
+  spanId: fc.uint8Array({ minLength: 8, maxLength: 8 }).map((id) => (id.fill(1, 0, 1), id.toHex())),
+  state: fc.string({ maxLength: 60 }).filter(isTraceState),
 });
 
 export const arbitraryRequest: fc.Arbitrary<PeerRequest> = fc.oneof(
@@ -198,3 +208,10 @@ export const arbitraryReply: fc.Arbitrary<PeerReply> = fc.oneof(
     data,
   }),
 );
+
+/** As they travel: some of what may be traced is. */
+export const arbitraryFramedRequest: fc.Arbitrary<PeerRequest> = fc
+  .tuple(arbitraryRequest, fc.option(trace, { nil: undefined }))
+  .map(([request, context]) =>
+    context !== undefined && isTraceable(request) ? { ...request, trace: context } : request,
+  );

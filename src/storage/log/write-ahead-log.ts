@@ -206,8 +206,8 @@ export class WriteAheadLog {
       else await this.settleUnsynced();
       this.durableSequence = group.lastSequence;
       if (this.options.fsync !== "os") this.syncedSequence = group.lastSequence;
-      this.times.group.record(this.options.clock.monoMs() - startMs);
       group.resolve();
+      this.times.group.record(this.options.clock.monoMs() - startMs);
     } catch (error) {
       this.fail(error, group);
     } finally {
