@@ -107,6 +107,7 @@ async function measure(
     await crew.start();
     if (options["load"] !== false) await fill(crew, plan, () => totals);
     totals = new BenchTotals();
+    stretch = new BenchTotals();
     if (wasStopped) return { totals, wasStopped };
     note(headline(plan, shares[0]!.targets.length));
     const live = startLive(plan, () => {

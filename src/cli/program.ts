@@ -59,10 +59,7 @@ export function buildProgram(): Command {
   const program = new Command("hutch")
     .description("A leaderless, replicated key-value store with a plain REST interface.")
     .addHelpCommand(
-      new Command("help")
-        .argument("[command]")
-        .description("show the help of a command")
-        .helpGroup("Other:"),
+      new Command("help").argument("[command]").description(HELP_ABOUT).helpGroup("Other:"),
     )
     .configureHelp({
       styleTitle: (text) => styled("bold", text),
@@ -75,6 +72,9 @@ export function buildProgram(): Command {
     program.commandsGroup(heading);
     for (const addCommand of adders) addCommand(program);
   }
+  // Below the others the one for help needs no heading of its own.
+  for (const command of program.commands)
+    if (command.commands.length > 0) command.helpCommand("help [command]", HELP_ABOUT);
   program.addHelpText(
     "after",
     examples(
@@ -86,6 +86,8 @@ export function buildProgram(): Command {
   );
   return program;
 }
+
+const HELP_ABOUT = "show the help of a command";
 
 /** All commands under the headings of the help. */
 const COMMANDS: readonly (readonly [
@@ -147,6 +149,10 @@ function addCluster(program: Command): void {
     .option("--peer-base-port <PORT>", "port of the first node for other nodes", "7101")
     .option("--data-dir <DIR>", "where the data live; they survive a restart", ".hutch")
     .option("--fresh", "delete the data of earlier runs first")
+    .option(
+      "--secure",
+      "make keys, certificates and tokens beside the data, and ask for them everywhere",
+    )
     .option("--racks <NUMBER>", "spread the nodes over this many racks", "3")
     .option("--restart", "start a node again that died, 1 s later and 10 times a minute at most")
     .option("--config <FILE>", CONFIG_OPTION)
@@ -155,6 +161,7 @@ function addCluster(program: Command): void {
       examples(
         "hutch cluster",
         "hutch cluster --nodes 5 --fresh",
+        "hutch cluster --secure",
         "hutch cluster --scale 5          # while it runs, from another terminal",
         "hutch cluster --base-port 8001",
       ),

@@ -24,6 +24,7 @@ export function startProgress(total: number, unit: string): Progress {
       hideCursor: true,
       clearOnComplete: true,
       etaBuffer: 50,
+      formatTime: spanText,
     },
     Presets.shades_classic,
   );
@@ -39,6 +40,14 @@ export function startProgress(total: number, unit: string): Progress {
       note(summary);
     },
   };
+}
+
+/** `90 s`, `2 min`; a question mark where nobody can say. */
+export function spanText(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "?";
+  const whole = Math.round(seconds);
+  if (whole < 120) return `${whole} s`;
+  return whole < 7200 ? `${Math.round(whole / 60)} min` : `${Math.round(whole / 3600)} h`;
 }
 
 export interface JobProgress {
@@ -65,6 +74,7 @@ export function startJobProgress(): JobProgress {
       hideCursor: true,
       clearOnComplete: true,
       etaBuffer: 50,
+      formatTime: spanText,
     },
     Presets.shades_classic,
   );

@@ -1,4 +1,7 @@
-/** `hutch repair`: a running node compares its copies with those of the other owners; `--all`: one node after the other. */
+/**
+ * `hutch repair`: a running node compares its copies with those of the other owners; `--all`: one node after the other; `--show`, `--watch`: what has
+ * been compared so far.
+ */
 
 import { HutchError } from "../base/errors.ts";
 import type { Client } from "../client/client.ts";
@@ -17,6 +20,8 @@ export async function repair(options: Options): Promise<void> {
     return (await import("./repair-directory.ts")).repairDirectory(options);
   if (options["acceptLoss"] === true)
     throw new HutchError("usage", "Cannot accept loss on a running node: want --data-dir too");
+  if (options["show"] === true || options["watch"] === true)
+    return (await import("./repair-view.ts")).showRepair(options);
   const client = connect(options, ANSWER_TIMEOUT_MS);
   if (options["all"] !== true) return repairNode(client, options);
   const { nodes } = await askNodes(client);

@@ -124,6 +124,8 @@ export function addRepair(program: Command): void {
     .description(
       "Lets a running node compare its copies with those of the other owners and repair both. With --data-dir, repairs the data directory of a stopped node as far as its files allow.",
     )
+    .option("--show", "what was compared and repaired so far; starts nothing")
+    .option("--watch", "the same, again every second, until Ctrl-C")
     .option("--all", "every node that is up, one after the other")
     .addOption(noWaitOption())
     .option("--data-dir <DIR>", "the data directory of a stopped node instead")
@@ -131,7 +133,12 @@ export function addRepair(program: Command): void {
     .addOption(jsonOption())
     .addHelpText(
       "after",
-      examples("hutch repair", "hutch repair --all", "hutch repair --data-dir .hutch/n1"),
+      examples(
+        "hutch repair",
+        "hutch repair --all",
+        "hutch repair --watch",
+        "hutch repair --data-dir .hutch/n1",
+      ),
     )
     .action(async (options) => (await import("./repair.ts")).repair(options));
 }

@@ -32,9 +32,9 @@ describe("the program", () => {
     for (const command of commands.values()) expect(command.description()).toMatch(/\.$/);
   });
 
-  test("every command has an example, of itself", () => {
+  test("every command that does something has an example of itself", () => {
     for (const [path, command] of commands) {
-      if (path === "version") continue;
+      if (path === "version" || command.commands.length > 0) continue;
       let help = "";
       command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
       expect([path, help]).toEqual([path, expect.stringContaining("Examples:")]);
