@@ -25,6 +25,8 @@ export interface ClusterKey {
   readonly name: string;
   readonly datagrams: Uint8Array;
   readonly links: Uint8Array;
+  /** It seals: links that were opened under another one are replaced when they are quiet. */
+  isFirst: boolean;
   /** Not in the ring any more: what was opened with it ends. */
   isRemoved: boolean;
 }
@@ -62,6 +64,7 @@ export class KeyRing {
     if (ids.size < made.length) throw badKeys("one of them is there twice");
     const keys = made.map((key) => this.find(key.id) ?? key);
     for (const key of this.#keys) key.isRemoved = !ids.has(key.id);
+    for (const key of [...this.#keys, ...keys]) key.isFirst = key === keys[0];
     this.#keys = keys;
   }
 }
@@ -77,6 +80,7 @@ export function deriveKey(cipher: Cipher, secret: Uint8Array): ClusterKey {
     name: hex(idBytes),
     datagrams: derive("datagrams 1"),
     links: derive("links 1"),
+    isFirst: false,
     isRemoved: false,
   };
 }

@@ -117,6 +117,20 @@ export class PeerConnection {
     if (this.attempt !== undefined && this.attempt.address !== address) this.drop("has moved");
   }
 
+  /** The link should give way to a new one. */
+  get isWorn(): boolean {
+    return this.link?.isWorn === true;
+  }
+
+  /** Replaces the link, on which nothing is under way; nobody is told that it ended. */
+  renew(): void {
+    const { attempt } = this;
+    this.attempt = undefined;
+    this.link = undefined;
+    attempt?.link?.close();
+    this.connect();
+  }
+
   send(message: Uint8Array): void {
     this.link?.send(message);
   }

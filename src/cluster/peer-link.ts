@@ -233,6 +233,8 @@ export class PeerLink implements Flushable {
   /** Sends what waits, as much as the link takes. */
   flush(): void {
     const nowMs = this.context.clock.monoMs();
+    // What waits goes out on the new link, when that is open.
+    if (this.inFlight.size === 0 && this.connection.isWorn) this.connection.renew();
     while (this.connection.isOpen && this.waitingCount > 0 && this.inFlight.size < IN_FLIGHT_MAX) {
       if (this.connection.bufferedBytes > BACKED_UP_BYTES) {
         this.context.turn.addLater(this);

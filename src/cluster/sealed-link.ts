@@ -43,6 +43,10 @@ export class SealedLink implements Link {
     return this.#inner.isOpen;
   }
 
+  get isWorn(): boolean {
+    return !this.#keys.clusterKey.isFirst;
+  }
+
   get certified(): readonly string[] | undefined {
     return this.#inner.certified;
   }

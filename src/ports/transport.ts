@@ -18,6 +18,8 @@ export interface Link {
   readonly isOpen: boolean;
   /** Names that the certificate of the other side vouches for; undefined where links have none. */
   readonly certified?: readonly string[] | undefined;
+  /** Better replaced by a new link when nothing is under way on it; left out for one that lasts. */
+  readonly isWorn?: boolean;
   /** Takes the bytes over: the caller never touches them again. After the end it does nothing. */
   send(message: Uint8Array): void;
   /** Ends the link on both sides; `ended` is called on both, here before `close` returns. */

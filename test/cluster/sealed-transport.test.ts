@@ -1,8 +1,12 @@
 import { expect, test } from "bun:test";
 import { utf8, utf8Text } from "../../src/base/bytes.ts";
 import { GREETING_BYTES } from "../../src/cluster/link-greeting.ts";
+import { PeerClient } from "../../src/cluster/peer-client.ts";
+import { PeerServer } from "../../src/cluster/peer-server.ts";
 import { SealedTransport } from "../../src/cluster/sealed-transport.ts";
 import type { Link, LinkEvents, Transport } from "../../src/ports/transport.ts";
+import { quietLogger } from "../ports/bun-peers.ts";
+import { answer, read } from "../support/peer-pair.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { MemoryNetwork } from "../support/memory-transport.ts";
 import { keyOf, sealParts } from "../support/sealed-pair.ts";
@@ -201,4 +205,59 @@ test("Q7: links under a removed key end, those under a key that stays go on", as
   await settled();
   expect(world.served.map(({ heard }) => heard)).toEqual([["still"], ["on"]]);
   expect([before.end, after.end]).toEqual(["closed", undefined]);
+});
+
+test("Q7: a link under a key that seals no more gives way to a new one when it is quiet", async () => {
+  const world = new World();
+  const [a, b] = [sealParts(world.clock), sealParts(world.clock)];
+  const [from, to] = [A, B].map((address, index) => {
+    const parts = { ...[a, b][index]!, addresses: [address] };
+    return new SealedTransport(world.network.transportAt(address), parts);
+  });
+  const server = new PeerServer({
+    transport: to!,
+    clock: world.clock,
+    logger: quietLogger,
+    handler: { handle: answer },
+    identity: () => identityOf("bbbbbbbbbbbbbbbb"),
+  });
+  const client = new PeerClient({
+    transport: from!,
+    clock: world.clock,
+    random: a.random,
+    logger: quietLogger,
+    identity: () => identityOf("aaaaaaaaaaaaaaaa"),
+    addressOf: () => B,
+    scheduleFlush: queueMicrotask,
+  });
+  const call = (): Promise<unknown> => client.call("bbbbbbbbbbbbbbbb", read, 500, "replica");
+  const turns = async (): Promise<void> => {
+    for (let i = 0; i < 20; i++) {
+      await settled();
+      world.clock.advance(1);
+    }
+  };
+  const both = (...keys: Uint8Array[]): void => [a, b].forEach(({ ring }) => ring.set(keys));
+  const answered = async (): Promise<number> => {
+    const calls = Promise.all([call(), call()]);
+    await turns();
+    return (await calls).length;
+  };
+  expect(await answered()).toBe(2);
+  both(keyOf(1), keyOf(2));
+  expect([await answered(), world.network.links.length]).toEqual([2, 1]);
+  both(keyOf(2), keyOf(1));
+  expect([await answered(), world.network.links.length]).toEqual([2, 2]);
+  both(keyOf(2));
+  expect([await answered(), world.network.links.length]).toEqual([2, 2]);
+  expect([client.counters.lost, client.counters.unreachable, server.linkCount]).toEqual([0, 0, 1]);
+  client.close();
+  server.close();
+});
+
+const identityOf = (nodeId: string) => ({
+  clusterId: new Uint8Array(16).fill(1),
+  clusterName: "hutch",
+  nodeId,
+  incarnation: 1,
 });
