@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { HutchError } from "../base/errors.ts";
+import type { ClusterSecurity } from "./cluster-security.ts";
 import { CLUSTER_KNOBS, knobArguments } from "./knob-options.ts";
 
 export type ClusterOptions = Readonly<Record<string, string | boolean | undefined>>;
@@ -11,6 +12,14 @@ export const LOCAL_NODES_MAX = 64;
 const PORT_MAX = 65_535;
 const HOST = "127.0.0.1";
 
+interface Credentials {
+  /** May do everything. */
+  readonly tokenFile: string;
+  /** May read and write keys. */
+  readonly appTokenFile: string;
+  readonly ca: string;
+}
+
 export interface NodePlan {
   /** `n1`, `n2`, ... */
   readonly id: string;
@@ -18,6 +27,10 @@ export interface NodePlan {
   readonly peer: string;
   readonly rack: string;
   readonly dataDir: string;
+  /** Where clients reach it. */
+  readonly url: string;
+  /** Files of what clients show there, and of whom they believe; undefined where nobody asks. */
+  readonly credentials: Credentials | undefined;
   /** Of `hutch serve`. */
   readonly args: readonly string[];
 }
@@ -26,11 +39,13 @@ export interface NodePlan {
  * All nodes, each with the same racks, ports and data whenever the options are the same.
  *
  * @param defaults knobs for every node where neither an option nor the environment sets them
+ * @param security what every node shows and wants to be shown; undefined for a cluster that is open
  * @throws HutchError `bad-config`
  */
 export function planCluster(
   options: ClusterOptions,
   defaults: Readonly<Record<string, string>>,
+  security?: ClusterSecurity,
 ): readonly NodePlan[] {
   const count = wholeNumber(options, "nodes", LOCAL_NODES_MAX);
   const rackCount = wholeNumber(options, "racks", LOCAL_NODES_MAX);
@@ -49,13 +64,21 @@ export function planCluster(
     ...Object.entries(defaults).flatMap(([name, value]) => [`--${name}`, value]),
     ...knobArguments(options, CLUSTER_KNOBS),
   ];
+  const isSecret = security !== undefined || typeof options["tlsCert"] === "string";
+  const scheme = isSecret ? "https" : "http";
+  const credentials = security && {
+    tokenFile: security.tokenPath("admin"),
+    appTokenFile: security.tokenPath("app"),
+    ca: security.caPath,
+  };
   return listens.map((listen, index) => {
     const id = `n${index + 1}`;
     const place = { listen, peer: peers[index]!, rack: `rack${(index % rackCount) + 1}` };
     const dataDir = join(String(options["dataDir"]), id);
     const own = Object.entries(place).flatMap(([name, value]) => [`--${name}`, value]);
-    const args = ["--node-id", id, ...own, "--data-dir", dataDir, ...common];
-    return { id, ...place, dataDir, args };
+    const secure = security?.argsFor(id) ?? [];
+    const args = ["--node-id", id, ...own, "--data-dir", dataDir, ...secure, ...common];
+    return { id, ...place, dataDir, url: `${scheme}://${listen}`, credentials, args };
   });
 }
 

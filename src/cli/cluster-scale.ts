@@ -6,6 +6,7 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { HutchError } from "../base/errors.ts";
+import type { Client } from "../client/client.ts";
 import type { LayoutSummary } from "../http/layout-api.ts";
 import type { NodePlan } from "./cluster-plan.ts";
 import { LOCAL_NODES_MAX } from "./cluster-plan.ts";
@@ -94,7 +95,7 @@ function check({ nodes }: Scalable, count: number): void {
 
 /** The node owns its share, and no change is under way. */
 async function settled(cluster: Scalable, id: string, tell: (note: string) => void): Promise<void> {
-  const client = connect({ url: urlOf(cluster.nodes[0]!) }, ANSWER_TIMEOUT_MS);
+  const client = clientOf(cluster.nodes[0]!);
   let told = "";
   for (const untilMs = performance.now() + STEP_MS_MAX; performance.now() < untilMs;) {
     if (cluster.isStopping) throw ended();
@@ -110,7 +111,7 @@ async function settled(cluster: Scalable, id: string, tell: (note: string) => vo
 
 async function letLastGo(cluster: Scalable, tell: (note: string) => void): Promise<void> {
   const { id, dataDir } = cluster.nodes.at(-1)!.plan;
-  const client = connect({ url: urlOf(cluster.nodes[0]!) }, ANSWER_TIMEOUT_MS);
+  const client = clientOf(cluster.nodes[0]!);
   const isGone = cluster.lastEnds();
   try {
     await client.post(`/v1/cluster/nodes/${id}/leave`, { force: false });
@@ -130,6 +131,6 @@ function ended(): HutchError {
   return new HutchError("unavailable", "Cannot go on: the cluster is stopped");
 }
 
-function urlOf({ plan }: LocalNode): string {
-  return `http://${plan.listen}`;
+function clientOf({ plan: { url, credentials } }: LocalNode): Client {
+  return connect({ url, ...credentials }, ANSWER_TIMEOUT_MS);
 }

@@ -19,11 +19,13 @@ import { LOCK_FILE } from "../storage/file-names.ts";
 import { order, serveControl } from "./cluster-control.ts";
 import type { ClusterOptions, NodePlan } from "./cluster-plan.ts";
 import { LOCAL_NODES_MAX, planCluster } from "./cluster-plan.ts";
+import { showScreen } from "./cluster-screen.ts";
+import { secureCluster } from "./cluster-security.ts";
 import type { Scalable } from "./cluster-scale.ts";
 import { forgetCount, savedCount, scale } from "./cluster-scale.ts";
 import type { NodeEnd, NodeListener } from "./local-node.ts";
 import { LocalNode } from "./local-node.ts";
-import { nodeStyle, note, print, styled } from "./terminal.ts";
+import { nodeStyle, note, styled } from "./terminal.ts";
 
 /** A node that recovers a large log takes its time; after this the person is told where to look. */
 const START_MS_MAX = 60_000;
@@ -39,10 +41,11 @@ export async function runCluster(options: ClusterOptions): Promise<void> {
   const isFresh = options["fresh"] === true;
   const saved = isFresh ? undefined : savedCount(dataDir);
   const nodes = options["nodes"] ?? String(saved ?? NODES_DEFAULT);
-  const planFor = (count: string | boolean): readonly NodePlan[] =>
-    planCluster({ ...options, nodes: count }, defaultsFor(options));
-  const plans = planFor(nodes);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const security = options["secure"] === true ? secureCluster(dataDir, Date.now()) : undefined;
+  const planFor = (count: string | boolean): readonly NodePlan[] =>
+    planCluster({ ...options, nodes: count }, defaultsFor(options), security);
+  const plans = planFor(nodes);
   if (isFresh) {
     removeData(dataDir);
     forgetCount(dataDir);
@@ -294,43 +297,4 @@ class LocalCluster implements NodeListener, Scalable {
     for (const { isReady, plan } of this.#nodes)
       if (!isReady) note(`node ${plan.id} is still starting; see the lines above`);
   }
-}
-
-function showScreen(nodes: readonly LocalNode[]): void {
-  const count = nodes.length;
-  print(
-    styled("bold", `hutch: a cluster of ${count === 1 ? "one node" : `${count} nodes`} is running`),
-  );
-  print();
-  for (const [index, { plan, pid }] of nodes.entries()) {
-    const { id, listen, peer, rack, dataDir } = plan;
-    const name = styled(nodeStyle(index), id.padEnd(3));
-    const place = count === 1 ? "" : `  peers ${peer}  ${rack}`;
-    print(
-      `  ${styled("green", "up")}  ${name}  http://${listen}${place}  data ${dataDir}  pid ${pid}`,
-    );
-  }
-  print();
-  print("try:");
-  for (const line of linesToTry(nodes.map(({ plan }) => plan.listen)))
-    print(styled("cyan", `  ${line}`));
-  print();
-  print(`dashboard: ${styled("cyan", `http://${nodes[0]!.plan.listen}/ui`)}`);
-  print();
-  print(styled("dim", "Ctrl-C stops it; the data stay"));
-}
-
-/** Any node takes any request, so each line asks another one. */
-function linesToTry(listens: readonly string[]): string[] {
-  const at = (index: number): string =>
-    listens[index % listens.length]!.replace("127.0.0.1", "localhost");
-  const last =
-    listens.length === 1
-      ? `curl '${at(0)}/v1/kv/demo?prefix=h'`
-      : `curl -i ${at(2)}/v1/kv/demo/hello -H 'X-Consistency: ALL'`;
-  return [
-    `curl -X PUT ${at(0)}/v1/kv/demo/hello -d 'world'`,
-    `curl ${at(1)}/v1/kv/demo/hello`,
-    last,
-  ];
 }

@@ -19,11 +19,16 @@ const TOKEN_BYTES = 32;
 /** So that scanners of secrets can tell what they have found. */
 const TOKEN_PREFIX = "hutch_";
 
+export function newToken(): { readonly token: string; readonly sha256: string } {
+  const token = TOKEN_PREFIX + base64url(new BunRandom().bytes(TOKEN_BYTES));
+  return { token, sha256: createHash("sha256").update(token).digest("hex") };
+}
+
 export function createToken(options: Options): void {
   const path = fileFrom(options);
-  const token = TOKEN_PREFIX + base64url(new BunRandom().bytes(TOKEN_BYTES));
+  const { token, sha256 } = newToken();
   const entries = existsSync(path) ? readTokenEntries(path) : [];
-  const entry = entryFrom(options, createHash("sha256").update(token).digest("hex"));
+  const entry = entryFrom(options, sha256);
   const text = showTokenFile([...entries, entry]);
   // Checked as a node would, before anything is written.
   parseTokenFile(text);

@@ -21,6 +21,8 @@ describe("planCluster()", () => {
         peer: "127.0.0.1:7101",
         rack: "rack1",
         dataDir: ".hutch/n1",
+        url: "http://127.0.0.1:7001",
+        credentials: undefined,
       },
       {
         id: "n2",
@@ -28,6 +30,8 @@ describe("planCluster()", () => {
         peer: "127.0.0.1:7102",
         rack: "rack2",
         dataDir: ".hutch/n2",
+        url: "http://127.0.0.1:7002",
+        credentials: undefined,
       },
       {
         id: "n3",
@@ -35,6 +39,8 @@ describe("planCluster()", () => {
         peer: "127.0.0.1:7103",
         rack: "rack1",
         dataDir: ".hutch/n3",
+        url: "http://127.0.0.1:7003",
+        credentials: undefined,
       },
     ]);
     for (const { id, listen, peer, rack, dataDir, args } of plans) {
