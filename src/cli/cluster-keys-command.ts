@@ -44,9 +44,11 @@ export function addClusterKeys(program: Command): void {
 }
 
 function fileCommand(keys: Command, usage: string, summary: string): Command {
+  const typed = usage.replace(" [FROM]", "").replace("<KEY>", "1f2e3d4c");
   return keys
     .command(usage)
     .summary(summary)
     .description(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`)
-    .requiredOption("--file <FILE>", "the file with the keys");
+    .requiredOption("--file <FILE>", "the file with the keys")
+    .addHelpText("after", examples(`hutch keys ${typed} --file cluster.keys`));
 }
