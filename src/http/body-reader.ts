@@ -7,11 +7,15 @@
  * 3. Any other body is read chunk by chunk. Only time spent *waiting for the client* counts, so a server that is slow to
  *    take the body never blames the client for it.
  *
+ * 4. Each slow body holds a connection and memory, so there may be so many of one address and so many in all; the younger
+ *    ones give way.
+ *
  * One timer watches all waiting bodies once a second and is off while none waits.
  */
 import { EMPTY_BYTES } from "../base/bytes.ts";
 import { HutchError, messageOf } from "../base/errors.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
+import type { Exchange } from "./exchange.ts";
 import type { HttpCounters } from "./http-counters.ts";
 import type { HttpLimits } from "./limits.ts";
 
@@ -25,6 +29,9 @@ export class ClientAborted extends Error {
 }
 
 interface WaitingBody {
+  readonly exchange: Exchange;
+  /** When the body was begun. */
+  readonly sinceMs: number;
   readonly dueMs: number;
   readonly reject: (error: Error) => void;
 }
@@ -48,21 +55,23 @@ export class BodyReader {
    *
    * @throws HutchError `value-too-large` above `bytesMax`, `body-timeout`; ClientAborted
    */
-  read(request: Request, bytesMax: number): Promise<Uint8Array> {
+  read(exchange: Exchange, bytesMax: number): Promise<Uint8Array> {
+    const { request } = exchange;
     const length = contentLengthOf(request);
     if (length > bytesMax) return Promise.reject(tooLarge(bytesMax));
-    if (length < 0 || length > WHOLE_BYTES_MAX) return this.#readChunks(request, bytesMax);
-    const dueMs = Math.max(
+    if (length < 0 || length > WHOLE_BYTES_MAX) return this.#readChunks(exchange, bytesMax);
+    const allowedMs = Math.max(
       this.#limits.bodyGraceMs,
       (length / this.#limits.bodyBytesPerSecondMin) * 1000,
     );
-    return this.#within(dueMs, request.arrayBuffer(), asBytes);
+    const sinceMs = this.#clock.monoMs();
+    return this.#within({ exchange, sinceMs, allowedMs }, request.arrayBuffer(), asBytes);
   }
 
-  async #readChunks(request: Request, bytesMax: number): Promise<Uint8Array> {
+  async #readChunks(exchange: Exchange, bytesMax: number): Promise<Uint8Array> {
     const chunks: Uint8Array[] = [];
     let length = 0;
-    for await (const chunk of this.chunks(request)) {
+    for await (const chunk of this.chunks(exchange)) {
       length += chunk.length;
       if (length > bytesMax) throw tooLarge(bytesMax);
       chunks.push(chunk);
@@ -71,20 +80,20 @@ export class BodyReader {
   }
 
   /** The body as it arrives, at no less than the minimum rate. */
-  async *chunks(request: Request): AsyncGenerator<Uint8Array, void, undefined> {
-    if (request.body === null) return;
-    const reader = request.body.getReader();
+  async *chunks(exchange: Exchange): AsyncGenerator<Uint8Array, void, undefined> {
+    const { body } = exchange.request;
+    if (body === null) return;
+    const reader = body.getReader();
+    const beginMs = this.#clock.monoMs();
     let receivedBytes = 0;
     let waitedMs = 0;
     try {
       for (;;) {
-        const sinceMs = this.#clock.monoMs();
-        const next = await this.#within(
-          this.#allowanceMs(receivedBytes) - waitedMs,
-          reader.read(),
-          asItIs,
-        );
-        waitedMs += this.#clock.monoMs() - sinceMs;
+        const startMs = this.#clock.monoMs();
+        const allowedMs = this.#allowanceMs(receivedBytes) - waitedMs;
+        const wait = { exchange, sinceMs: beginMs, allowedMs };
+        const next = await this.#within(wait, reader.read(), asItIs);
+        waitedMs += this.#clock.monoMs() - startMs;
         if (next.done) return;
         receivedBytes += next.value.length;
         yield next.value;
@@ -100,14 +109,16 @@ export class BodyReader {
     return this.#limits.bodyGraceMs + (receivedBytes / this.#limits.bodyBytesPerSecondMin) * 1000;
   }
 
-  /** `reading`, unless the client needs longer than `allowedMs` for it or leaves. */
+  /** `reading`, unless the client needs longer than `allowedMs` from now for it or leaves. */
   #within<Read, Result>(
-    allowedMs: number,
+    wait: Omit<WaitingBody, "dueMs" | "reject"> & { readonly allowedMs: number },
     reading: Promise<Read>,
     convert: (read: Read) => Result,
   ): Promise<Result> {
     return new Promise((resolve, reject) => {
-      const waiting: WaitingBody = { dueMs: this.#clock.monoMs() + allowedMs, reject };
+      const { exchange, sinceMs, allowedMs } = wait;
+      const dueMs = this.#clock.monoMs() + allowedMs;
+      const waiting: WaitingBody = { exchange, sinceMs, dueMs, reject };
       this.#watch(waiting);
       reading.then(
         (read) => {
@@ -128,15 +139,37 @@ export class BodyReader {
     this.#timer ??= this.#clock.after(SWEEP_MS, () => this.#sweep());
   }
 
+  #refuse(waiting: WaitingBody, error: HutchError): void {
+    this.#waiting.delete(waiting);
+    this.#counters.slowBodies.add();
+    waiting.reject(error);
+  }
+
+  /** Those that were waited for longest stay. */
+  #thinOut(nowMs: number): void {
+    const { slowBodiesMax, slowBodiesPerAddressMax } = this.#limits;
+    if (this.#waiting.size <= Math.min(slowBodiesMax, slowBodiesPerAddressMax)) return;
+    const counts = new Map<string, number>();
+    let count = 0;
+    for (const waiting of this.#waiting) {
+      if (nowMs - waiting.sinceMs < SWEEP_MS) continue;
+      const { clientAddress } = waiting.exchange;
+      const ofAddress = (counts.get(clientAddress) ?? 0) + 1;
+      if (count >= slowBodiesMax || ofAddress > slowBodiesPerAddressMax) {
+        this.#refuse(waiting, tooMany());
+        continue;
+      }
+      counts.set(clientAddress, ofAddress);
+      count++;
+    }
+  }
+
   #sweep(): void {
     this.#timer = undefined;
     const nowMs = this.#clock.monoMs();
-    for (const waiting of this.#waiting) {
-      if (waiting.dueMs > nowMs) continue;
-      this.#waiting.delete(waiting);
-      this.#counters.slowBodies.add();
-      waiting.reject(tooSlow(this.#limits));
-    }
+    for (const waiting of this.#waiting)
+      if (waiting.dueMs <= nowMs) this.#refuse(waiting, tooSlow(this.#limits));
+    this.#thinOut(nowMs);
     if (this.#waiting.size > 0) this.#timer = this.#clock.after(SWEEP_MS, () => this.#sweep());
   }
 }
@@ -167,6 +200,13 @@ function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
 
 function tooLarge(bytesMax: number): HutchError {
   return new HutchError("value-too-large", `Cannot take the body: want at most ${bytesMax} bytes`);
+}
+
+function tooMany(): HutchError {
+  return new HutchError(
+    "body-timeout",
+    "Cannot wait for the body: it comes slowly, and too many others from there or in all do, too",
+  );
 }
 
 function tooSlow(limits: HttpLimits): HutchError {

@@ -23,7 +23,7 @@ export async function readJson<Schema extends z.ZodType>(
   nothing = "",
 ): Promise<z.output<Schema>> {
   checkBodyType(exchange, JSON_BODY_TYPES);
-  const bytes = await exchange.services.bodies.read(exchange.request, bytesMax);
+  const bytes = await exchange.services.bodies.read(exchange, bytesMax);
   const text = bytes.length === 0 ? utf8(nothing) : bytes;
   const result = schema.safeParse(parseJson(text));
   if (!result.success) throw schemaError("the body", result.error.issues, code);

@@ -77,7 +77,7 @@ async function put(exchange: Exchange, bucket: string, key: Uint8Array): Promise
   const properties = kv.bucket(bucket);
   beginOperation(exchange, "write");
   const request = writeRequestOf(exchange, bucket, "put");
-  request.value = await bodies.read(exchange.request, properties.valueBytesMax);
+  request.value = await bodies.read(exchange, properties.valueBytesMax);
   restartOperation(exchange);
   const result = await kv.write(bucket, key, request);
   endOperation(exchange);
@@ -151,7 +151,7 @@ export async function postKey(exchange: Exchange): Promise<Response> {
   if (request.condition.kind !== "none") {
     throw new HutchError("bad-request", "Cannot use a condition with a key that is not made yet");
   }
-  request.value = await bodies.read(exchange.request, properties.valueBytesMax);
+  request.value = await bodies.read(exchange, properties.valueBytesMax);
   const [key, result] =
     request.idempotencyKey === ""
       ? await writeNewKey(exchange, bucket, request)

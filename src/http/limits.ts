@@ -35,6 +35,10 @@ export interface HttpLimits {
   /** Average rate that a request body must keep after `bodyGraceMs`; below: 408 `body-timeout`. */
   readonly bodyBytesPerSecondMin: number;
   readonly bodyGraceMs: number;
+  /** Bodies of one address that are awaited for more than a second; above: the younger ones get 408 `body-timeout`. */
+  readonly slowBodiesPerAddressMax: number;
+  /** The same of all addresses together. */
+  readonly slowBodiesMax: number;
 }
 
 export const DEFAULT_HTTP_LIMITS: HttpLimits = {
@@ -53,4 +57,6 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   requestTimeoutMsMax: 60_000,
   bodyBytesPerSecondMin: 4096,
   bodyGraceMs: 5000,
+  slowBodiesPerAddressMax: 256,
+  slowBodiesMax: 2048,
 };

@@ -135,7 +135,7 @@ async function importLines(
 ): Promise<void> {
   const { bodies, limits } = exchange.services;
   const lanes = new KeyLanes(limits.concurrentWritesMax);
-  const chunks = bodies.chunks(exchange.request);
+  const chunks = bodies.chunks(exchange);
   try {
     for await (const line of linesOf(chunks, limits.importLineBytesMax)) {
       if (line.bytes !== undefined && isBlank(line.bytes)) continue;

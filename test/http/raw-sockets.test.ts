@@ -393,6 +393,43 @@ describe("slow requests", () => {
     expect(reply.ms).toBeLessThan(10_500);
   }, 25_000);
 
+  test("Q10: of too many slow bodies of one address the younger are cut, and others are served meanwhile", async () => {
+    const guarded = startHttpServer({
+      app: createApp({
+        kv,
+        admin: new FakeAdmin(),
+        random: new BunRandom(),
+        clock,
+        logger: silentLogger,
+        limits: { slowBodiesPerAddressMax: 50 },
+      }),
+      hostname: "127.0.0.1",
+      port: 0,
+      logger: silentLogger,
+    });
+    const statuses: number[] = [];
+    const sockets = Array.from({ length: 200 }, () => {
+      const socket = connect(guarded.port, "127.0.0.1");
+      socket.on("connect", () => socket.write(`${PUT}Content-Length: 100\r\n\r\nb`));
+      socket.on("data", (data) => statuses.push(Number(data.toString().slice(9, 12))));
+      socket.on("error", () => undefined);
+      return socket;
+    });
+    try {
+      const url = `http://127.0.0.1:${guarded.port}/v1/kv/demo/meanwhile`;
+      for (const endMs = clock.monoMs() + 5000; statuses.length < 150; await clock.sleep(50)) {
+        expect(clock.monoMs()).toBeLessThan(endMs);
+        expect((await fetch(url, { method: "PUT", body: "v" })).status).toBe(204);
+      }
+      // The next look at them is a second away, and five seconds are theirs.
+      await clock.sleep(1200);
+      expect([statuses.length, new Set(statuses)]).toEqual([150, new Set([408])]);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await guarded.stop(0);
+    }
+  }, 25_000);
+
   test("row 19: a header that never ends is closed within 15 s", async () => {
     const reply = await slowHeader;
     expect(reply.closed).toBe(true);
