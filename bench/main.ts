@@ -12,6 +12,7 @@ const FILES = {
   exchange: "exchange",
   ring: "ring",
   merkle: "merkle",
+  client: "client",
 } as const;
 
 const words = process.argv.slice(2);
