@@ -188,9 +188,9 @@ export class Changes {
     await cluster.sleep(prng.between(0, 4000));
   }
 
-  private noteLoss(index: number, isSilent = false): void {
+  private noteLoss(index: number, isSilent = false, atMs = this.cluster.nowMs): void {
     const { cluster } = this;
-    this.losses.push({ atMs: cluster.nowMs, known: knownWithout(cluster, index), isSilent });
+    this.losses.push({ atMs, known: knownWithout(cluster, index), isSilent });
   }
 
   /** A disk goes, or what is on it; the node is held until it, or somebody in its place, has what it should. */
@@ -248,8 +248,9 @@ export class Changes {
     await this.until(() => this.isOut(index));
     if (isAway) cluster.restart(index);
     await this.until(() => !cluster.isUp(index));
-    cluster.gone.add(index);
-    this.noteLoss(index);
+    cluster.goes(index);
+    // It may have gone long before all others have followed (seeds 70496 and 70805).
+    this.noteLoss(index, false, cluster.goneMs.get(index));
   }
 
   /**

@@ -25,6 +25,7 @@ import type { PowerLossProfile } from "../sim/disk-power-loss.ts";
 import { SimProcess } from "../sim/scheduler.ts";
 import { type SimNode, SimWorld } from "../sim/world.ts";
 import { createStorageJobs } from "../storage/jobs.ts";
+import { sealedPorts } from "./sealed-ports.ts";
 import { tapped } from "./wiretap.ts";
 import { type Flags, type SimClusterOptions, configOf } from "./cluster-config.ts";
 import type { Explanation, HeldHints } from "../checkers/calm.ts";
@@ -61,6 +62,7 @@ export class SimCluster {
   readonly outside = new SimProcess("outside");
   /** Indexes of those that are of the cluster no more, for ever: they left, were removed, or are destroyed. */
   readonly gone = new Set<number>();
+  readonly goneMs = new Map<number, number>();
   /** Why nodes ended by themselves, other than by leaving; only of those in `mayEnd`, others are failures. */
   readonly endings = new Map<number, unknown>();
   /** Indexes of nodes that are expected to end. */
@@ -122,6 +124,11 @@ export class SimCluster {
     return this.names.map((_, i) => i).filter((i) => !this.gone.has(i));
   }
 
+  goes(index: number): void {
+    if (!this.gone.has(index)) this.goneMs.set(index, this.nowMs);
+    this.gone.add(index);
+  }
+
   // Life and death.
 
   /** Begins a process; `node(i)` is there when it has its cluster. */
@@ -159,7 +166,11 @@ export class SimCluster {
   }
 
   private peersOf(index: number): PeerPorts {
-    const ports = this.machines[index]!.peerPorts(this.peerAddress(index));
+    const address = this.peerAddress(index);
+    const plain = this.machines[index]!.peerPorts(address);
+    const { key } = this.options;
+    const ports =
+      key === undefined ? plain : sealedPorts(plain, this.machines[index]!, address, key);
     return tapped(ports, this.options.tap ?? (() => {}), (body, isReply, from) =>
       this.triggers.tellMessage(index, body, isReply, from),
     );
@@ -169,7 +180,7 @@ export class SimCluster {
     if (this.lives[index] !== life || !this.machines[index]!.isUp) return;
     // It died with its last word, and finds at its start that it has left.
     const isGone = messageOf(thrown).includes("of its cluster no more");
-    if (isGone) this.gone.add(index);
+    if (isGone) this.goes(index);
     const isAbsent = messageOf(thrown).includes("want --rejoin rebuild");
     const isExcused =
       isAbsent ||
@@ -185,7 +196,7 @@ export class SimCluster {
 
   /** As `cli/serve.ts` does: in order, and with exit code 0. */
   private async leaves(index: number, life: Life, node: Node): Promise<void> {
-    this.gone.add(index);
+    this.goes(index);
     try {
       await node.drain();
       await node.close();
@@ -259,7 +270,7 @@ export class SimCluster {
   /** The machine burns: nobody comes back from it. */
   destroy(index: number): void {
     if (this.isUp(index)) this.powerLoss(index);
-    this.gone.add(index);
+    this.goes(index);
   }
 
   /** A dead node's disk is replaced: by an empty one, or by an image of an earlier state. */
@@ -304,9 +315,8 @@ export class SimCluster {
   /** The same from outside the loop of the simulation; there has to be an answer. */
   request(index: number, path: string, init: RequestInit = {}): Answer {
     const heard = this.world.runUntil(this.send(index, path, init));
-    if (typeof heard === "string")
-      throw this.broken(`${this.names[index]} did not answer: ${heard}`);
-    return heard;
+    if (typeof heard !== "string") return heard;
+    throw this.broken(`${this.names[index]} did not answer: ${heard}`);
   }
 
   json<T>(index: number, path: string): T {
