@@ -269,7 +269,7 @@ function assemble(
       admin.close();
       await cluster?.close();
       door?.close();
-      await closeNode(ports, directory, store, alive);
+      await closeNode(ports, directory, store, alive, coordinator);
     },
     onFailure: (listener) => failures.listen(listener),
     onGone: (listener) => endings.listen(listener),
@@ -409,8 +409,9 @@ async function closeNode(
   directory: DataDirectory,
   store: Store,
   alive: AliveMark,
+  { replica }: Coordinator,
 ): Promise<void> {
-  const isClean = await store.close();
+  const isClean = (await store.close()) && replica.name.mayOutlive;
   // Workers that are in the middle of a compaction end with the process.
   await Promise.race([ports.workers.close(), ports.clock.sleep(WORKERS_WAIT_MS)]);
   await alive.stop(isClean);

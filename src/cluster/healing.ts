@@ -61,7 +61,7 @@ export function makeHealer(options: HealingOptions): Healer {
     partitions: readonly number[],
     ranges: readonly LostRange[],
   ): void {
-    coordinator.replica.renewActor();
+    coordinator.replica.name.renew();
     trees.damaged(ranges);
     deletions.facts.resetOwnedSince(partitions).catch((thrown: unknown) => {
       logger.warn("partition_facts_not_saved", { reason: messageOf(thrown) });

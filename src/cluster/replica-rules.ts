@@ -2,7 +2,6 @@
 import { CorruptionError, HutchError } from "../base/errors.ts";
 import { type Record, copyPayload } from "../causality/record.ts";
 import { entryOf } from "../causality/siblings.ts";
-import { DiskError } from "../ports/disk.ts";
 import type { WriteRequest } from "../quorum/operation.ts";
 import { VALUE_BYTES_MAX } from "../storage/store.ts";
 import { type RememberedWrite, recall } from "./idempotency.ts";
@@ -78,15 +77,5 @@ export function notHealedYet(): CorruptionError {
     "Cannot use key: what the disk has lost of it is being fetched",
     "",
     -1,
-  );
-}
-
-/** The disk does not even take the new name that this copy has to go on under. */
-export function nameless(cause: unknown): HutchError {
-  const isCrowded = cause instanceof DiskError && cause.kind === "too-many-files";
-  return new HutchError(
-    isCrowded ? "overloaded" : "disk-full",
-    "Cannot take the write: this node has to write down a new name for itself first, and cannot",
-    { retry: "safe", cause },
   );
 }

@@ -31,6 +31,7 @@ import { IDEMPOTENCY_WINDOW_MS, encodeRemembered, idempotencyKeyOf } from "./ide
 import { type KeyAnswer, answerRecord } from "./key-state.ts";
 import type { MergeGate, MergeOptions } from "./merge-gate.ts";
 import type { SideEntry } from "./peer-messages.ts";
+import { type NextActor, ReplicaName } from "./replica-name.ts";
 import type { WriteStamps } from "./write-stamps.ts";
 import { ClockCeiling } from "./clock-ceiling.ts";
 import type { Copies } from "./copies.ts";
@@ -42,7 +43,6 @@ import {
   recallStored,
   refuseOversized,
   isSuspectState,
-  nameless,
   notHealedYet,
 } from "./replica-rules.ts";
 import { type ReplicaStore, decodeStored } from "./replica-store.ts";
@@ -116,7 +116,7 @@ export interface ReplicaOptions {
   /** How far ahead of our clock a state from elsewhere may be (R20). */
   readonly driftMaxMs?: number;
   /** This copy has forgotten something, unawares where somebody else had to tell it. Answers the actor to go on with (R12d). */
-  readonly onAmnesia?: (isUnawares: boolean) => Actor;
+  readonly onAmnesia?: NextActor;
   /** Keeps the Merkle trees in step (R37). */
   readonly observer?: RecordObserver;
   /** Knows which absences are those of collected tombstones. */
@@ -137,11 +137,9 @@ export class Replica {
   private readonly store: ReplicaStore;
   private readonly tokens: ContextTokens;
   private readonly logger: Logger;
-  private actor: Actor;
+  /** Under which it mints. */
+  readonly name: ReplicaName;
   private readonly driftMaxMs: number;
-  private readonly onAmnesia: ((isUnawares: boolean) => Actor) | undefined;
-  /** The disk has taken back something that was minted under the present name. */
-  private hasLostMint = false;
   private scratch = new ByteWriter(4096);
   /** For what changes many records at once. */
   readonly writer: RecordWriter;
@@ -153,9 +151,8 @@ export class Replica {
     this.store = options.store;
     this.tokens = options.tokens;
     this.logger = options.logger;
-    this.actor = options.actor;
+    this.name = new ReplicaName(options.actor, options.onAmnesia, options.logger);
     this.driftMaxMs = options.driftMaxMs ?? DRIFT_REJECT_MS;
-    this.onAmnesia = options.onAmnesia;
     this.gate = options.gate;
     this.isLost = options.isLost;
     this.ceiling = new ClockCeiling(options.store, options.logger);
@@ -185,7 +182,7 @@ export class Replica {
     const replayed = retryKey && this.replay(bucket, address, request, retryKey, nowMs);
     if (replayed !== undefined) return replayed;
 
-    if (this.hasLostMint) this.renameAfterLoss();
+    this.name.settle();
     const stored = plan.before === undefined ? this.read(address) : undefined;
     const before = plan.before ?? (stored === undefined ? [] : decodeStored(stored.value));
     const { properties } = bucket;
@@ -194,7 +191,7 @@ export class Replica {
       if (!holds(request.condition, current))
         return this.refuse(preconditionFailed(current), stored);
     }
-    const setting = this.settingOf(before, bucket, context, nowMs, plan.actor ?? this.actor);
+    const setting = this.settingOf(before, bucket, context, nowMs, plan.actor ?? this.name.actor);
     const decision = decideWrite(before, request, setting);
     const count = valueCount(decision.after);
     if (count > properties.siblingsMax && count > valueCount(before))
@@ -237,7 +234,9 @@ export class Replica {
     const bytes = this.encode(after);
     refuseOversized(bytes.length, side?.value.length ?? 0, valueCount(after));
     const durable = this.writer.write(bucket, address, stored?.value, bytes, { side, ...plan });
-    durable.catch(() => (this.hasLostMint ||= plan.actor === undefined));
+    durable.catch(() => {
+      if (plan.actor === undefined) this.name.taint();
+    });
     this.counters.minted++;
     this.counters.conflictsDropped += conflictDropped;
     return { kind: "minted", answer, context, record, side, durable };
@@ -388,7 +387,7 @@ export class Replica {
 
   /** Every dot of our actor was given out by this clock; one above it is somebody else's mistake (row 64). */
   private checkNotFromFuture(incoming: Record, lastTick: number): void {
-    const own = entryOf(incoming, this.actor);
+    const own = entryOf(incoming, this.name.actor);
     if (own === undefined || own.counterMax <= lastTick) return;
     this.clock.last = lastTick;
     this.logger.error("own_dot_from_the_future", { counter: own.counterMax });
@@ -403,40 +402,17 @@ export class Replica {
    * not forgotten: all owners have let go of it together.
    */
   private checkOwnDots({ partition }: KeyAddress, before: Record, incoming: Record): void {
-    const theirs = entryOf(incoming, this.actor)?.counterMax ?? 0;
-    if (this.onAmnesia === undefined || theirs <= (entryOf(before, this.actor)?.counterMax ?? 0))
+    const theirs = entryOf(incoming, this.name.actor)?.counterMax ?? 0;
+    if (!this.name.isShared || theirs <= (entryOf(before, this.name.actor)?.counterMax ?? 0))
       return;
     if (before.length === 0 && this.gate?.mayBeCollected(partition, theirs) === true) return;
-    this.logger.error("amnesia_found", { actor: this.actor, counter: theirs });
-    this.rename(true);
+    this.logger.error("amnesia_found", { actor: this.name.actor, counter: theirs });
+    this.name.renewUnawares();
   }
 
   /** Damage has taken how far the clock may have gone; settles when it is on disk again. */
   rewriteCeiling(): Promise<void> {
     return this.ceiling.rewrite(this.store, this.clock.last);
-  }
-
-  /** This copy has let go of something: what it mints from now on has another name (R12). */
-  renewActor(): void {
-    this.rename(false);
-  }
-
-  private rename(isUnawares: boolean): void {
-    if (this.onAmnesia === undefined) return;
-    try {
-      this.actor = this.onAmnesia(isUnawares);
-    } catch (thrown) {
-      throw nameless(thrown);
-    }
-  }
-
-  /**
-   * The disk was full and has taken back what others may have been sent and have acknowledged. A later dot of the same name would claim that this copy
-   * has the earlier one, and the others would drop it (R12, simulator seed 42229).
-   */
-  private renameAfterLoss(): void {
-    this.renewActor();
-    this.hasLostMint = false;
   }
 
   /** Into scratch that the next call overwrites; the store reads it before `apply` returns. */
