@@ -18,7 +18,7 @@ export interface LiveSample {
   /** Of the node that tells it. */
   readonly disk: { readonly usedBytes: number; readonly freeBytes: number };
   readonly repair: LiveRepair;
-  /** How far the nodes are on their way to a new layout; looked at every few seconds. */
+  /** How far the nodes are on their way to a new layout. Like `repair` it is looked at every few seconds. */
   readonly change: ChangeSummary | null;
   readonly hotKeys: HotKeyReport;
 }

@@ -19,8 +19,8 @@ import type { LiveLatency, LiveRates, LiveRepair, LiveSample } from "./live-api.
 /** Each costs a frame a second; people with a page open are few. */
 export const LISTENERS_MAX = 32;
 const SAMPLE_MS = 1000;
-/** The layout is looked at in every so many samples: its report walks all partitions. */
-const CHANGE_EVERY = 5;
+/** Repair and layout are looked at in every so many samples: their reports walk all partitions. */
+const PARTITIONS_EVERY = 5;
 const MISSED_MAX = 30;
 
 export interface LiveFeedParts {
@@ -47,6 +47,7 @@ export class LiveFeed {
   #isSampling = false;
   #count = 0;
   #change: LiveSample["change"] = null;
+  #repair: LiveRepair = repairOf({});
   #last: Frame | undefined;
 
   constructor(parts: LiveFeedParts) {
@@ -141,7 +142,10 @@ export class LiveFeed {
     const { nodeId, admin, clock, hotKeys } = this.#parts;
     // Asked for together they share one survey of the other nodes.
     const [nodes, hints] = await Promise.all([admin.nodes(), admin.hints()]);
-    if (this.#count++ % CHANGE_EVERY === 0) this.#change = (await admin.layout.show()).change;
+    if (this.#count++ % PARTITIONS_EVERY === 0) {
+      this.#change = (await admin.layout.show()).change;
+      this.#repair = repairOf(admin.repair());
+    }
     const { rates, latency } = this.#rates.measure(clock.monoMs());
     return {
       node: nodeId,
@@ -152,7 +156,7 @@ export class LiveFeed {
       latency,
       hints,
       disk: diskOf(admin.storage()),
-      repair: repairOf(admin.repair()),
+      repair: this.#repair,
       change: this.#change,
       hotKeys: hotKeys.report(),
     };
