@@ -26,6 +26,9 @@ export interface WireRequest {
 const KNOWN_CODES: ReadonlySet<string> = new Set([...REST_CODES, ...PROCESS_CODES]);
 const RETRIES: ReadonlySet<unknown> = new Set(["safe", "safe-with-idempotency-key", "no"]);
 
+/** Nothing in it is escaped. */
+const PLAIN_KEY = /^[\w-]+$/;
+
 /** Answers without a problem document: to HEAD, and those of a proxy between us and the node. */
 const CODE_OF_STATUS: Readonly<Record<number, readonly [ErrorCode, Retry]>> = {
   401: ["unauthenticated", "no"],
@@ -44,6 +47,7 @@ const CODE_OF_STATUS: Readonly<Record<number, readonly [ErrorCode, Retry]>> = {
  * segments would be resolved on the way).
  */
 export function keyPath(bucket: string, key: string): string {
+  if (PLAIN_KEY.test(key)) return `/v1/kv/${bucket}/${key}`;
   const segments = key.split("/");
   if (segments.some((segment) => segment === "." || segment === ".."))
     return `/v1/kv64/${bucket}/${toBase64url(utf8(key))}`;
