@@ -21,6 +21,8 @@ export interface SimClusterOptions {
   readonly basePort?: number;
   /** Peer addresses that are given as seeds instead of the nodes' own. */
   readonly seeds?: readonly string[];
+  /** Of the cluster, 32 bytes: what goes on between nodes is sealed with it. */
+  readonly key?: Uint8Array;
   /** Hears every record in a message between nodes as it arrives. */
   readonly tap?: Tap;
   /** Lines of the logs that come with an error. */

@@ -25,8 +25,7 @@ import type { PowerLossProfile } from "../sim/disk-power-loss.ts";
 import { SimProcess } from "../sim/scheduler.ts";
 import { type SimNode, SimWorld } from "../sim/world.ts";
 import { createStorageJobs } from "../storage/jobs.ts";
-import { sealedPorts } from "./sealed-ports.ts";
-import { tapped } from "./wiretap.ts";
+import { peerPortsOf } from "./sealed-ports.ts";
 import { type Flags, type SimClusterOptions, configOf } from "./cluster-config.ts";
 import type { Explanation, HeldHints } from "../checkers/calm.ts";
 import type { Answer, Heard } from "./clients.ts";
@@ -166,13 +165,8 @@ export class SimCluster {
   }
 
   private peersOf(index: number): PeerPorts {
-    const address = this.peerAddress(index);
-    const plain = this.machines[index]!.peerPorts(address);
-    const { key } = this.options;
-    const ports =
-      key === undefined ? plain : sealedPorts(plain, this.machines[index]!, address, key);
-    return tapped(ports, this.options.tap ?? (() => {}), (body, isReply, from) =>
-      this.triggers.tellMessage(index, body, isReply, from),
+    return peerPortsOf(this.machines[index]!, this.peerAddress(index), this.options, (...heard) =>
+      this.triggers.tellMessage(index, ...heard),
     );
   }
 

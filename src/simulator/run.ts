@@ -26,6 +26,8 @@ import type { Figures, Verdict } from "./verdict.ts";
 export interface RunOptions {
   /** Lines of the logs that come with a violation. Default 30. */
   readonly words?: number;
+  /** What goes on between nodes is sealed with this key of the cluster; it is not part of the plan, which holds with and without. */
+  readonly key?: Uint8Array;
 }
 
 const LOOK_AT_HINTS_EVERY_MS = 500;
@@ -51,13 +53,14 @@ class Run {
   private readonly violations: Violation[] = [];
   private burnt = 0;
 
-  constructor(plan: Plan, { words }: RunOptions) {
+  constructor(plan: Plan, { words, key }: RunOptions) {
     this.plan = plan;
     this.cluster = new SimCluster(plan.chance, {
       nodes: plan.nodes,
       racks: plan.racks,
       flags: plan.knobs,
       ...(words !== undefined && { words }),
+      ...(key !== undefined && { key }),
       tap: (record, kind) => this.book.noteRecord(record, `message ${kind}`),
     });
     this.watch = new DisksWatch(this.cluster);
