@@ -15,6 +15,7 @@ import type { BenchPlan, BenchShare } from "./bench-plan.ts";
 import { benchPlan } from "./bench-plan.ts";
 import { benchReport, readReport } from "./bench-report.ts";
 import { connect, urlsFrom } from "./connect.ts";
+import { authoritiesFrom, tokenFrom } from "./credentials.ts";
 import { EXIT } from "./exit-codes.ts";
 import { startProgress } from "./progress.ts";
 import { Redrawn, terminalWidth } from "./screen.ts";
@@ -61,23 +62,24 @@ async function checkNodes(
 }
 
 function sharesOf(plan: BenchPlan, urls: readonly string[], options: Options): BenchShare[] {
-  const targets = urls.map((url) => targetOf(url));
-  const token = options["token"] ?? process.env["HUTCH_TOKEN"] ?? "";
+  const ca = authoritiesFrom(options);
+  const targets = urls.map((url) => targetOf(url, ca));
+  const token = tokenFrom(options);
   const headers = [
     ...(plan.consistency === "" ? [] : [`X-Consistency: ${plan.consistency}`]),
-    ...(typeof token === "string" && token !== "" ? [`Authorization: Bearer ${token}`] : []),
+    ...(token !== "" ? [`Authorization: Bearer ${token}`] : []),
   ];
   return Array.from({ length: plan.processes }, (_, index) => ({ plan, targets, headers, index }));
 }
 
-function targetOf(text: string): Target {
+function targetOf(text: string, ca: string): Target {
   const { protocol, hostname, port } = new URL(text);
   const isTls = protocol === "https:";
   const target = {
     hostname: hostname.replace(/^\[|\]$/g, ""),
     port: port === "" ? (isTls ? 443 : 80) : Number(port),
   };
-  return isTls ? { ...target, tls: {} } : target;
+  return isTls ? { ...target, tls: ca === "" ? {} : { ca } } : target;
 }
 
 interface Measured {

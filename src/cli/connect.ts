@@ -41,6 +41,11 @@ export function urlOf({ listen, tlsCert }: Pick<Config, "listen" | "tlsCert">): 
   return `${tlsCert === "" ? "http" : "https"}://${formatAddress(listen)}`;
 }
 
+/** Another node of the same cluster, as it is reached: nodes know addresses, and all of them are encrypted or none is. */
+export function urlBeside(options: Readonly<Record<string, unknown>>, address: string): string {
+  return `${new URL(urlsFrom(options)[0]!).protocol}//${address}`;
+}
+
 /** Splits at the first slash; keys may hold more of them. */
 export function splitAddress(address: string): { readonly bucket: string; readonly key: string } {
   const slash = address.indexOf("/");

@@ -45,7 +45,8 @@ export function tokenFrom(options: Options): string {
   return process.env["HUTCH_TOKEN"] ?? "";
 }
 
-function authoritiesFrom(options: Options): string {
+/** Certificates as PEM, "" for those of the system. */
+export function authoritiesFrom(options: Options): string {
   const path = options["ca"] ?? process.env["HUTCH_CA"];
   if (typeof path !== "string" || path === "") return "";
   try {

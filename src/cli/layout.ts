@@ -9,7 +9,7 @@ import type { Client } from "../client/client.ts";
 import type { NodeSummary } from "../http/admin-api.ts";
 import type { ChangeRequest, LayoutSummary, NodeChange } from "../http/layout-api.ts";
 import { confirm } from "./confirm.ts";
-import { connect } from "./connect.ts";
+import { connect, urlBeside } from "./connect.ts";
 import { askChange, followJob } from "./follow-job.ts";
 import { positiveNumber } from "./keys.ts";
 import { layoutLines } from "./layout-lines.ts";
@@ -133,7 +133,7 @@ async function clientBeside(name: string, options: Options): Promise<Client> {
   const { nodes } = await askNodes(client);
   const beside = nodes.find((node) => node.id !== name && isAddressable(node));
   if (beside === undefined) return client;
-  return connect({ ...options, url: `http://${beside.address}` }, ANSWER_TIMEOUT_MS);
+  return connect({ ...options, url: urlBeside(options, beside.address) }, ANSWER_TIMEOUT_MS);
 }
 
 function isAddressable({ state, address }: NodeSummary): boolean {

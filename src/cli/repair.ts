@@ -5,7 +5,7 @@
 
 import { HutchError } from "../base/errors.ts";
 import type { Client } from "../client/client.ts";
-import { connect } from "./connect.ts";
+import { connect, urlBeside } from "./connect.ts";
 import { askJob, followJob } from "./follow-job.ts";
 import { askNodes } from "./nodes.ts";
 import { note } from "./terminal.ts";
@@ -27,7 +27,7 @@ export async function repair(options: Options): Promise<void> {
   const { nodes } = await askNodes(client);
   for (const { id, address } of nodes.filter(({ state }) => state === "up")) {
     note(`node ${id}`);
-    const url = `http://${address}`;
+    const url = urlBeside(options, address);
     await repairNode(connect({ ...options, url }, ANSWER_TIMEOUT_MS), options);
   }
 }

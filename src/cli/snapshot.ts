@@ -9,7 +9,7 @@ import { HutchError, messageOf } from "../base/errors.ts";
 import type { ClusterSummary } from "../http/admin-api.ts";
 import type { BucketShape, BucketsAnswer } from "./buckets.ts";
 import { confirm } from "./confirm.ts";
-import { connect } from "./connect.ts";
+import { connect, urlBeside } from "./connect.ts";
 import { exportFile } from "./export.ts";
 import { importFile } from "./import.ts";
 import { askNodes } from "./nodes.ts";
@@ -53,7 +53,7 @@ async function allBuckets(options: Options): Promise<Manifest["buckets"]> {
   const byName = new Map<string, Manifest["buckets"][number]>();
   for (const { state, address } of nodes) {
     if (state !== "up" || address === "") continue;
-    const client = connect({ ...options, url: `http://${address}` }, ANSWER_TIMEOUT_MS);
+    const client = connect({ ...options, url: urlBeside(options, address) }, ANSWER_TIMEOUT_MS);
     const answer = (await client.json("/v1/buckets")) as BucketsAnswer;
     for (const bucket of answer.buckets) byName.set(bucket.name, bucket);
   }

@@ -5,7 +5,7 @@
 
 import { messageOf } from "../base/errors.ts";
 import type { LiveSample } from "../http/live-api.ts";
-import { connect } from "./connect.ts";
+import { connect, urlBeside } from "./connect.ts";
 import { EXIT } from "./exit-codes.ts";
 import { askNodes } from "./nodes.ts";
 import { AlternateScreen, terminalWidth } from "./screen.ts";
@@ -64,7 +64,7 @@ function show(samples: readonly LiveSample[], options: Options): void {
 async function listenToAll(options: Options, heard: Map<string, Heard>): Promise<void> {
   const { nodes } = await askNodes(connect(options, ANSWER_TIMEOUT_MS));
   for (const { id, address } of nodes)
-    if (address !== "") void listen(id, { ...options, url: `http://${address}` }, heard);
+    if (address !== "") void listen(id, { ...options, url: urlBeside(options, address) }, heard);
 }
 
 async function listen(id: string, options: Options, heard: Map<string, Heard>): Promise<never> {
