@@ -2,7 +2,7 @@
  * The dashboard of real nodes in a real browser: it shows a node that dies, resolves siblings, and does nothing that a key tells
  * it to. One cluster and one browser for the file; what kills a node comes last.
  *
- * With `HUTCH_SCREENSHOTS=DIR` it also takes the pictures of the README.
+ * With `HUTCH_SCREENSHOTS=DIR` it also takes the pictures of the README: `HUTCH_SCREENSHOTS=docs/images bun test test/e2e/dashboard.test.ts`.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -278,32 +278,54 @@ describe.skipIf(browserPath === undefined)("the dashboard in a browser", () => {
     }
   });
 
-  test.skipIf(SCREENSHOTS === "")("the pictures of the README are taken", async () => {
-    await seedDashboard(cluster);
-    await takeScreenshots(browser, cluster.url(0), SCREENSHOTS);
-  });
-
-  test("a node that is killed is shown down within seconds, without a reload", async () => {
-    await go("");
-    await page.evaluate("window.isSamePage = true");
+  test("a node that is killed is shown down on the ring within seconds, without a reload", async () => {
     await put(cluster.key(0, "demo", "held"), "by all");
+    await go("#/ring");
+    await page.evaluate("window.isSamePage = true");
+    const outlined = page.locator(".ring .is-down-arc").first();
+    await page.locator(".ring path").first().waitFor();
+    expect(await outlined.count()).toBe(0);
     await cluster.kill(2, "SIGKILL");
     const killedMs = performance.now();
-    await page
-      .getByText(/\bdown\b/)
-      .first()
-      .waitFor();
+    await outlined.waitFor();
+    await page.getByText("down", { exact: true }).first().waitFor();
     expect(performance.now() - killedMs).toBeLessThan(10_000);
-    expect(await page.evaluate<unknown>("window.isSamePage")).toBe(true);
-    await go(keyOf("demo", "held"));
+
+    await page.evaluate("location.hash = '#/'");
+    await page.getByRole("heading", { name: "n3 is down" }).waitFor();
+    await page.evaluate(`location.hash = ${JSON.stringify(keyOf("demo", "held"))}`);
     await panel().getByText("n3 does not answer.").waitFor();
     await panel()
       .getByRole("img", { name: /n3 no answer/ })
       .waitFor();
+    expect(await page.evaluate<unknown>("window.isSamePage")).toBe(true);
   });
 
   test("nothing went wrong on the way: no error, no dialog, no broken policy, no request elsewhere", () => {
     expect(watched.troubles).toEqual([]);
+  });
+
+  test.skipIf(SCREENSHOTS === "")(
+    "the pictures of the README are taken, of a cluster with a dead node",
+    async () => {
+      await seedDashboard(cluster);
+      await takeScreenshots(browser, cluster, SCREENSHOTS);
+    },
+    120_000,
+  );
+
+  test("a node that dies under its own page says so there, keeps what was seen, and names the others", async () => {
+    const own = await watchedPage(browser, [cluster.url(1)]);
+    await own.page.goto(`${cluster.url(1)}/ui`);
+    await own.page.getByText("n1", { exact: true }).first().waitFor();
+    await cluster.kill(1, "SIGKILL");
+    const alarm = own.page.getByRole("alert");
+    await alarm.getByText("n2 does not answer.").waitFor();
+    expect(await alarm.getByRole("link", { name: "Look at n1" }).getAttribute("href")).toBe(
+      `${cluster.url(0)}/ui`,
+    );
+    await own.page.getByText("n1", { exact: true }).first().waitFor();
+    await own.close();
   });
 });
 

@@ -40,16 +40,16 @@ export async function seedDashboard(cluster: ClusterProcess): Promise<void> {
     );
 }
 
-/** Reads and writes, so that there are rates and hot keys to see. */
+/** Reads and writes, more and less of them in turn, so that there are curves and hot keys to see. */
 export async function browseShop(cluster: ClusterProcess, durationMs: number): Promise<void> {
-  const endMs = performance.now() + durationMs;
-  for (let i = 0; performance.now() < endMs; i++) {
+  const startMs = performance.now();
+  for (let i = 0; performance.now() - startMs < durationMs; i++) {
     const name = NAMES[Math.floor(Math.random() ** 2 * NAMES.length)]!;
-    const reads = ["users", "carts", "sessions"].map((kind) =>
-      fetch(cluster.key(i % 2, "shop", `${kind}/${name}`)).then((answer) => answer.arrayBuffer()),
+    const reads = ["users", "users", "carts", "sessions"].map((kind) =>
+      fetch(cluster.key(0, "shop", `${kind}/${name}`)).then((answer) => answer.arrayBuffer()),
     );
     await Promise.all(reads);
-    if (i % 5 === 0) await put(cluster.key(0, "shop", `sessions/${name}`), `seen ${i}`);
-    await Bun.sleep(5);
+    if (i % 2 === 0) await put(cluster.key(0, "shop", `sessions/${name}`), `seen ${i}`);
+    await Bun.sleep(12 + 6 * Math.sin((performance.now() - startMs) / 6000));
   }
 }

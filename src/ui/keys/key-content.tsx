@@ -137,17 +137,21 @@ function Reading({ reading, isBusy, onKeep, onMerge }: ReadingProps): preact.JSX
     );
   const { siblings } = reading;
   const only = siblings.length === 1 ? siblings[0] : undefined;
+  if (only === undefined)
+    return (
+      <>
+        <Siblings {...{ siblings, nowMs, isBusy, onKeep }} onMerge={() => onMerge(siblings)} />
+        <dl class="key-facts">
+          <ReadingFacts reading={reading} />
+        </dl>
+      </>
+    );
   return (
     <>
-      {only === undefined ? (
-        <Siblings {...{ siblings, nowMs, isBusy, onKeep }} onMerge={() => onMerge(siblings)} />
-      ) : (
-        <>
-          <ValueBox bytes={only.bytes} label="Value" />
-          <ValueFacts sibling={only} nowMs={nowMs} />
-        </>
-      )}
-      <ReadingFacts reading={reading} />
+      <ValueBox bytes={only.bytes} label="Value" />
+      <ValueFacts sibling={only} nowMs={nowMs}>
+        <ReadingFacts reading={reading} />
+      </ValueFacts>
     </>
   );
 }
@@ -155,7 +159,7 @@ function Reading({ reading, isBusy, onKeep, onMerge }: ReadingProps): preact.JSX
 function ReadingFacts({ reading }: { readonly reading: Found }): preact.JSX.Element {
   const { etag, context, replies, node } = reading;
   return (
-    <dl class="key-facts">
+    <>
       <Fact name="ETag">
         <code class="one-line">{etag}</code>
       </Fact>
@@ -167,7 +171,7 @@ function ReadingFacts({ reading }: { readonly reading: Found }): preact.JSX.Elem
           {context}
         </code>
       </Fact>
-    </dl>
+    </>
   );
 }
 

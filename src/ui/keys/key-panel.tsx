@@ -44,7 +44,10 @@ export function KeyPanel(props: KeyPanelProps): preact.JSX.Element {
   const { bucket, stored, readLevel, writeLevel, onClose, onChanged } = props;
   const heading = useRef<HTMLHeadingElement>(null);
   const id = `${bucket}/${identityOf(stored)}`;
-  useEffect(() => heading.current?.focus(), [id]);
+  useEffect(() => {
+    heading.current?.focus({ preventScroll: true });
+    heading.current?.scrollIntoView({ block: "nearest" });
+  }, [id]);
   const reading = useLoaded<KeyReading>(`${id} ${readLevel}`, (signal) =>
     readKey(bucket, stored, readLevel, signal),
   );
@@ -65,7 +68,9 @@ export function KeyPanel(props: KeyPanelProps): preact.JSX.Element {
           ✕
         </button>
       </header>
-      <div aria-live="polite">{work.done !== "" && <p class="notice">{work.done}</p>}</div>
+      <div class="said" aria-live="polite">
+        {work.done !== "" && <p class="notice">{work.done}</p>}
+      </div>
       {work.failed !== "" && <Failure words={work.failed} />}
       {reading.error !== "" && <Failure words={reading.error} onAgain={reading.again} />}
       {reading.value === undefined && reading.error === "" && <p class="dim">Reading…</p>}

@@ -6,9 +6,11 @@ import { sinceText, untilText } from "./words.ts";
 export interface ValueFactsProps {
   readonly sibling: Sibling;
   readonly nowMs: number;
+  /** Further facts. */
+  readonly children?: preact.ComponentChildren;
 }
 
-export function ValueFacts({ sibling, nowMs }: ValueFactsProps): preact.JSX.Element {
+export function ValueFacts({ sibling, nowMs, children }: ValueFactsProps): preact.JSX.Element {
   const written = new Date(sibling.wallMs).toISOString();
   return (
     <dl class="key-facts">
@@ -36,6 +38,7 @@ export function ValueFacts({ sibling, nowMs }: ValueFactsProps): preact.JSX.Elem
           {visibleText(value)}
         </Fact>
       ))}
+      {children}
     </dl>
   );
 }

@@ -16,7 +16,10 @@ export function Shell() {
   useEffect(() => {
     document.title = view === undefined || view.id === "" ? "hutch" : `${view.title} · hutch`;
     // Whoever reads with a screen reader or moves by keyboard starts where the new view starts.
-    if (!isFirst.current) main.current?.focus();
+    if (!isFirst.current) {
+      main.current?.focus({ preventScroll: true });
+      window.scrollTo(0, 0);
+    }
     isFirst.current = false;
   }, [view]);
   return (
