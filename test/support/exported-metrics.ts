@@ -16,7 +16,9 @@ import { silentLogger as logger } from "../../src/ports/logger.ts";
 import { freePort } from "../e2e/node-process.ts";
 
 /** Calls `use` with the metrics of the node while it runs. */
-export async function withExportedMetrics<T>(use: (metrics: Metrics) => T | Promise<T>): Promise<T> {
+export async function withExportedMetrics<T>(
+  use: (metrics: Metrics) => T | Promise<T>,
+): Promise<T> {
   const directory = mkdtempSync(join(tmpdir(), "hutch-metrics-"));
   try {
     return await withNode(configIn(directory), use);
