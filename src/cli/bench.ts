@@ -112,20 +112,26 @@ async function measure(
     stretch = new BenchTotals();
     if (wasStopped) return { totals, wasStopped };
     note(headline(plan, shares[0]!.targets.length));
-    const live = startLive(plan, () => {
+    const take = (): Latest => {
       const taken = stretch;
       stretch = new BenchTotals();
       return { totals, stretch: taken };
-    });
-    try {
-      totals.overdue = (await crew.run("run")).overdue;
-    } finally {
-      live.stop();
-    }
+    };
+    totals.overdue = await watched(crew, plan, take);
     return { totals, wasStopped };
   } finally {
     process.off("SIGINT", stop).off("SIGTERM", stop);
     crew.close();
+  }
+}
+
+/** Puts the load on and shows it live; how many operations it owed at its end. */
+async function watched(crew: BenchCrew, plan: BenchPlan, take: () => Latest): Promise<number> {
+  const live = startLive(plan, take);
+  try {
+    return (await crew.run("run")).overdue;
+  } finally {
+    live.stop();
   }
 }
 
