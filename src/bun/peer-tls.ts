@@ -1,5 +1,8 @@
 /** Mutual TLS between nodes: what each of them shows, whom it believes, and what names a certificate vouches for. */
+import { X509Certificate } from "node:crypto";
 import type { PeerCertificate } from "node:tls";
+import { HutchError, messageOf } from "../base/errors.ts";
+import { checkCertificate } from "./certificate.ts";
 
 /** PEM texts. */
 export interface PeerTls {
@@ -7,6 +10,20 @@ export interface PeerTls {
   readonly key: string;
   /** Whom certificates of other nodes have to come from; the authorities of the machine do not count. */
   readonly ca: string;
+}
+
+/** @throws HutchError `bad-config` where a certificate and its key do not belong together, or the authorities are none */
+export function checkPeerTls({ cert, key, ca }: PeerTls): void {
+  checkCertificate(cert, key);
+  try {
+    new X509Certificate(ca);
+  } catch (cause) {
+    throw new HutchError("bad-config", `Cannot use peer-ca: ${messageOf(cause)}`, { cause });
+  }
+}
+
+export function expiryMsOf({ cert, key }: PeerTls): number {
+  return checkCertificate(cert, key).expiresAtMs;
 }
 
 export const TLS_VERSION_MIN = "TLSv1.2";

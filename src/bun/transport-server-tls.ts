@@ -42,10 +42,7 @@ export class TlsPeerServer implements LinkServer {
   private constructor({ logger, tls }: TlsPeerServerOptions) {
     this.logger = logger;
     this.server = http2.createSecureServer({
-      ...tls,
-      requestCert: true,
-      rejectUnauthorized: true,
-      minVersion: TLS_VERSION_MIN,
+      ...wantsOf(tls),
       handshakeTimeout: HANDSHAKE_MS,
       settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: STREAMS_MAX },
     });
@@ -73,6 +70,11 @@ export class TlsPeerServer implements LinkServer {
 
   get port(): number {
     return (this.server.address() as AddressInfo).port; // it listens on a port
+  }
+
+  /** For connections from now on. */
+  setTls(tls: PeerTls): void {
+    this.server.setSecureContext(wantsOf(tls));
   }
 
   async close(): Promise<void> {
@@ -137,6 +139,11 @@ export class TlsPeerServer implements LinkServer {
       },
     });
   }
+}
+
+function wantsOf(tls: PeerTls) {
+  const minVersion = TLS_VERSION_MIN;
+  return { ...tls, requestCert: true, rejectUnauthorized: true, minVersion } as const;
 }
 
 function refuse(stream: http2.ServerHttp2Stream, status: number, body?: Uint8Array): void {

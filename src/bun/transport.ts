@@ -12,7 +12,7 @@ import { HELLO_BYTES_MAX } from "../ports/transport.ts";
 import { BunDatagrams } from "./datagrams.ts";
 import { formatPeerAddress, numericHost, PeerAddresses } from "./peer-address.ts";
 import type { Resolve } from "./peer-names.ts";
-import type { PeerTls } from "./peer-tls.ts";
+import { checkPeerTls, expiryMsOf, type PeerTls } from "./peer-tls.ts";
 import { PeerConnection } from "./transport-client.ts";
 import { type Accept, type LinkServer, PeerServer } from "./transport-server.ts";
 import { TlsPeerServer } from "./transport-server-tls.ts";
@@ -67,7 +67,7 @@ async function bindOnce(options: PeerPortsOptions): Promise<BoundPeerPorts> {
 
 export class BunTransport implements Transport {
   private readonly server: LinkServer;
-  private readonly tls: PeerTls | undefined;
+  private tls: PeerTls | undefined;
   private readonly hostname: string;
   private readonly addresses: PeerAddresses;
   private readonly connections = new Set<PeerConnection>();
@@ -83,8 +83,17 @@ export class BunTransport implements Transport {
   /** Rejects with an error of the system when the port cannot be had. */
   static async listen(options: PeerPortsOptions): Promise<BunTransport> {
     const { tls } = options;
+    if (tls !== undefined) checkPeerTls(tls);
     const server = tls ? await TlsPeerServer.listen({ ...options, tls }) : new PeerServer(options);
     return new BunTransport(options, server);
+  }
+
+  /** Another certificate, key or authority for connections from now on, where there is TLS. @throws HutchError `bad-config` */
+  setTls(tls: PeerTls): void {
+    assert(this.server instanceof TlsPeerServer, "links have TLS from the start or never");
+    checkPeerTls(tls);
+    this.server.setTls(tls);
+    this.tls = tls;
   }
 
   /** Connections of others that ended in the handshake of TLS. */
@@ -96,6 +105,16 @@ export class BunTransport implements Transport {
     if (this.tls === undefined) return;
     const help = "Connections of others that ended in the handshake of TLS";
     metrics.count("hutch_peer_handshakes_refused", help, () => this.refusedHandshakes);
+    let [read, expiryMs] = [this.tls, expiryMsOf(this.tls)];
+    metrics.gauge(
+      "hutch_peer_certificate_expiry_timestamp_seconds",
+      "When the certificate for other nodes ends, Unix time",
+      () => {
+        const { tls } = this;
+        if (tls !== read && tls !== undefined) [read, expiryMs] = [tls, expiryMsOf(tls)];
+        return expiryMs / 1000;
+      },
+    );
   }
 
   get port(): number {

@@ -1,14 +1,15 @@
 /**
- * The ports to other nodes as the configuration wants them: plain, or sealed with the keys of `cluster-key-file`, which SIGHUP reads again.
+ * The ports to other nodes as the configuration wants them: plain, or sealed with the keys of `cluster-key-file`, with the certificates of
+ * `peer-cert` or without.
  *
- * A file that cannot be read then leaves the keys as they were: a node with the wrong keys would be alone, one with the old ones is not.
+ * SIGHUP reads the files again. One that cannot be used leaves things as they were: a node with the wrong keys would be alone, one with the old ones is not.
  */
 import { messageOf } from "../base/errors.ts";
 import { bunCipher } from "../bun/cipher.ts";
 import { BunClock } from "../bun/clock.ts";
 import { BunRandom } from "../bun/random.ts";
 import type { PeerTls } from "../bun/peer-tls.ts";
-import { bindPeerPorts } from "../bun/transport.ts";
+import { bindPeerPorts, type BunTransport } from "../bun/transport.ts";
 import { KeyRing } from "../cluster/key-ring.ts";
 import { sealPeers } from "../cluster/sealed-peers.ts";
 import type { Config } from "../config.ts";
@@ -24,9 +25,10 @@ export async function bindPeers(config: Config, logger: Logger): Promise<PeerPor
     clusterKeyFile === "" ? undefined : new KeyRing(bunCipher, readKeyFile(clusterKeyFile));
   const tls = peerTlsOf(config);
   const bound = await bindPeerPorts({ hostname: peer.host, port: peer.port, logger, tls });
+  if (tls !== undefined || ring !== undefined)
+    process.on("SIGHUP", () => readAgain(config, bound.transport, ring, logger));
   if (ring === undefined) return bound;
-  logger.info("cluster_keys_loaded", { keys: ring.names.join(", ") });
-  reloadOnHangUp(ring, clusterKeyFile, logger);
+  tellKeys(ring, logger);
   return sealPeers(bound, {
     cipher: bunCipher,
     ring,
@@ -48,16 +50,23 @@ function peerTlsOf({ peerCert, peerKey, peerCa }: Config): PeerTls | undefined {
   };
 }
 
-function reloadOnHangUp(ring: KeyRing, path: string, logger: Logger): void {
-  process.on("SIGHUP", () => {
-    try {
-      ring.set(readKeyFile(path));
-      logger.info("cluster_keys_loaded", { keys: ring.names.join(", ") });
-    } catch (error) {
-      logger.error("cluster_keys_kept", {
-        keys: ring.names.join(", "),
-        reason: messageOf(error),
-      });
-    }
-  });
+function readAgain(
+  config: Config,
+  transport: BunTransport,
+  ring: KeyRing | undefined,
+  logger: Logger,
+): void {
+  try {
+    const tls = peerTlsOf(config);
+    if (tls !== undefined) transport.setTls(tls);
+    ring?.set(readKeyFile(config.clusterKeyFile));
+    if (tls !== undefined) logger.info("peer_certificate_loaded");
+    if (ring !== undefined) tellKeys(ring, logger);
+  } catch (error) {
+    logger.error("peer_secrets_kept", { reason: messageOf(error) });
+  }
+}
+
+function tellKeys(ring: KeyRing, logger: Logger): void {
+  logger.info("cluster_keys_loaded", { keys: ring.names.join(", ") });
 }

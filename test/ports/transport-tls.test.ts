@@ -3,6 +3,7 @@ import { afterAll, expect, test } from "bun:test";
 import * as http2 from "node:http2";
 import * as net from "node:net";
 import * as tls from "node:tls";
+import { Metrics } from "../../src/base/metrics.ts";
 import { makeAuthority } from "../../src/cli/certificates.ts";
 import { PEER_PATH } from "../../src/bun/peer-http.ts";
 import { testAuthority, testTls } from "../support/test-certificates.ts";
@@ -82,6 +83,29 @@ test("Q26: TLS before 1.2 and no TLS at all get no link", async () => {
   expect(await call(address, plain)).not.toBe("welcome");
   await plain.closeAll();
   expect(certified).toEqual([]);
+});
+
+test("Q26: another certificate is shown from the next connection on, one that cannot be used is not", async () => {
+  const { address, transport, certified } = await server();
+  const asked = async (): Promise<readonly string[] | undefined> => {
+    const asker = new Heard();
+    expect(await call(address, peers, asker)).toBe("welcome");
+    return asker.link?.certified;
+  };
+  expect(await asked()).toEqual(["n1"]);
+  transport.setTls(testTls("n3"));
+  expect(await asked()).toEqual(["n3"]);
+  const broken = { ...testTls("n4"), key: testTls("n5").key };
+  expect(() => transport.setTls(broken)).toThrow("Cannot use the certificate");
+  expect(() => transport.setTls({ ...testTls("n4"), ca: "nothing" })).toThrow("peer-ca");
+  expect(await asked()).toEqual(["n3"]);
+  // As one that asks, too.
+  expect(await call((await server()).address, peers)).toBe("welcome");
+  expect(certified).toEqual([["n1"], ["n1"], ["n1"]]);
+  const metrics = new Metrics();
+  transport.defineMetrics(metrics);
+  const shown = /peer_certificate_expiry_timestamp_seconds (\d+)/.exec(metrics.text())?.[1];
+  expect(Number(shown) * 1000 - Date.now()).toBeGreaterThan(396 * 24 * 3600 * 1000);
 });
 
 test("two servers cannot have one port", async () => {
