@@ -32,16 +32,21 @@ export function sendAs(options: Options, timeoutMs = 0): Send {
   };
 }
 
-/** "" for none. */
+/** "" for none. @throws HutchError `bad-config` for what no token can be; it is not repeated, as it may be one with a slip */
 export function tokenFrom(options: Options): string {
-  const { token, tokenFile } = options;
+  const token = givenToken(options).trim();
+  if (/^[!-~]*$/.test(token)) return token;
+  throw new HutchError("bad-config", "Cannot use the token: want one word of printable characters");
+}
+
+function givenToken({ token, tokenFile }: Options): string {
   if (typeof token === "string") {
     note(
       "hutch: a token on the command line can be read by others; want --token-file or HUTCH_TOKEN",
     );
     return token;
   }
-  if (typeof tokenFile === "string") return readSecretFile(tokenFile).trim();
+  if (typeof tokenFile === "string") return readSecretFile(tokenFile);
   return process.env["HUTCH_TOKEN"] ?? "";
 }
 

@@ -121,6 +121,8 @@ describe("a node with auth-tokens", () => {
       expect(warned.stdout).toBe("v");
       expect(warned.stderr).toContain("can be read by others");
       expect(warned.stderr).not.toContain(secret);
+      const broken = await hutch(["get", "demo/k", ...url, "--token", "two words"]);
+      expect([broken.exitCode, broken.stderr.includes("two words")]).toEqual([78, false]);
       const refused = await hutch(["get", "demo/k", ...url]);
       expect(refused.exitCode).toBe(77);
       expect(refused.stderr).toContain("--token-file");
