@@ -360,17 +360,17 @@ export class ReadOperation {
   private stopWaiting(): void {
     this.isDone = true;
     this.cancelAlarm?.();
-    this.options.waits?.waited(...this.wait());
+    const { waits, timeoutMs, deadlineMonoMs } = this.options;
+    const waitedMs = timeoutMs - (deadlineMonoMs - this.parts.clock.monoMs());
+    if (waits === undefined || waitedMs < waits.tellingMs) return;
+    const { view } = this.set;
+    const node = this.quorum.state === "reached" ? this.lastHeard : this.silentNode();
+    waits.waited(node === view.self ? "sync" : "replicas", waitedMs, view.nameOf(node));
   }
 
-  /** Its own disk, or whose reply came last; with too few replies, whoever was asked last. */
-  private wait(): Parameters<WaitObserver["waited"]> {
-    const { view } = this.set;
-    const { timeoutMs, deadlineMonoMs } = this.options;
-    const waitedMs = timeoutMs - (deadlineMonoMs - this.parts.clock.monoMs());
-    const lastAsked = this.candidates[this.nextCandidate - 1]!.node; // at least one is always asked
-    const node = this.quorum.state === "reached" ? this.lastHeard : lastAsked;
-    return node === view.self ? ["sync", waitedMs, ""] : ["replicas", waitedMs, view.nameOf(node)];
+  private silentNode(): string {
+    const heard = this.replies.map(({ replica }) => replica.node);
+    return this.candidates.find(({ node }) => !heard.includes(node))?.node ?? this.lastHeard;
   }
 
   /** One alarm at a time: for a hedge, where somebody is left to ask, and then for the deadline. */

@@ -279,10 +279,9 @@ export class Replication {
     this.isSettled = true;
     this.cancelDeadline?.();
     const { waits } = this.request;
-    if (waits === undefined) return;
     const waitedMs = this.parts.clock.monoMs() - this.startedMonoMs;
-    if (node === this.self) waits.waited("sync", waitedMs, "");
-    else waits.waited("replicas", waitedMs, this.nameOf(node));
+    if (waits === undefined || waitedMs < waits.tellingMs) return;
+    waits.waited(node === this.self ? "sync" : "replicas", waitedMs, this.nameOf(node));
   }
 
   private settle(): void {

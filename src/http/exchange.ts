@@ -154,6 +154,10 @@ export class Exchange implements WaitObserver {
     return this.server?.requestIP?.(this.request)?.address ?? "";
   }
 
+  get tellingMs(): number {
+    return this.services.slow.tellingMs;
+  }
+
   waited(phase: WaitPhase, durationMs: number, node: string): void {
     this.services.slow.waited(this, phase, durationMs, node);
   }

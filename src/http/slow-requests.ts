@@ -48,7 +48,8 @@ export class SlowRequests {
   /** `Infinity` where nobody wants to know. */
   readonly thresholdMs: number;
   readonly hashOf: (bucket: string, key: Uint8Array) => string;
-  readonly #tellingMs: number;
+  /** Shorter waits are not kept. */
+  readonly tellingMs: number;
   readonly #clock: Clock;
   readonly #logger: Logger;
   #windowStartMs = -Infinity;
@@ -59,7 +60,7 @@ export class SlowRequests {
 
   constructor({ slowRequestMs, clock, logger, keyHash }: SlowRequestOptions) {
     this.thresholdMs = slowRequestMs > 0 ? slowRequestMs : Infinity;
-    this.#tellingMs = this.thresholdMs * TELLING_SHARE;
+    this.tellingMs = this.thresholdMs * TELLING_SHARE;
     this.hashOf = keyHash;
     this.#clock = clock;
     this.#logger = logger;
@@ -70,7 +71,7 @@ export class SlowRequests {
   }
 
   waited(exchange: Exchange, phase: WaitPhase, durationMs: number, node: string): void {
-    if (durationMs < this.#tellingMs) return;
+    if (durationMs < this.tellingMs) return;
     exchange.waits ??= new Waits();
     exchange.waits.add(phase, durationMs, node);
   }

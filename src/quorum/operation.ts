@@ -63,6 +63,8 @@ export type WaitPhase = "admission" | "forward" | "replicas" | "sync" | "repair"
 
 /** Who asks for an operation and wants to know, when it was slow, what it waited for. */
 export interface WaitObserver {
+  /** Shorter waits need not be told, ms. */
+  readonly tellingMs: number;
   /** @param node whose answer was waited for longest, "" where that is nobody's */
   waited(phase: WaitPhase, durationMs: number, node: string): void;
 }
