@@ -61,12 +61,9 @@ export function transferCounts(current: Layout, next: Layout): Map<string, Trans
 
 /** How many partitions each member owns, by id; members that own nothing are there with 0. */
 export function ownedCounts({ members, owners }: Layout): Map<string, number> {
-  const counts = new Map(members.map(({ id }) => [id, 0]));
-  for (const owner of owners) {
-    const { id } = members[owner]!;
-    counts.set(id, counts.get(id)! + 1);
-  }
-  return counts;
+  const counts = new Uint32Array(members.length);
+  for (let index = 0; index < owners.length; index++) counts[owners[index]!]!++;
+  return new Map(members.map(({ id }, member) => [id, counts[member]!]));
 }
 
 function countBy(nodes: readonly string[]): Map<string, number> {
