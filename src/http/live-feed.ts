@@ -21,6 +21,10 @@ export const LISTENERS_MAX = 32;
 const SAMPLE_MS = 1000;
 /** Repair and layout are looked at in every so many samples: their reports walk all partitions. */
 const PARTITIONS_EVERY = 5;
+/** Of a ring with more than `LARGE_Q` partitions, where such a walk takes tens of milliseconds. */
+const MANY_PARTITIONS_EVERY = 60;
+const LARGE_Q = 4096;
+const CHANGE_EVERY = 30;
 const MISSED_MAX = 30;
 
 export interface LiveFeedParts {
@@ -48,6 +52,7 @@ export class LiveFeed {
   #count = 0;
   #change: LiveSample["change"] = null;
   #repair: LiveRepair = repairOf({});
+  #layoutVersion = -1;
   #last: Frame | undefined;
 
   constructor(parts: LiveFeedParts) {
@@ -138,19 +143,29 @@ export class LiveFeed {
     listener.controller.close();
   }
 
+  /** The layout is described only while it changes, or may have begun to: that takes a walk over all owners. */
+  async #lookAtPartitions(layoutVersion: number): Promise<void> {
+    const { admin } = this.#parts;
+    this.#repair = repairOf(admin.repair());
+    const isSettled = this.#change === null && layoutVersion === this.#layoutVersion;
+    if (isSettled && this.#count % CHANGE_EVERY !== 0) return;
+    this.#change = (await admin.layout.show()).change;
+    this.#layoutVersion = layoutVersion;
+  }
+
   async #sample(): Promise<LiveSample> {
     const { nodeId, admin, clock, hotKeys } = this.#parts;
     // Asked for together they share one survey of the other nodes.
     const [nodes, hints] = await Promise.all([admin.nodes(), admin.hints()]);
-    if (this.#count++ % PARTITIONS_EVERY === 0) {
-      this.#change = (await admin.layout.show()).change;
-      this.#repair = repairOf(admin.repair());
-    }
+    const cluster = admin.cluster();
+    const every = cluster.q > LARGE_Q ? MANY_PARTITIONS_EVERY : PARTITIONS_EVERY;
+    if (this.#count % every === 0) await this.#lookAtPartitions(cluster.layoutVersion);
+    this.#count++;
     const { rates, latency } = this.#rates.measure(clock.monoMs());
     return {
       node: nodeId,
       atMs: clock.wallMs(),
-      cluster: admin.cluster(),
+      cluster,
       nodes,
       rates,
       latency,

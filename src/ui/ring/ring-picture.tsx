@@ -2,6 +2,7 @@
 import { useMemo } from "preact/hooks";
 import type { RingPartition } from "../../http/admin-api.ts";
 import type { ColourOf } from "../parts/colours.ts";
+import { counted } from "../parts/format.ts";
 import { NOBODY, arcPath, bandPaths, partitionAt, segmentsOf } from "./arcs.ts";
 
 const SIZE = 520;
@@ -144,7 +145,7 @@ function Middle({ partitions, chosen, copies }: RingPictureProps & { readonly co
   if (partition === undefined)
     return (
       <>
-        <text y="-0.2em">{partitions.length} partitions</text>
+        <text y="-0.2em">{counted(partitions.length, "partition")}</text>
         <text class="soft" y="1.5em">
           {copies === 1 ? "one copy" : `${copies} copies, the first outside`}
         </text>
