@@ -159,7 +159,8 @@ function notYet(request: Request, nodeId: string): Response {
 class Ending {
   readonly reason: Promise<HutchError | undefined>;
   #settle: (reason: HutchError | undefined) => void = () => undefined;
-  #isAsked = false;
+  /** When it was told first. */
+  #askedMs: number | undefined;
 
   constructor() {
     this.reason = new Promise((resolve) => (this.#settle = resolve));
@@ -180,8 +181,9 @@ class Ending {
 
   /** The second signal ends the process at once, which is as safe as a crash. */
   #onSignal(): void {
-    if (this.#isAsked) process.exit(EXIT_AT_ONCE);
-    this.#isAsked = true;
+    const nowMs = performance.now();
+    this.#askedMs ??= nowMs;
+    if (nowMs - this.#askedMs > ONE_PRESS_MS) process.exit(EXIT_AT_ONCE);
     this.#settle(undefined);
   }
 }
@@ -192,6 +194,8 @@ function asFailure(thrown: unknown): HutchError {
   return new HutchError("io-error", `Cannot go on: ${cause}`, { cause: thrown });
 }
 
+/** What comes within this time is one wish: a terminal sends Ctrl-C to a launcher and to the node, and launchers pass it on as well. */
+const ONE_PRESS_MS = 300;
 /** Of a process that was told twice: what a shell reports for SIGTERM. */
 const EXIT_AT_ONCE = 143;
 

@@ -111,6 +111,11 @@ describe("the executable", () => {
       await jobDone(url, "flush");
       await jobDone(url, "compact");
       expect((await fetch(`${url}/v1/kv/demo/gone`)).status).toBe(404);
+      const dashboard = await fetch(`${url}/ui`);
+      expect([dashboard.status, await dashboard.text()]).toEqual([
+        200,
+        expect.stringContaining("<title>"),
+      ]);
       expect(readdirSync(join(directory, ".hutch", "n1")).join()).toContain(".sst");
       await fetch(`${url}/v1/kv/demo/last`, { method: "PUT", body: "in the log" });
       child.kill("SIGKILL");
@@ -122,7 +127,9 @@ describe("the executable", () => {
       expect((await run(directory, "get", "demo/b", "--url", url)).stdout).toBe("b2");
       expect((await run(directory, "health", "--url", url)).stdout).toBe("up\n");
       expect((await run(directory, "health", "--ready", "--url", url)).stdout).toBe("ready\n");
+      // Both within a moment are one wish: a terminal and a launcher say the same.
       child.kill("SIGTERM");
+      child.kill("SIGINT");
       expect(await child.exited).toBe(0);
       expect((await run(directory, "health", "--url", url)).exitCode).toBe(69);
     });

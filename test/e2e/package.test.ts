@@ -89,6 +89,7 @@ async function servesBy(command: readonly string[], path: string): Promise<void>
       await Bun.sleep(20);
     }
     await fetch(`${url}/v1/kv/demo/hello`, { method: "PUT", body: "world" });
+    expect(await (await fetch(`${url}/ui`)).text()).toContain("<title>");
     // The worker threads are found.
     const { id } = (await (await fetch(`${url}/v1/admin/flush`, { method: "POST" })).json()) as {
       id: string;
