@@ -1,11 +1,14 @@
 /** An editor of one value; what it gives is a draft, and who opened it writes that. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Draft } from "./draft.ts";
+import { Failure } from "./failure.tsx";
 
 export interface EditorProps {
   readonly title: string;
   readonly initial: Draft;
   readonly isBusy: boolean;
+  /** Why it could not be saved. */
+  readonly failed: string;
   readonly onSave: (draft: Draft) => void;
   readonly onCancel: () => void;
 }
@@ -14,6 +17,7 @@ export function Editor({
   title,
   initial,
   isBusy,
+  failed,
   onSave,
   onCancel,
 }: EditorProps): preact.JSX.Element {
@@ -44,6 +48,7 @@ export function Editor({
         />
       </label>
       <DraftFields draft={draft} onChange={change} />
+      {failed !== "" && <Failure words={failed} />}
       <div class="actions">
         <button type="submit" class="button primary" disabled={isBusy}>
           {isBusy ? "Saving…" : "Save"}
@@ -80,7 +85,9 @@ function DraftFields({ draft, onChange }: DraftFieldsProps): preact.JSX.Element 
         />
       </label>
       <label class="field field-wide">
-        Metadata, one <code>name: value</code> per line
+        <span>
+          Metadata, one <code>name: value</code> per line
+        </span>
         <textarea
           rows={2}
           spellcheck={false}

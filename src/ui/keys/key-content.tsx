@@ -12,7 +12,15 @@ import {
   valueOfSibling,
 } from "./draft.ts";
 import { Editor } from "./editor.tsx";
-import { type KeyReading, type Level, type NewValue, deleteKey, writeKey } from "./key-client.ts";
+import { Failure } from "./failure.tsx";
+import {
+  type KeyReading,
+  type Level,
+  type NewValue,
+  type Sibling,
+  deleteKey,
+  writeKey,
+} from "./key-client.ts";
 import { Siblings } from "./siblings.tsx";
 import { type StoredKey, labelOf } from "./stored-key.ts";
 import { ValueBox } from "./value-box.tsx";
@@ -45,37 +53,53 @@ interface Editing {
   readonly context: string;
 }
 
-export function KeyContent(props: KeyContentProps): preact.JSX.Element {
-  const { bucket, stored, reading, writeLevel, work, onReload } = props;
-  const [editing, setEditing] = useState<Editing>();
-  const [isAsking, setIsAsking] = useState(false);
-  const context = reading.kind === "too-large" ? "" : reading.context;
+interface Writes {
+  readonly keep: (sibling: Sibling) => void;
+  readonly remove: () => void;
+  /** True where it was saved. */
+  readonly save: (draft: Draft, context: string) => Promise<boolean>;
+}
+
+function writesOf({ bucket, stored, reading, writeLevel, work }: KeyContentProps): Writes {
+  const context = contextOf(reading);
   const write = (value: () => NewValue, word: string): Promise<boolean> =>
     work.run(async () => {
       const acks = await writeKey(bucket, stored, value(), writeLevel);
       return `${word}: ${acksText(acks)}.`;
     });
-  const remove = async (): Promise<void> => {
-    setIsAsking(false);
-    await work.run(
-      async () => `Deleted: ${acksText(await deleteKey(bucket, stored, context, writeLevel))}.`,
-    );
+  const remove = (): void =>
+    void work.run(async () => {
+      const acks = await deleteKey(bucket, stored, context, writeLevel);
+      return `Deleted: ${acksText(acks)}.`;
+    });
+  return {
+    remove,
+    save: (draft, read) => write(() => valueOfDraft(draft, read), "Saved"),
+    keep: (sibling) =>
+      sibling.isDeleted ? remove() : void write(() => valueOfSibling(sibling, context), "Resolved"),
   };
-  const save = async (draft: Draft): Promise<void> => {
-    const isSaved = await write(() => valueOfDraft(draft, editing?.context ?? ""), "Saved");
-    if (isSaved) setEditing(undefined);
+}
+
+const contextOf = (reading: KeyReading): string =>
+  reading.kind === "too-large" ? "" : reading.context;
+
+export function KeyContent(props: KeyContentProps): preact.JSX.Element {
+  const { bucket, stored, reading, work, onReload } = props;
+  const [editing, setEditing] = useState<Editing>();
+  const [isAsking, setIsAsking] = useState(false);
+  const writes = writesOf(props);
+  const save = async (draft: Draft, context: string): Promise<void> => {
+    if (await writes.save(draft, context)) setEditing(undefined);
   };
-  const edit = (title: string, draft: Draft): void => setEditing({ title, draft, context });
+  const edit = (title: string, draft: Draft): void =>
+    setEditing({ title, draft, context: contextOf(reading) });
   return (
     <>
+      {work.failed !== "" && editing === undefined && <Failure words={work.failed} />}
       <Reading
         reading={reading}
         isBusy={work.isBusy}
-        onKeep={(sibling) =>
-          sibling.isDeleted
-            ? void remove()
-            : void write(() => valueOfSibling(sibling, context), "Resolved")
-        }
+        onKeep={writes.keep}
         onMerge={(siblings) => edit("Merge the siblings", mergedDraft(siblings))}
       />
       {editing === undefined ? (
@@ -90,7 +114,8 @@ export function KeyContent(props: KeyContentProps): preact.JSX.Element {
           title={editing.title}
           initial={editing.draft}
           isBusy={work.isBusy}
-          onSave={(draft) => void save(draft)}
+          failed={work.failed}
+          onSave={(draft) => void save(draft, editing.context)}
           onCancel={() => setEditing(undefined)}
         />
       )}
@@ -99,7 +124,10 @@ export function KeyContent(props: KeyContentProps): preact.JSX.Element {
           title={`Delete ${bucket}/${labelOf(stored)}?`}
           action="Delete"
           isDanger
-          onAnswer={(isYes) => (isYes ? void remove() : setIsAsking(false))}
+          onAnswer={(isYes) => {
+            setIsAsking(false);
+            if (isYes) writes.remove();
+          }}
         >
           <p>
             What you have read is deleted on every node. A value that somebody else has written

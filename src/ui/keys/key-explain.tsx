@@ -2,6 +2,7 @@
  * `explain` of a key: where it is on the ring, which nodes own that place, what each of them has and how fast it said so.
  * The picture says it at a glance; the table under it says the same in words, also to those who do not see the picture.
  */
+import { useEffect, useRef } from "preact/hooks";
 import type { RingPartition } from "../../http/admin-api.ts";
 import { getJson } from "../api.ts";
 import { useLive } from "../live/live.ts";
@@ -30,8 +31,14 @@ export interface KeyExplainProps {
 export function KeyExplain({ bucket, stored, turn }: KeyExplainProps): preact.JSX.Element {
   const { sample } = useLive();
   const states = sample?.nodes.map(({ id, state }) => `${id} ${state}`).join() ?? "";
-  const id = `${bucket}/${identityOf(stored)} ${turn} ${states}`;
-  const explained = useLoaded(id, (signal) => explainKey(bucket, stored, signal));
+  const explained = useLoaded(`${bucket}/${identityOf(stored)}`, (signal) =>
+    explainKey(bucket, stored, signal),
+  );
+  const asked = useRef(`${turn} ${states}`);
+  useEffect(() => {
+    if (asked.current !== `${turn} ${states}`) explained.again();
+    asked.current = `${turn} ${states}`;
+  }, [turn, states]);
   const explanation = explained.value;
   const version = sample === undefined ? "" : `layout ${sample.cluster.layoutVersion}`;
   const ring = useLoaded(version, (signal) =>

@@ -71,7 +71,6 @@ export function KeyPanel(props: KeyPanelProps): preact.JSX.Element {
       <div class="said" aria-live="polite">
         {work.done !== "" && <p class="notice">{work.done}</p>}
       </div>
-      {work.failed !== "" && <Failure words={work.failed} />}
       {reading.error !== "" && <Failure words={reading.error} onAgain={reading.again} />}
       {reading.value === undefined && reading.error === "" && <p class="dim">Reading…</p>}
       {reading.value !== undefined && (

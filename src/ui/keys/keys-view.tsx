@@ -126,10 +126,15 @@ function usePages(at: KeysPlace, level: Level): Pages {
   const page = useLoaded(listId === "" ? "" : `${listId} ${cursor}`, (signal) =>
     listKeys({ bucket, prefix, delimiter, cursor, level }, signal),
   );
+  // Until the next page is here the one before stays, so the page does not jump while one types.
+  const last = useRef<{ bucket: string; value: KeyPage | undefined }>({ bucket, value: undefined });
+  const before = last.current.bucket === bucket && page.isLoading ? last.current.value : undefined;
+  last.current = { bucket, value: page.value ?? before };
   const next = page.value?.cursor ?? "";
   const walk = (to: readonly string[]) => () => setWalked({ listId, cursors: to });
   return {
     ...page,
+    value: last.current.value,
     number: cursors.length + 1,
     next: next === "" ? undefined : walk([...cursors, next]),
     back: cursors.length === 0 ? undefined : walk(cursors.slice(0, -1)),
