@@ -15,7 +15,14 @@ import type { Calls } from "./calls.ts";
 import type { Codec } from "./codecs.ts";
 import { ContextMemory } from "./context-memory.ts";
 import { SiblingsError } from "./errors.ts";
-import { type PageJson, listedPage, listQuery, pagesOf, valueOfListed } from "./listing.ts";
+import {
+  type PageJson,
+  listedPage,
+  listQuery,
+  pagesOf,
+  readPage,
+  valueOfListed,
+} from "./listing.ts";
 import {
   type RawEntry,
   absentEntry,
@@ -147,7 +154,7 @@ export class Bucket<Value, Input = Value> {
 
   /** One page of keys in byte order. */
   async list(options: PageOptions = {}): Promise<ListedPage> {
-    return listedPage(await this.#page(options, false));
+    return listedPage(await this.#page(options, false, false));
   }
 
   /** All keys in byte order. A key that is not UTF-8 comes as base64url: `entries` and `list` tell which those are. */
@@ -265,14 +272,14 @@ export class Bucket<Value, Input = Value> {
     };
   }
 
-  async #page(options: PageOptions, withValues: boolean): Promise<PageJson> {
+  #page(options: PageOptions, withValues: boolean, isWhole: boolean): Promise<PageJson> {
     const query = listQuery(options, withValues);
     const request = { method: "GET", path: `/v1/kv/${this.name}`, query } as const;
-    // The shape is that of REST.md section 3; the answer comes from a node.
-    return (await this.#calls.any(request, false, this.#levelled(options), readJson)) as PageJson;
+    const read = (response: Response): Promise<PageJson> => readPage(response, isWhole);
+    return this.#calls.any(request, false, this.#levelled(options), read);
   }
 
   #pages(options: ListOptions, withValues: boolean): AsyncGenerator<PageJson, void, undefined> {
-    return pagesOf((cursor) => this.#page({ ...options, cursor }, withValues));
+    return pagesOf((cursor) => this.#page({ ...options, cursor }, withValues, true));
   }
 }

@@ -3,7 +3,7 @@
 import { fromBase64url } from "./base64.ts";
 import type { Codec } from "./codecs.ts";
 import { RequestError } from "./errors.ts";
-import { type SiblingJson, bytesOf, siblingsOf } from "./readings.ts";
+import { type SiblingJson, bytesOf, readJson, siblingsOf } from "./readings.ts";
 import type { Entry, ListedKey, ListedPage, PageOptions } from "./types.ts";
 import type { Query } from "./wire.ts";
 
@@ -85,19 +85,25 @@ export async function valueOfListed<Value, Input>(
   };
 }
 
-/** Page after page. One that a part of the bucket is missing from ends it with an error: a listing has no silent gaps. */
+/** A page as it is, or only a whole one: one that a part of the bucket is missing from is asked for again, from another node. */
+export async function readPage(response: Response, isWhole: boolean): Promise<PageJson> {
+  // The shape is that of REST.md section 3; the answer comes from a node.
+  const page = (await readJson(response)) as PageJson;
+  if (!isWhole || !page.partial) return page;
+  throw new RequestError(
+    "unavailable",
+    "Cannot list all keys: a part of the bucket cannot be read just now",
+    { status: response.status, retry: "safe" },
+  );
+}
+
+/** Page after page. */
 export async function* pagesOf(
   read: (cursor: string) => Promise<PageJson>,
 ): AsyncGenerator<PageJson, void, undefined> {
   let cursor = "";
   do {
     const page = await read(cursor);
-    if (page.partial)
-      throw new RequestError(
-        "unavailable",
-        "Cannot list all keys: a part of the bucket cannot be read just now",
-        { retry: "safe" },
-      );
     yield page;
     cursor = page.cursor ?? "";
   } while (cursor !== "");

@@ -8,6 +8,7 @@
  * - Repeating is safe: reads change nothing, writes carry an `Idempotency-Key`, under which all attempts are one write.
  * - Pauses are full jitter: evenly in [0, cap), the cap doubling; `Retry-After` is the least that is waited before the same node is
  *   asked again. ("Exponential Backoff And Jitter", AWS architecture blog, 2015)
+ * - Repetitions have a budget (`retry-budget.ts`): a cluster in trouble is not given several times its load.
  * - One deadline covers all. An attempt gets half of what is left, the last one all of it, so that a node that hangs leaves time for another.
  * - What is thrown after a write whose fate one attempt left open says so, whatever the later ones met.
  */
@@ -16,6 +17,7 @@ import { HutchError, messageOf } from "../base/errors.ts";
 import { RequestError } from "./errors.ts";
 import type { NodePool, PoolNode } from "./node-pool.ts";
 import { type Platform, sleep } from "./platform.ts";
+import { RetryBudget } from "./retry-budget.ts";
 import {
   type HeaderFields,
   type WireRequest,
@@ -70,9 +72,11 @@ interface Running {
 
 export class Transport {
   readonly #options: TransportOptions;
+  readonly #budget: RetryBudget;
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#budget = new RetryBudget(options.platform.nowMs());
   }
 
   /**
@@ -97,6 +101,7 @@ export class Transport {
       isUncertain: false,
     };
     call.signal?.throwIfAborted();
+    this.#budget.pay();
     for (let attempt = 0; ; attempt++) {
       const node = pool.pick(call.owners ?? [], running.tried, platform.nowMs());
       try {
@@ -127,8 +132,16 @@ export class Transport {
     if (!isRetried || attempt >= retries) throw finalError(running, error);
     const pauseMs = isRetryingProblems ? this.#pauseMs(running, attempt, error) : 0;
     if (nowMs + pauseMs >= running.deadlineMs) throw finalError(running, error);
+    if (isRetryingProblems && !this.#isAffordable(running, error)) throw finalError(running, error);
     if (error.retry === "safe-with-idempotency-key") running.isUncertain = call.isWrite;
     if (pauseMs > 0) await sleep(platform, pauseMs, call.signal);
+  }
+
+  /** Going from a node that is silent to one that is not in doubt is bounded by the bad marks, and a dead node must not cost answers. */
+  #isAffordable({ tried }: Running, error: RequestError): boolean {
+    const { platform, pool } = this.#options;
+    const nowMs = platform.nowMs();
+    return (error.status === 0 && pool.hasFresh(tried, nowMs)) || this.#budget.take(nowMs);
   }
 
   #pauseMs({ tried }: Running, attempt: number, error: RequestError): number {

@@ -171,6 +171,44 @@ describe("retries", () => {
     expect(head.world.sent).toHaveLength(2);
   });
 
+  test("where everything fails, repetitions stay a small part of the load, and come back with time", async () => {
+    const { world, bucket } = clientOf(() => problem(503, "overloaded", "safe"));
+    world.randomNext = 0;
+    const calls = 200;
+    for (let i = 0; i < calls; i++) await errorOf(bucket.get("k"));
+    // Ten of the first second, and a fifth of the calls.
+    expect(world.sent.length).toBeGreaterThan(calls + 40);
+    expect(world.sent.length).toBeLessThanOrEqual(calls + 10 + calls / 5);
+    world.nowMs += 60_000;
+    const before = world.sent.length;
+    for (let i = 0; i < 10; i++) await errorOf(bucket.get("k"));
+    expect(world.sent.length - before).toBeLessThanOrEqual(10 + 10 + 2);
+    expect(world.sent.length - before).toBeGreaterThanOrEqual(10 + 10);
+  });
+
+  test("a dead node costs no answer, however many calls were on their way to it", async () => {
+    const { world, bucket } = clientOf(async ({ url }) => {
+      await Bun.sleep(1);
+      return url.startsWith(A) ? cut() : reply(200, '"v"');
+    });
+    const values = await Promise.all(Array.from({ length: 200 }, () => bucket.get("k")));
+    expect(new Set(values)).toEqual(new Set(["v"]));
+    expect(world.sent.length).toBe(300);
+  });
+
+  test("a list asks again for a page with a gap, then ends with an error; a single page says that it has one", async () => {
+    const page = (isPartial: boolean) =>
+      reply(200, JSON.stringify({ keys: [{ key: "a", siblings: 1 }], partial: isPartial }));
+    const { world, bucket } = clientOf((_, count) => page(count === 1));
+    const listed = async (): Promise<string[]> => Array.fromAsync(bucket.keys());
+    expect(await world.run(listed())).toEqual(["a"]);
+    expect(world.sent).toHaveLength(2);
+    const broken = clientOf(() => page(true));
+    const keys = broken.bucket.keys();
+    expect((await errorOf(broken.world.run(keys.next()))).code).toBe("unavailable");
+    expect((await broken.world.run(broken.bucket.list())).isPartial).toBe(true);
+  });
+
   test("a value that its codec cannot read is not asked for again", async () => {
     const { world, bucket } = clientOf(() => reply(200, "world"));
     await expect(world.run(bucket.get("k"))).rejects.toMatchObject({ code: "bad-value" });

@@ -51,7 +51,7 @@ test("a client keeps working when a node is killed and when it comes back", asyn
   await withCluster(
     3,
     async (cluster) => {
-      const client = new HutchClient({ urls: cluster.urls, session: true });
+      const client = new HutchClient({ urls: cluster.urls, session: true, retries: 8 });
       // A busy machine makes siblings: a first owner that answers too late has minted what another one mints, too.
       const resolve = (siblings: readonly { readonly value: number | undefined }[]): number =>
         Math.max(...siblings.map(({ value = 0 }) => value));
