@@ -148,7 +148,7 @@ export const KNOBS = {
   hostNames: knob("security", text("NAME,...", /^([A-Za-z0-9._-]{1,253}(,[A-Za-z0-9._-]{1,253}){0,31})?$/, "at most 32 host names separated by commas"), "",
     "Host names that clients may ask for, besides localhost, the host of listen and of advertise-client; others get 421, so that no page of a stranger can reach the node under a name of its own."),
   allowedOrigins: knob("security", text("ORIGIN,...", /^(https?:\/\/[^\s,/]+(,https?:\/\/[^\s,/]+){0,31})?$/, "at most 32 origins such as https://admin.example separated by commas"), "",
-    "Origins whose pages may change things through a browser, besides the node's own; others get 403."),
+    "Origins whose pages may use the node through a browser, besides the node's own; others read nothing and get 403 when they change something."),
 
   fsync: knob("storage", choice("always", "group", "os"), "group",
     "When a write is acknowledged. group: one sync covers all writes that came before it. always: a sync for every batch; slower, no safer. os: without a sync; fastest, a power loss takes the last seconds."),

@@ -35,6 +35,7 @@ import { HttpCounters } from "./http-counters.ts";
 import { deleteKey, getKey, putKey } from "./kv-routes.ts";
 import { LiveFeed } from "./live-feed.ts";
 import { StreamSlots } from "./ndjson.ts";
+import { Cors } from "./cors.ts";
 import type { KvApi } from "./kv-api.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits } from "./limits.ts";
 import { type Handler, type Route, pathPattern, routerPaths } from "./route.ts";
@@ -85,11 +86,8 @@ export type App = Hono<AppEnvironment>;
  */
 export function createApp(options: AppOptions): App {
   const services = servicesOf(options);
-  const guard = new Guard({
-    hosts: options.hosts ?? [],
-    origins: options.origins ?? [],
-    memory: options.memory,
-  });
+  const { hosts = [], origins = [], memory } = options;
+  const guard = new Guard({ hosts, origins, memory });
   const app: App = new Hono<AppEnvironment>({ router: new RegExpRouter(), getPath: routingPath });
   const serve = (rule: HandlerRule) => (context: Context) => {
     const exchange = exchangeOf(services, context);
@@ -104,12 +102,19 @@ export function createApp(options: AppOptions): App {
   app.notFound(serve(NO_ROUTE));
   app.onError((error, context) => problemAnswer(exchangeOf(services, context), error));
   const dispatch = app.fetch;
-  app.fetch = (request, server, execution) => {
+  const answer: App["fetch"] = (request, server, execution) => {
     const answered =
       answerKey(services, guard, request, server) ?? dispatch(request, server, execution);
     return services.admin.isEnding ? lastAnswer(answered) : answered;
   };
+  app.fetch = origins.length === 0 ? answer : answerPagesOf(origins, answer);
   return app;
+}
+
+function answerPagesOf(origins: readonly string[], answer: App["fetch"]): App["fetch"] {
+  const cors = new Cors(origins);
+  return (request, server, execution) =>
+    cors.around(request, () => answer(request, server, execution));
 }
 
 /** A client that is told so does not send its next request into a connection that is about to end. */
