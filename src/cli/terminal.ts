@@ -1,6 +1,7 @@
 /** What the program says and how: answers on standard output, everything else on standard error, colours for people only. */
 
 import { styleText } from "node:util";
+import type { ErrorCode } from "../base/errors.ts";
 import { HutchError, messageOf } from "../base/errors.ts";
 
 export type Style = "bold" | "dim" | "red" | "green" | "yellow" | "cyan" | "magenta" | "blue";
@@ -47,30 +48,34 @@ export function complain(thrown: unknown): void {
   if (advice !== "") note(`${styled("dim", "try:", process.stderr)} ${advice}`);
 }
 
+const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
+  "node-unreachable":
+    "start a node with `hutch serve`, or name a running one with --url or HUTCH_URL",
+  unauthenticated:
+    "say who you are with --token-file FILE, or HUTCH_TOKEN; `hutch token create` makes tokens",
+  forbidden: "a token of a greater role; `hutch token list` shows which there are",
+  "wrong-cluster": "ask the node by an address of its own, or give it that name with --host-names",
+  "port-in-use": "stop the other program, or choose another address with --listen",
+  "data-dir-in-use": "stop the other process, or choose another directory with --data-dir",
+  "node-alive":
+    "`hutch leave NODE` lets it hand over what it holds; --force declares it lost all the same",
+  "would-underreplicate": "start another node first (`hutch serve --seeds ...`), or say --force",
+  "layout-conflict": "`hutch layout` shows what is staged and under way",
+  "absence-unproven": "`hutch status` shows which nodes are away; the key may be there",
+  "write-indeterminate": "`hutch get` shows whether it is there; writing it again does no harm",
+  overloaded: "again in a moment; `hutch top` shows what keeps it busy",
+  "rate-limited": "again in a moment",
+  "too-many-siblings": "`hutch get` the key, and put one value with the context of that read",
+  "bucket-not-empty": "`hutch list BUCKET` shows its keys",
+  "disk-full": "make room on the node's disk; reads and deletes go on",
+  "bad-config": "`hutch config print --origin` shows every knob and where its value comes from",
+};
+
 function adviceFor(thrown: unknown): string {
   if (!(thrown instanceof HutchError)) return "";
-  switch (thrown.code) {
-    case "node-unreachable":
-      return "start a node with `hutch serve`, or name a running one with --url or HUTCH_URL";
-    case "unauthenticated":
-      return "say who you are with --token-file FILE, or HUTCH_TOKEN; `hutch token create` makes tokens";
-    case "port-in-use":
-      return "stop the other program, or choose another address with --listen";
-    case "data-dir-in-use":
-      return "stop the other process, or choose another directory with --data-dir";
-    case "node-alive":
-      return "`hutch leave NODE` lets it hand over what it holds; --force declares it lost all the same";
-    case "would-underreplicate":
-      return "start another node first (`hutch serve --seeds ...`), or say --force";
-    case "layout-conflict":
-      return "`hutch layout` shows what is staged and under way";
-    case "bad-config":
-      // A value of an option of one command is no knob.
-      if (thrown.message.startsWith("Cannot use --")) return "";
-      return "`hutch config print --origin` shows every knob and where its value comes from";
-    default:
-      return "";
-  }
+  // A value of an option of one command is no knob.
+  if (thrown.code === "bad-config" && thrown.message.startsWith("Cannot use --")) return "";
+  return ADVICE[thrown.code] ?? "";
 }
 
 /** Text from a stranger on one line of a terminal: control characters are shown, not obeyed. */
