@@ -10,7 +10,7 @@ import type { Identity } from "./storage/data-directory.ts";
 
 export interface ObservationPorts {
   /** Where it is left out the metrics do not tell of the process. */
-  readonly process?: ProcessMeter;
+  readonly meter?: ProcessMeter;
   /** Where it is left out nothing is traced. */
   readonly tracer?: Tracer;
 }
@@ -72,7 +72,7 @@ function defineTracerMetrics(metrics: Metrics, { counters }: Tracer): void {
 /** What the REST face is to look at and to tell: slow requests, traces, and keys only as hashes that those who do not know the cluster's secret cannot undo. */
 export function observationOf(
   { slowRequestMs }: Config,
-  { tracer, process: meter }: ObservationPorts,
+  { tracer, meter }: ObservationPorts,
   { clusterSecret }: Pick<Identity, "clusterSecret">,
   metrics: Metrics,
 ): Pick<AppOptions, "slowRequestMs" | "keyHash" | "tracer"> {

@@ -47,7 +47,7 @@ export function createBunPorts(options: BunPortsOptions): NodePorts {
     random: new BunRandom(),
     compression: zstdCompression,
     memory: new MemoryGuard(memoryLimitBytes),
-    process: new BunProcessMeter(VERSION, server),
+    meter: new BunProcessMeter(VERSION, server),
     ...(tracer && { tracer }),
     ...(peers && { peers, scheduleFlush: (run) => void setImmediate(run) }),
   };

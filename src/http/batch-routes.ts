@@ -20,6 +20,7 @@ import {
   checkSession,
   consistencyOf,
   idempotencyKeyOf,
+  observed,
   readRequestOf,
   timeoutOf,
 } from "./headers.ts";
@@ -215,7 +216,7 @@ async function runWrite(exchange: Exchange, operation: Operation): Promise<unkno
       `Cannot store ${operation.value.length} bytes: want at most ${properties.valueBytesMax}`,
     );
   }
-  const request: WriteRequest = {
+  const request = observed<WriteRequest>(exchange, {
     kind: operation.op === "put" ? "put" : "delete",
     value: operation.value,
     contentType: "",
@@ -228,7 +229,7 @@ async function runWrite(exchange: Exchange, operation: Operation): Promise<unkno
     consistency: consistencyOf(exchange, operation.bucket),
     timeoutMs: timeoutOf(exchange),
     session: exchange.option("x-session", "session", "bad-session") ?? "",
-  };
+  });
   const { context, state } = await kv.write(operation.bucket, operation.key, request);
   return { status: 204, context, etag: `"${state.etag}"` };
 }
