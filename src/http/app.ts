@@ -162,7 +162,8 @@ function answerKey(
   const rule = KEY_RULES[request.method];
   if (rule === undefined) return undefined;
   const { url } = request;
-  services.hotKeys.see(request.method, url);
+  // Strangers do not decide what is shown as asked for.
+  if (services.access?.knows(request) !== false) services.hotKeys.see(request.method, url);
   // A kept answer is no span.
   const hot =
     services.tracer === undefined ? services.hotAnswers.find(request, url, services) : undefined;

@@ -293,6 +293,17 @@ describe("hot answers", () => {
   });
 });
 
+test("Q21: what strangers ask for is not shown as hot", () => {
+  const { access } = guarded([entry("reader", ["read"])]);
+  const request = (headers: Record<string, string>) =>
+    new Request("http://localhost/v1/kv/demo/a", { headers });
+  const exchange = { request: request(bearer(tokenOf("reader"))), grant: undefined } as never;
+  expect(access.knows(request(bearer(tokenOf("reader"))))).toBe(false);
+  access.admit(exchange, { role: "read", checksScopes: true });
+  expect(access.knows(request(bearer(tokenOf("reader"))))).toBe(true);
+  for (const headers of [{}, bearer("guessed")]) expect(access.knows(request(headers))).toBe(false);
+});
+
 describe("rates", () => {
   test("row 56, Q25: over its rate a token gets 429 with Retry-After and writes nothing; others go on", async () => {
     const { send, clock, kv } = guarded([
