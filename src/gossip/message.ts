@@ -11,7 +11,8 @@
  *   indirect-ack    the answer to it: flag `reached` or not    target: who was to be pinged. Not reached tells that at least the helper hears us
  *   news            no answer wanted                           target: the receiver
  *
- * The checksum is against damage, the cluster id against a neighbour (N14), neither against an attacker. Numbers are frozen.
+ * The checksum is against damage, the cluster id against a neighbour (N14), neither against an attacker: that is what the seal is for, in which a datagram
+ * travels where the cluster has a key (the format is drawn in `cluster/sealed-datagrams.ts`). Numbers are frozen.
  */
 import { assert } from "../base/assert.ts";
 import { ByteReader, DecodeError } from "../base/byte-reader.ts";
