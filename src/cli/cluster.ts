@@ -41,10 +41,13 @@ export async function runCluster(options: ClusterOptions): Promise<void> {
   const isFresh = options["fresh"] === true;
   const saved = isFresh ? undefined : savedCount(dataDir);
   const nodes = options["nodes"] ?? String(saved ?? NODES_DEFAULT);
+  const defaults = defaultsFor(options);
+  // What cannot be is refused before anything is made.
+  planCluster({ ...options, nodes }, defaults);
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const security = options["secure"] === true ? secureCluster(dataDir, Date.now()) : undefined;
   const planFor = (count: string | boolean): readonly NodePlan[] =>
-    planCluster({ ...options, nodes: count }, defaultsFor(options), security);
+    planCluster({ ...options, nodes: count }, defaults, security);
   const plans = planFor(nodes);
   if (isFresh) {
     removeData(dataDir);
