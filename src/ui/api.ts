@@ -25,18 +25,33 @@ let token = "";
 /** Asks the person; `undefined` where they would rather not. */
 let askForToken: (reason: string) => Promise<string | undefined> = async () => undefined;
 let asking: Promise<boolean> | undefined;
+/** Who said "not now" is not asked again until they want to be. */
+let hasDeclined = false;
 
 export function onTokenWanted(ask: (reason: string) => Promise<string | undefined>): void {
   askForToken = ask;
 }
 
-export const hasToken = (): boolean => token !== "";
+/** The cluster wants a token: one was given, or asked for in vain. */
+export const wantsToken = (): boolean => token !== "" || hasDeclined;
+
+/** Another token than the one that is used now. */
+export function signIn(): Promise<boolean> {
+  hasDeclined = false;
+  return gotToken("Another token takes the place of the one in use.");
+}
+
+export function mayAskAgain(): void {
+  hasDeclined = false;
+}
 
 /** Everything that is under way waits for the one answer. */
 function gotToken(reason: string): Promise<boolean> {
+  if (hasDeclined) return Promise.resolve(false);
   asking ??= askForToken(reason)
     .then((given) => {
       token = given ?? token;
+      hasDeclined = given === undefined;
       return given !== undefined;
     })
     .finally(() => (asking = undefined));

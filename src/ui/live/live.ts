@@ -4,7 +4,7 @@
  */
 import { useEffect, useState } from "preact/hooks";
 import type { LiveSample } from "../../http/live-api.ts";
-import { checked, send, wordsOf } from "../api.ts";
+import { checked, mayAskAgain, send, wordsOf } from "../api.ts";
 import { EventParser, type LiveEvent } from "./event-parser.ts";
 import { History } from "./history.ts";
 
@@ -51,6 +51,7 @@ class Live {
 
   /** Now instead of after the wait. */
   retry(): void {
+    mayAskAgain();
     this.#pause();
     this.#resume();
   }

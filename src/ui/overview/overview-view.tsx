@@ -2,7 +2,14 @@
 import type { LiveSample } from "../../http/live-api.ts";
 import { type LiveState, useLive } from "../live/live.ts";
 import { Chart } from "../parts/chart.tsx";
-import { formatBytes, formatCount, formatMs, formatPercent, formatRate } from "../parts/format.ts";
+import {
+  counted,
+  formatBytes,
+  formatCount,
+  formatMs,
+  formatPercent,
+  formatRate,
+} from "../parts/format.ts";
 import { healthOf } from "./health.ts";
 import { NodeTable } from "./node-table.tsx";
 
@@ -50,7 +57,11 @@ function Facts({ sample }: { readonly sample: LiveSample }) {
   return (
     <dl class="facts">
       <Fact name="Nodes up" value={`${cluster.nodes.up}`} unit={`of ${present.length}`} />
-      <Fact name="Keys, at most" value={formatCount(keys)} unit={`in ${copies} copies`} />
+      <Fact
+        name="Keys, at most"
+        value={formatCount(keys)}
+        unit={`in ${counted(copies, "copy", "copies")}`}
+      />
       <Fact name="Data on disk" value={formatBytes(bytes)} unit="all nodes" />
       <Fact name={`Free on ${sample.node}`} value={formatBytes(disk.freeBytes)} />
       <Fact name="Hints waiting" value={formatCount(held)} />

@@ -21,7 +21,8 @@ export function RepairView() {
   const { sample } = useLive();
   const { value, failure, reload } = useLoaded<RepairAnswer>("/v1/admin/repair", RELOAD_MS);
   if (sample === undefined) return <Waiting />;
-  const { partitions = [], totals = {}, running, jobs = [] } = value ?? {};
+  if (value === undefined) return failure === "" ? <Waiting /> : <NotAllowed failure={failure} />;
+  const { partitions = [], totals = {}, running, jobs = [] } = value;
   const cells = cellsOf(sample.cluster.q, partitions, sample.atMs);
   return (
     <>
@@ -61,6 +62,17 @@ export function RepairView() {
         <Strip cells={cells} />
         <Scale />
       </section>
+    </>
+  );
+}
+
+function NotAllowed({ failure }: { readonly failure: string }) {
+  return (
+    <>
+      <div class="page-head">
+        <h1>Repair</h1>
+      </div>
+      <p class="notice is-bad">{failure}</p>
     </>
   );
 }

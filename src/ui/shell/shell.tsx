@@ -1,6 +1,6 @@
 /** The frame around every view: navigation, which node we look at, whether what we see is live, light or dark. */
 import { useEffect, useRef } from "preact/hooks";
-import { NO_ANSWER } from "../api.ts";
+import { NO_ANSWER, signIn, wantsToken } from "../api.ts";
 import { live, useLive } from "../live/live.ts";
 import { VIEWS, type View } from "../views.ts";
 import { type Place, usePlace } from "./place.ts";
@@ -72,6 +72,15 @@ function Header({ current }: { readonly current: string }) {
       </nav>
       <div class="header-end">
         <Pulse />
+        {wantsToken() && (
+          <button
+            type="button"
+            class="button quiet"
+            onClick={() => void signIn().then((isGiven) => isGiven && live.retry())}
+          >
+            Sign in
+          </button>
+        )}
         <ThemeButton />
       </div>
     </header>
@@ -114,8 +123,15 @@ function GoneBanner() {
   return (
     <div class="banner" role="alert">
       <span>
-        <strong>{sample?.node ?? "The node"} does not answer.</strong>{" "}
-        {reason !== NO_ANSWER && `${reason}. `}Trying again; what you see is the last that it told.
+        <strong>
+          {reason === NO_ANSWER
+            ? `${sample?.node ?? "The node"} does not answer.`
+            : `No news from ${sample?.node ?? "the node"}.`}
+        </strong>{" "}
+        {reason !== NO_ANSWER && `${reason}. `}
+        {sample === undefined
+          ? "Trying again."
+          : "Trying again; what you see is the last that it told."}
       </span>
       <span class="banner-links">
         {others.map(({ id, address }) => (
