@@ -20,7 +20,7 @@ const root = new URL("..", import.meta.url).pathname;
 
 function sourcesOf(...folders: string[]): SourceText[] {
   const paths = folders.flatMap((folder) =>
-    fs.existsSync(root + folder) ? [...new Bun.Glob(`${folder}/**/*.ts`).scanSync(root)] : [],
+    fs.existsSync(root + folder) ? [...new Bun.Glob(`${folder}/**/*.{ts,tsx}`).scanSync(root)] : [],
   );
   const own = paths.filter((path) => !path.includes("node_modules")).sort();
   return own.map((path) => readSource(path, fs.readFileSync(root + path, "utf8")));
@@ -55,7 +55,9 @@ describe("tidy", () => {
   });
 
   test(`at most ${LONG_FUNCTIONS_MAX} functions are longer than ${FUNCTION_LINES_LONG} lines`, () => {
-    const long = source.flatMap((file) => longFunctions(file, FUNCTION_LINES_LONG));
+    // What a component says is markup, a line for each attribute.
+    const code = source.filter(({ path }) => !path.endsWith(".tsx"));
+    const long = code.flatMap((file) => longFunctions(file, FUNCTION_LINES_LONG));
     if (long.length > LONG_FUNCTIONS_MAX) expectNone(long);
   });
 

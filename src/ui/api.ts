@@ -106,7 +106,8 @@ export const NO_ANSWER = "The node does not answer";
 
 /** What to show of anything that was thrown. */
 export function wordsOf(thrown: unknown): string {
-  if (thrown instanceof ApiProblem) return thrown.problem.detail;
+  if (thrown instanceof ApiProblem)
+    return thrown.problem.status === 401 ? "Nobody is signed in" : thrown.problem.detail;
   if (thrown instanceof TypeError) return NO_ANSWER;
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

@@ -34,24 +34,8 @@ export function ChangeForm({ layout, names, onPreview, onStage }: ChangeFormProp
   const now = layout.nodes.find((node) => node.id === id)?.weight;
   return (
     <form class="change-form" onSubmit={submit}>
-      <label class="field">
-        Node
-        <select value={id} onChange={(event) => setId(event.currentTarget.value)}>
-          {names.map((name) => (
-            <option key={name}>{name}</option>
-          ))}
-        </select>
-      </label>
-      <label class="field">
-        Change
-        <select value={action} onChange={(event) => setAction(event.currentTarget.value as Action)}>
-          {ACTIONS.map(([value, words]) => (
-            <option key={value} value={value}>
-              {words}
-            </option>
-          ))}
-        </select>
-      </label>
+      <Choice name="Node" value={id} options={names.map((name) => [name, name])} onChange={setId} />
+      <Choice name="Change" value={action} options={ACTIONS} onChange={setAction} />
       {action === "weight" && (
         <label class="field">
           Weight{now !== undefined && `, now ${now}`}
@@ -66,14 +50,12 @@ export function ChangeForm({ layout, names, onPreview, onStage }: ChangeFormProp
         </label>
       )}
       {action === "replace" && (
-        <label class="field">
-          By
-          <select value={successor} onChange={(event) => setSuccessor(event.currentTarget.value)}>
-            {others.map((name) => (
-              <option key={name}>{name}</option>
-            ))}
-          </select>
-        </label>
+        <Choice
+          name="By"
+          value={successor}
+          options={others.map((name) => [name, name])}
+          onChange={setSuccessor}
+        />
       )}
       <div class="actions">
         <button type="submit" class="button" disabled={change === undefined}>
@@ -89,6 +71,30 @@ export function ChangeForm({ layout, names, onPreview, onStage }: ChangeFormProp
         </button>
       </div>
     </form>
+  );
+}
+
+interface ChoiceProps<T extends string> {
+  readonly name: string;
+  readonly value: T;
+  /** Values with their words. */
+  readonly options: readonly (readonly [T, string])[];
+  readonly onChange: (value: T) => void;
+}
+
+function Choice<T extends string>({ name, value, options, onChange }: ChoiceProps<T>) {
+  return (
+    <label class="field">
+      {name}
+      {/* Only what is offered can be chosen. */}
+      <select value={value} onChange={(event) => onChange(event.currentTarget.value as T)}>
+        {options.map(([option, words]) => (
+          <option key={option} value={option}>
+            {words}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 
