@@ -13,6 +13,7 @@
 import { DecodeError } from "../base/byte-reader.ts";
 import { Histogram } from "../base/metrics.ts";
 import type { NodeId } from "../gossip/member.ts";
+import { SEAL_TAG_BYTES } from "../ports/cipher.ts";
 import { MESSAGE_BYTES_MAX } from "../ports/transport.ts";
 import { Breaker } from "./peer-breaker.ts";
 import { type ConnectionPorts, PeerConnection } from "./peer-connection.ts";
@@ -208,7 +209,7 @@ export class PeerLink implements Flushable {
 
   /** One message that is larger than the bound passes where nothing else waits. */
   private fits(bytes: number): boolean {
-    if (bytes > MESSAGE_BYTES_MAX - BATCH_HEAD_BYTES) return false;
+    if (bytes > MESSAGE_BYTES_MAX - BATCH_HEAD_BYTES - SEAL_TAG_BYTES) return false;
     const { waitingBytes } = this.context.counters;
     return (
       (this.waitingCount === 0 || this.accountedBytes + bytes <= WAITING_BYTES_MAX) &&
