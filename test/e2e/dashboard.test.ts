@@ -21,7 +21,7 @@ import {
 } from "../ui/browser.ts";
 import { takeScreenshots } from "../ui/screenshots.ts";
 import { seedDashboard } from "../ui/seed.ts";
-import { ClusterProcess } from "./node-process.ts";
+import { ClusterProcess, hutch, NodeProcess } from "./node-process.ts";
 
 /** Whole programs start here, on a machine that may be busy. */
 setDefaultTimeout(60_000);
@@ -333,6 +333,40 @@ describe.skipIf(browserPath === undefined)("the dashboard in a browser", () => {
     );
     await own.page.getByText("n1", { exact: true }).first().waitFor();
     await own.close();
+  });
+
+  test("a node that wants tokens asks for one, once, and then shows what it has", async () => {
+    const file = join(directory, "tokens.json");
+    const made = await hutch([
+      "token",
+      "create",
+      "--file",
+      file,
+      "--id",
+      "ops",
+      "--role",
+      "read,write,metrics,admin",
+    ]);
+    const token = made.stdout.trim();
+    const node = await NodeProcess.start(join(directory, "guarded"), {
+      args: ["--auth-tokens", file],
+    });
+    const own = await watchedPage(browser, [node.url]);
+    try {
+      const headers = { Authorization: `Bearer ${token}` };
+      expect((await put(node.key("demo", "secret"), "seen", headers)).status).toBe(204);
+      await own.page.goto(`${node.url}/ui${keyOf("demo", "secret")}`);
+      await own.page.getByLabel("Token").fill(token);
+      await own.page.keyboard.press("Enter");
+      await own.page.getByLabel("Value", { exact: true }).getByText("seen").waitFor();
+      await own.page.locator(".pulse.is-live").waitFor();
+      expect(await own.page.getByRole("dialog").count()).toBe(0);
+      expect(await own.page.evaluate<string>("document.cookie + localStorage.length")).toBe("0");
+      expect(own.troubles.filter((each) => !each.includes("401"))).toEqual([]);
+    } finally {
+      await own.close();
+      await node.end("SIGKILL");
+    }
   });
 });
 

@@ -1,5 +1,5 @@
 /** Asks for a bearer token when the node answered 401. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { onTokenWanted } from "../api.ts";
 
 interface Question {
@@ -10,7 +10,8 @@ interface Question {
 export function TokenDialog() {
   const [question, setQuestion] = useState<Question>();
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(
+  // Before the first request is sent: its 401 must find somebody to ask.
+  useLayoutEffect(
     () => onTokenWanted((reason) => new Promise((answer) => setQuestion({ reason, answer }))),
     [],
   );
