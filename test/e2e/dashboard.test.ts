@@ -30,14 +30,13 @@ const SCREENSHOTS = process.env["HUTCH_SCREENSHOTS"] ?? "";
 const SIBLINGS_TYPE = "application/vnd.hutch.siblings+json";
 
 test("there is a browser, or this test says why nothing of the dashboard was tested", () => {
-  if (browserPath === undefined && isBrowserRequired) throw new Error(WHY_SKIPPED);
-  if (browserPath === undefined)
-    process.stderr.write(`The dashboard was not tested: ${WHY_SKIPPED}\n`);
-  expect(browserPath ?? "").toMatch(/^(?:|.*chrom.*)$/i);
+  const why = browserPath === undefined ? WHY_SKIPPED : "";
+  if (why !== "") process.stderr.write(`The dashboard was not tested: ${why}\n`);
+  expect(isBrowserRequired ? why : "").toBe("");
 });
 
 describe.skipIf(browserPath === undefined)("the dashboard in a browser", () => {
-  const directory = mkdtempSync(join(tmpdir(), "hutch-dashboard-"));
+  let directory: string;
   let cluster: ClusterProcess;
   let browser: Browser;
   let watched: WatchedPage;
@@ -61,6 +60,7 @@ describe.skipIf(browserPath === undefined)("the dashboard in a browser", () => {
   }
 
   beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), "hutch-dashboard-"));
     [cluster, browser] = await Promise.all([
       ClusterProcess.start(3, directory, { args: ["--partitions", "64"] }),
       startBrowser(),
