@@ -14,6 +14,8 @@ import { parseJsonText } from "./json-text.ts";
 /** Tokens in one file. Every request with an unknown token is compared with all of them. */
 export const TOKENS_MAX = 1000;
 const SCOPES_MAX = 64;
+/** Of an empty text: what `printf "$TOKEN" | sha256sum` says where the variable is not set. */
+const DIGEST_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 export const TOKEN_ROLES = ["read", "write", "admin", "metrics"] as const;
 export type TokenRole = (typeof TOKEN_ROLES)[number];
@@ -52,6 +54,7 @@ export function parseTokenFile(text: string): TokenEntry[] {
   const digests = new Set<string>();
   for (const { id, sha256, roles, scopes } of tokens) {
     if (ids.has(id)) throw refuse(`the id "${id}" is given twice`);
+    if (sha256 === DIGEST_OF_NOTHING) throw refuse(`the digest of "${id}" is that of no text`);
     if (digests.has(sha256)) throw refuse(`the digest of "${id}" is given twice`);
     if (roles.includes("admin") && scopes !== undefined)
       throw refuse(`"${id}" has the role admin, which has no scopes`);
