@@ -55,6 +55,12 @@ export class BunDisk implements Disk {
     return calling("map", path, () => Bun.mmap(full, { shared: false }));
   }
 
+  link(source: string, target: string): void {
+    const from = this.resolve(source);
+    const to = this.resolve(target);
+    calling("link", target, () => fs.linkSync(from, to));
+  }
+
   rename(source: string, target: string): void {
     const from = this.resolve(source);
     const to = this.resolve(target);
@@ -77,6 +83,11 @@ export class BunDisk implements Disk {
     calling("make directory", directory, () =>
       fs.mkdirSync(full, { recursive: true, mode: DIRECTORY_MODE }),
     );
+  }
+
+  removeDirectory(directory: string): void {
+    const full = this.resolve(directory);
+    calling("remove directory", directory, () => fs.rmdirSync(full));
   }
 
   sizeOf(path: string): number {

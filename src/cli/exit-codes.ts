@@ -38,6 +38,7 @@ const EXIT_BY_CODE = {
   "key-not-found": EXIT.notFound,
   "no-such-route": EXIT.notFound,
   "no-such-job": EXIT.notFound,
+  "no-such-snapshot": EXIT.notFound,
 
   "bad-key": EXIT.refused,
   "bad-key-encoding": EXIT.refused,
@@ -58,6 +59,7 @@ const EXIT_BY_CODE = {
   "unsupported-encoding": EXIT.refused,
   "unsupported-media-type": EXIT.refused,
   "too-many-siblings": EXIT.refused,
+  "snapshot-conflict": EXIT.refused,
   "layout-conflict": EXIT.refused,
   "would-underreplicate": EXIT.refused,
   "duplicate-node-id": EXIT.refused,

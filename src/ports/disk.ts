@@ -2,7 +2,7 @@
  * Files of one data directory. Paths are relative to it, with `/`; a disk never reaches outside.
  *
  * What survives a power loss (FAULTS.md 2.4): bytes of a file only after `sync` of that file; the file's *name*
- * (create, rename, unlink) only after `syncDirectory` of its directory. Both are needed.
+ * (create, link, rename, unlink) only after `syncDirectory` of its directory. Both are needed.
  *
  * Everything but `DiskFile.sync` and `syncDirectorySoon` is synchronous: data is in the page cache or the call is rare.
  */
@@ -16,18 +16,28 @@ export interface Disk {
    * or rewrites a mapped file; unlink is fine. The map ends when the array is garbage.
    */
   map(path: string): Uint8Array;
-  /** Atomic replace of `target`; durable after `syncDirectory`. */
+  /**
+   * A second name of the same file; `exists` when `target` is there already. What is read under one name is read under the other, and
+   * the bytes stay until both are unlinked. Durable after `syncDirectory` of the target's directory.
+   */
+  link(source: string, target: string): void;
+  /**
+   * Atomic replace of `target`; durable after `syncDirectory`. A directory moves with all that is in it, to a name that is not taken; its own
+   * entries have been synced before.
+   */
   rename(source: string, target: string): void;
   unlink(path: string): void;
   /** Names (not paths) of the entries of `directory` ("" is the root), sorted bytewise. */
   list(directory: string): string[];
   /** Makes `directory` and its parents; no error when it is there. */
   makeDirectory(directory: string): void;
+  /** Removes an empty directory; durable after `syncDirectory` of its parent. */
+  removeDirectory(directory: string): void;
   /** Size in bytes, or -1 when there is no such file. */
   sizeOf(path: string): number;
   /** Names the file itself, not its path: the same for its whole life, another one for a copy of it. */
   fileIdentity(path: string): string;
-  /** Makes creations, renames and unlinks in `directory` durable. */
+  /** Makes creations, links, renames and unlinks in `directory` durable. */
   syncDirectory(directory: string): void;
   /** The same off the loop; covers what was done before the call. */
   syncDirectorySoon(directory: string): Promise<void>;

@@ -12,10 +12,12 @@ export type DiskCallKind =
   | "create"
   | "open"
   | "map"
+  | "link"
   | "rename"
   | "unlink"
   | "list"
   | "makeDirectory"
+  | "removeDirectory"
   | "sizeOf"
   | "syncDirectory"
   | "space"
@@ -82,9 +84,11 @@ export class DiskFaults {
 
 const CHANGING: ReadonlySet<DiskCallKind> = new Set<DiskCallKind>([
   "create",
+  "link",
   "rename",
   "unlink",
   "makeDirectory",
+  "removeDirectory",
   "append",
   "write",
   "truncate",

@@ -24,6 +24,8 @@ export class Inode {
   pending: PendingWrite[] = [];
   /** Latent sector errors: reading them fails. */
   badRanges: ByteRange[] = [];
+  /** Has had more than one name. */
+  hasLinks = false;
   /** Pending items ever made durable or dropped; tells how many of those seen by a sync are still there. */
   settledCount = 0;
 
@@ -69,6 +71,7 @@ export class Inode {
     copy.pending = [...this.pending];
     copy.badRanges = [...this.badRanges];
     copy.settledCount = this.settledCount;
+    copy.hasLinks = this.hasLinks;
     return copy;
   }
 }
@@ -127,9 +130,23 @@ export class DiskImage {
   /** Bytes of all files that have a name. */
   usedBytes(): number {
     let sum = 0;
-    for (const entry of this.visible.values())
-      if (entry !== "directory") sum += entry.visible.length;
+    const counted = new Set<Inode>();
+    for (const entry of this.visible.values()) {
+      if (entry === "directory" || counted.has(entry)) continue;
+      if (entry.hasLinks) counted.add(entry);
+      sum += entry.visible.length;
+    }
     return sum;
+  }
+
+  /** Paths of what is in `directory`, in the order in which it came. */
+  childrenOf(directory: string): string[] {
+    return [...this.visible.keys()].filter((path) => parentOf(path) === directory);
+  }
+
+  /** Nothing that was done to the entries of `directory` is pending. */
+  isSynced(directory: string): boolean {
+    return !this.pending.some((operation) => touches(operation, directory));
   }
 
   /** An independent twin, for runs that branch off one state. */
@@ -155,6 +172,8 @@ export class DiskImage {
     const gone = operation.kind === "rename" ? this.durable.get(operation.target) : operation.entry;
     applyName(this.durable, operation);
     if (operation.kind === "link" || gone === undefined || gone === "directory") return;
+    if (gone.hasLinks && [...this.durable.values(), ...this.visible.values()].includes(gone))
+      return;
     this.freed.push(gone.durable.slice(0, FREED_BYTES_MAX));
     if (this.freed.length > FREED_FILES_MAX) this.freed.shift();
   }
@@ -167,7 +186,17 @@ export function applyName(names: Names, operation: PendingName): void {
     return;
   }
   if (names.get(operation.path) === operation.entry) names.delete(operation.path);
-  if (operation.kind === "rename") names.set(operation.target, operation.entry);
+  if (operation.kind !== "rename") return;
+  names.set(operation.target, operation.entry);
+  if (operation.entry === "directory") moveChildren(names, operation.path, operation.target);
+}
+
+function moveChildren(names: Names, from: string, to: string): void {
+  for (const [path, entry] of [...names]) {
+    if (!path.startsWith(`${from}/`)) continue;
+    names.delete(path);
+    names.set(to + path.slice(from.length), entry);
+  }
 }
 
 export function parentOf(path: string): string {

@@ -88,6 +88,7 @@ function survivorOf(entry: Entry, survivors: Map<Inode, Inode>, prng: Prng, loss
   if (known !== undefined) return known;
   const survivor = new Inode(survivingBytes(entry, prng, loss));
   survivor.badRanges = [...entry.badRanges];
+  survivor.hasLinks = entry.hasLinks;
   survivors.set(entry, survivor);
   return survivor;
 }

@@ -13,7 +13,7 @@
  * Locks die with the process.
  *
  * A map is a copy made at the call: mapped files are immutable. A bad sector kills the process at the call, where a real
- * map would do so at the access. Directories can be made but neither renamed nor removed.
+ * map would do so at the access. A directory is renamed only when its own entries are durable: what a power loss leaves of the rest is not modelled.
  */
 import { assert } from "../base/assert.ts";
 import { Prng } from "../base/prng.ts";
@@ -109,10 +109,23 @@ export class SimDisk implements Disk {
     return inode.visible.slice();
   }
 
+  link(source: string, target: string): void {
+    failOn(this.enter("link", target), "link", target);
+    const entry = this.inodeAt("link", source);
+    this.requireDirectory("link", parentOf(target));
+    if (this.image.visible.has(target)) throw failure("exists", "link", target);
+    entry.hasLinks = true;
+    this.image.perform({ kind: "link", path: target, entry });
+  }
+
   rename(source: string, target: string): void {
     failOn(this.enter("rename", source), "rename", source);
-    const entry = this.inodeAt("rename", source);
     this.requireDirectory("rename", parentOf(target));
+    if (this.image.visible.get(source) === "directory") {
+      this.renameDirectory(source, target);
+      return;
+    }
+    const entry = this.inodeAt("rename", source);
     if (this.image.visible.get(target) === "directory") throw failure("io", "rename", target);
     if (source !== target) this.image.perform({ kind: "rename", path: source, target, entry });
   }
@@ -126,13 +139,21 @@ export class SimDisk implements Disk {
     failOn(this.enter("list", directory), "list", directory);
     this.requireDirectory("list", directory);
     const prefix = directory === "" ? 0 : directory.length + 1;
-    const children = [...this.image.visible.keys()].filter((path) => parentOf(path) === directory);
+    const children = this.image.childrenOf(directory);
     return children.map((path) => path.slice(prefix)).sort();
   }
 
   makeDirectory(directory: string): void {
     failOn(this.enter("makeDirectory", directory), "make directory", directory);
     if (directory !== "") this.makeParents(directory);
+  }
+
+  removeDirectory(directory: string): void {
+    failOn(this.enter("removeDirectory", directory), "remove directory", directory);
+    this.requireDirectory("remove directory", directory);
+    if (this.image.childrenOf(directory).length > 0)
+      throw failure("io", "remove directory", directory);
+    this.image.perform({ kind: "unlink", path: directory, entry: "directory" });
   }
 
   sizeOf(path: string): number {
@@ -295,6 +316,12 @@ export class SimDisk implements Disk {
     if (directory === "") return;
     const entry = this.image.visible.get(directory);
     if (entry !== "directory") throw failure("not-found", action, directory);
+  }
+
+  private renameDirectory(source: string, target: string): void {
+    if (this.image.visible.has(target)) throw failure("exists", "rename", target);
+    assert(this.image.isSynced(source), `"${source}" is synced before it is renamed`);
+    this.image.perform({ kind: "rename", path: source, target, entry: "directory" });
   }
 
   private makeParents(directory: string): void {

@@ -12,12 +12,12 @@
  *   time in seconds, so that it is above all that a later state of a restored directory has used.
  * - Data files without IDENTITY, an unknown newer format, or a damaged IDENTITY are refused and nothing is changed.
  */
-import { hex, utf8, utf8Text } from "../base/bytes.ts";
+import { hex } from "../base/bytes.ts";
 import { HutchError, messageOf } from "../base/errors.ts";
-import { crc32 } from "../kernels/kernels.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Disk, DiskLock } from "../ports/disk.ts";
 import type { Random } from "../ports/random.ts";
+import { checkedLine, lineIn } from "./checked-line.ts";
 import {
   CURRENT_FILE,
   IDENTITY_FILE,
@@ -197,9 +197,8 @@ function refused(reason: string): HutchError {
 /** The identity on disk, `undefined` when there is none. Changes nothing. */
 export function readIdentity(disk: Disk): Identity | undefined {
   if (disk.sizeOf(IDENTITY_FILE) < 0) return undefined;
-  const [line = "", checksum] = (utf8Text(readWholeFile(disk, IDENTITY_FILE)) ?? "").split("\n");
-  if (checksum !== checksumText(line))
-    throw refused(`the checksum of ${IDENTITY_FILE} does not match`);
+  const line = lineIn(readWholeFile(disk, IDENTITY_FILE));
+  if (line === undefined) throw refused(`the checksum of ${IDENTITY_FILE} does not match`);
   const stored = fieldsOf(line);
   const format = Number(stored["format"]);
   if (!(format >= 1 && format <= DIRECTORY_FORMAT))
@@ -245,20 +244,31 @@ function integerField(stored: Record<string, unknown>, name: string): number {
   return value;
 }
 
-const checksumText = (line: string): string => crc32(utf8(line)).toString(16).padStart(8, "0");
+/** No file has this identity: a start with it is always one with a copy. */
+const HOME_OF_SNAPSHOTS = "snapshot";
+
+/** The IDENTITY of a snapshot: the same node, at an earlier time. Whoever starts with it takes a new incarnation and rebuilds (row 93). */
+export function identityOfSnapshot(identity: Identity): Uint8Array {
+  return identityBytes({ ...identity, isClean: false, home: HOME_OF_SNAPSHOTS });
+}
+
+function identityBytes(identity: Identity): Uint8Array {
+  return checkedLine(
+    JSON.stringify({
+      ...identity,
+      clusterId: hex(identity.clusterId),
+      clusterSecret: hex(identity.clusterSecret),
+      nodeId: hex(identity.nodeId),
+    }),
+  );
+}
 
 function writeIdentity(disk: Disk, identity: Identity): void {
-  const line = JSON.stringify({
-    ...identity,
-    clusterId: hex(identity.clusterId),
-    clusterSecret: hex(identity.clusterSecret),
-    nodeId: hex(identity.nodeId),
-  });
   const temporary = temporaryName(IDENTITY_FILE);
   if (disk.sizeOf(temporary) >= 0) disk.unlink(temporary);
   const file = disk.create(temporary);
   try {
-    file.append(utf8(`${line}\n${checksumText(line)}\n`));
+    file.append(identityBytes(identity));
     file.syncNow();
   } finally {
     file.close();

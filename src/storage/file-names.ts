@@ -5,6 +5,7 @@
  *   000000000042.wal               log segment 42
  *   000000000043.sst               table 43
  *   000000000044.manifest          manifest 44
+ *   snapshots/NAME/                a snapshot: tables, a manifest, CURRENT, IDENTITY and SNAPSHOT (snapshot-files.ts)
  *   NAME.tmp                       being written; removed at start
  *   NAME.corrupt                   quarantined; never removed automatically (C23)
  */
@@ -12,6 +13,9 @@ export const LOCK_FILE = "LOCK";
 export const IDENTITY_FILE = "IDENTITY";
 export const CURRENT_FILE = "CURRENT";
 export const ALIVE_FILE = "ALIVE";
+export const SNAPSHOTS_DIRECTORY = "snapshots";
+/** In each snapshot: what it is. */
+export const SNAPSHOT_FILE = "SNAPSHOT";
 
 const SUFFIXES = { wal: ".wal", table: ".sst", manifest: ".manifest" } as const;
 const DIGITS = 12;

@@ -5,7 +5,7 @@
  *
  * A full disk is waited out: memtable and segment stay. Any other failure stops the store (row 86).
  */
-import { messageOf } from "../base/errors.ts";
+import { HutchError, messageOf } from "../base/errors.ts";
 import { Histogram } from "../base/metrics.ts";
 import { isPassing, toFailure } from "./failure.ts";
 import { fileName } from "./file-names.ts";
@@ -17,12 +17,16 @@ import type { FrozenMemtable } from "./write-path.ts";
 
 const RETRY_MS = 1000;
 
+const ended = (): HutchError =>
+  new HutchError("shutting-down", "Cannot flush: the store has stopped", { retry: "safe" });
+
 export class Flusher {
   private readonly parts: StoreParts;
   private readonly onFlushed: () => void;
   private queue: FrozenMemtable[] = [];
   private running: Promise<void> | undefined;
   private isStopped = false;
+  private ending: PromiseWithResolvers<void> | undefined;
   flushCount = 0;
   flushedBytes = 0;
   readonly times = new Histogram();
@@ -47,6 +51,20 @@ export class Flusher {
     while (this.running !== undefined) await this.running;
   }
 
+  /** Settles with the flush in work; rejects where the disk does not take it just now, for those who do not wait, and where it will not end. */
+  next(): Promise<void> {
+    if (this.running === undefined) return Promise.reject(ended());
+    this.ending ??= Promise.withResolvers<void>();
+    return this.ending.promise;
+  }
+
+  private tellWaiting(failure?: unknown): void {
+    const { ending } = this;
+    this.ending = undefined;
+    if (failure === undefined) ending?.resolve();
+    else ending?.reject(failure);
+  }
+
   /** Lets the flush in flight end; what is still frozen is replayed from the log at the next start. */
   async stop(): Promise<void> {
     this.isStopped = true;
@@ -60,6 +78,7 @@ export class Flusher {
       this.parts.fail(toFailure(error));
     } finally {
       this.running = undefined;
+      this.tellWaiting(ended());
     }
   }
 
@@ -69,8 +88,10 @@ export class Flusher {
       await this.flush(this.queue[0]!);
       this.queue.shift();
       this.onFlushed();
+      this.tellWaiting();
     } catch (error) {
       if (!isPassing(error)) throw error;
+      this.tellWaiting(error);
       logger.warn("flush_postponed", { reason: messageOf(error) });
       await clock.sleep(RETRY_MS);
     }

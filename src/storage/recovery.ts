@@ -36,6 +36,7 @@ import type { FlushJob } from "./memory/flush-memtable.ts";
 import { Memtable } from "./memory/memtable.ts";
 import { memtableCapacity } from "./memory/memtable-capacity.ts";
 import type { StoreOptions } from "./options.ts";
+import { removeUnfinished } from "./snapshot-files.ts";
 import type { StorePorts } from "./store-ports.ts";
 import type { TableMetadata } from "./table/table-metadata.ts";
 import { decodeBatch } from "./write-batch.ts";
@@ -136,13 +137,15 @@ function setAside(disk: Disk, files: readonly string[]): void {
 export function removeOrphans(disk: Disk, state: ManifestState): void {
   const tables = new Set(state.levels.tables.flat().map((table) => table.id));
   const logs = new Set(state.walIds);
-  for (const name of disk.list("")) {
+  const names = disk.list("");
+  for (const name of names) {
     const parsed = parseFileName(name);
     const isOrphan =
       (parsed?.kind === "table" && !tables.has(parsed.id)) ||
       (parsed?.kind === "wal" && !logs.has(parsed.id));
     if (isOrphan) disk.unlink(name);
   }
+  removeUnfinished(disk, names);
   disk.syncDirectory("");
 }
 

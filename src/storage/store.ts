@@ -16,6 +16,7 @@ import type { Timer } from "../ports/clock.ts";
 import { Admission } from "./admission.ts";
 import { Compactor } from "./compaction/compactor.ts";
 import { isPassing, toFailure } from "./failure.ts";
+import { DiskSnapshots } from "./disk-snapshots.ts";
 import { Flusher } from "./flusher.ts";
 import type { Manifest } from "./levels/manifest.ts";
 import type { LogOwner } from "./log/log-format.ts";
@@ -73,6 +74,8 @@ export class Store {
   private readonly scrubber: Scrubber;
   private readonly tables: TableSet;
   private readonly parts: StoreParts;
+  /** Copies of all of it in the data directory. */
+  readonly diskSnapshots: DiskSnapshots;
   private readonly wasClean: boolean;
   private exclusive: Promise<unknown> = Promise.resolve();
   private failureListeners: ((error: HutchError) => void)[] = [];
@@ -109,6 +112,8 @@ export class Store {
     this.tables = new TableSet(ports, options, manifest, this.views);
     this.parts = this.makeParts();
     this.flusher = new Flusher(this.parts, () => this.afterFlush());
+    const { writePath, flusher, space } = this;
+    this.diskSnapshots = new DiskSnapshots({ ...this.parts, owner, writePath, flusher, space });
     this.quarantine = new Quarantine(this.parts, (damage) => {
       for (const listener of this.damageListeners) listener(damage);
     });
@@ -275,6 +280,7 @@ export class Store {
     this.admission.wake();
     this.quarantine.stop();
     this.scrubber.stop();
+    this.diskSnapshots.stop();
     // A compaction may take minutes more; what it writes after the manifest is closed is an orphan, and removed at the next start.
     const background = this.compactor.stop().then(() => this.exclusive);
     await this.forAWhile(background);

@@ -98,7 +98,12 @@ describe("problem kinds", () => {
     expect(Object.keys(PROBLEM_KINDS).sort()).toEqual([...REST_CODES].sort());
     const of = (status: number): string[] =>
       REST_CODES.filter((code) => PROBLEM_KINDS[code].status === status);
-    expect(of(404)).toEqual(["key-not-found", "no-such-route", "no-such-job"]);
+    expect(of(404)).toEqual([
+      "key-not-found",
+      "no-such-route",
+      "no-such-job",
+      "no-such-snapshot",
+    ]);
     expect(of(413)).toEqual(["value-too-large"]);
     expect(of(414)).toEqual(["key-too-long"]);
     expect(of(431)).toEqual(["metadata-too-large"]);

@@ -12,6 +12,7 @@ export interface DiskWorld {
 export function diskSuite(world: DiskWorld): void {
   readingAndWriting(world);
   names(world);
+  links(world);
   failures(world);
   mapsAndLocks(world);
 }
@@ -223,6 +224,68 @@ function names({ fresh }: DiskWorld): void {
     const { freeBytes, totalBytes } = fresh().space();
     expect(freeBytes).toBeGreaterThan(0);
     expect(totalBytes).toBeGreaterThanOrEqual(freeBytes);
+  });
+}
+
+function links({ fresh, again }: DiskWorld): void {
+  test("link() gives a file a second name; the bytes stay until both are unlinked", () => {
+    const disk = fresh();
+    disk.makeDirectory("sub");
+    put(disk, "a", "one file");
+    disk.link("a", "sub/b");
+    expect(disk.fileIdentity("sub/b")).toBe(disk.fileIdentity("a"));
+    disk.unlink("a");
+    expect(get(disk, "sub/b")).toBe("one file");
+    disk.link("sub/b", "a");
+    disk.rename("a", "c");
+    expect(disk.list("")).toEqual(["c", "sub"]);
+    expect(get(again(disk), "sub/b")).toBe("one file");
+  });
+
+  test("link() takes no space, and what is written under one name is read under the other", () => {
+    const disk = fresh();
+    put(disk, "a", "old");
+    disk.link("a", "b");
+    const file = disk.open("a", "read-write");
+    file.append(utf8(", new"));
+    file.close();
+    expect(get(disk, "b")).toBe("old, new");
+  });
+
+  test("link() refuses a name that is taken, a source that is none, and a directory", () => {
+    const disk = fresh();
+    disk.makeDirectory("d");
+    put(disk, "a", "a");
+    put(disk, "b", "b");
+    expect(kindOf(() => disk.link("a", "b"))).toBe("exists");
+    expect(kindOf(() => disk.link("none", "c"))).toBe("not-found");
+    expect(kindOf(() => disk.link("a", "none/c"))).toBe("not-found");
+    expect(kindOf(() => disk.link("d", "c"))).not.toBe("none");
+    expect(get(disk, "b")).toBe("b");
+    expect(disk.list("")).toEqual(["a", "b", "d"]);
+  });
+
+  test("rename() moves a directory with all that is in it", () => {
+    const disk = fresh();
+    disk.makeDirectory("x/old");
+    put(disk, "x/old/a", "inside");
+    disk.syncDirectory("x/old");
+    disk.rename("x/old", "x/new");
+    disk.syncDirectory("x");
+    expect(disk.list("x")).toEqual(["new"]);
+    expect(kindOf(() => disk.rename("x/old", "x/newer"))).toBe("not-found");
+    expect(get(again(disk), "x/new/a")).toBe("inside");
+  });
+
+  test("removeDirectory() takes an empty one, and no other", () => {
+    const disk = fresh();
+    disk.makeDirectory("d");
+    put(disk, "d/a", "");
+    expect(kindOf(() => disk.removeDirectory("d"))).not.toBe("none");
+    disk.unlink("d/a");
+    disk.removeDirectory("d");
+    expect(disk.list("")).toEqual([]);
+    expect(kindOf(() => disk.removeDirectory("d"))).toBe("not-found");
   });
 }
 

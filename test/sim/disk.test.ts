@@ -92,6 +92,34 @@ describe.each(PROFILES)("row 76: power loss, %s", (profile) => {
     expect(seen).toEqual(new Set(["old", "new"]));
   });
 
+  test("a link that was not synced may be gone, the file never is", () => {
+    const disk = new SimDisk();
+    durable(disk, "a", "x");
+    disk.makeDirectory("d");
+    disk.syncDirectory("");
+    disk.link("a", "d/b");
+    expect(outcomes(disk.copy(), profile, (next) => textOf(next, "a"))).toEqual(new Set(["x"]));
+    const linked = outcomes(disk.copy(), profile, (next) => textOf(next, "d/b"));
+    expect(linked).toEqual(new Set(["(none)", "x"]));
+    disk.syncDirectory("d");
+    disk.unlink("a");
+    disk.syncDirectory("");
+    expect(outcomes(disk.copy(), profile, (next) => textOf(next, "d/b"))).toEqual(new Set(["x"]));
+    expect(disk.image.usedBytes()).toBe(1);
+  });
+
+  test("a directory's rename leaves it whole under the old or the new name", () => {
+    const disk = new SimDisk();
+    disk.makeDirectory("d/old");
+    durable(disk, "d/old/a", "x");
+    for (const directory of ["", "d", "d/old"]) disk.syncDirectory(directory);
+    disk.rename("d/old", "d/new");
+    const textsIn = (next: SimDisk) => `${textOf(next, "d/old/a")}, ${textOf(next, "d/new/a")}`;
+    expect(outcomes(disk.copy(), profile, textsIn)).toEqual(new Set(["x, (none)", "(none), x"]));
+    disk.syncDirectory("d");
+    expect(outcomes(disk.copy(), profile, textsIn)).toEqual(new Set(["(none), x"]));
+  });
+
   test("an unlink that was not synced may come back, a synced one never", () => {
     const disk = new SimDisk();
     durable(disk, "a", "x");

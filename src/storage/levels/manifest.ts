@@ -7,11 +7,10 @@
  * rewritten at every start and when it has grown past `MANIFEST_BYTES_MAX`: the new one is written whole and synced, CURRENT is
  * replaced by rename, the directory is synced, and only then is the old one unlinked.
  */
-import { utf8, utf8Text } from "../../base/bytes.ts";
 import { ByteWriter } from "../../base/byte-writer.ts";
 import { HutchError, messageOf } from "../../base/errors.ts";
-import { crc32 } from "../../kernels/kernels.ts";
 import type { Disk, DiskFile } from "../../ports/disk.ts";
+import { checkedLine, lineIn } from "../checked-line.ts";
 import { isPassing } from "../failure.ts";
 import { CURRENT_FILE, fileName, parseFileName, temporaryName } from "../file-names.ts";
 import {
@@ -64,14 +63,26 @@ export function loadManifest(disk: Disk, owner: LogOwner): LoadedManifest | unde
 }
 
 function readCurrent(disk: Disk): string {
-  const text = utf8Text(readWholeFile(disk, CURRENT_FILE)) ?? "";
-  const [name = "", checksum = "", rest] = text.split("\n");
-  if (rest !== "" || checksum !== checksumText(name))
-    throw refused(CURRENT_FILE, "its checksum does not match");
+  const name = lineIn(readWholeFile(disk, CURRENT_FILE));
+  if (name === undefined) throw refused(CURRENT_FILE, "its checksum does not match");
   return name;
 }
 
-const checksumText = (name: string): string => crc32(utf8(name)).toString(16).padStart(8, "0");
+/** A manifest file with the number `state.nextFileId` and one edit, and the state that it leads to. */
+export function wholeManifest(
+  before: ManifestState,
+  owner: LogOwner,
+  salt: number,
+): { readonly name: string; readonly bytes: Uint8Array; readonly state: ManifestState } {
+  const id = before.nextFileId;
+  const state = { ...before, nextFileId: id + 1 };
+  const writer = new ByteWriter(4096);
+  writer.raw(encodeLogHeader("manifest", id, owner, 1, 0, salt));
+  const start = beginRecord(writer);
+  encodeEdit(writer, snapshotEdit(state));
+  endRecord(writer, start, RECORD_TYPES.edit, salt, 1, 0);
+  return { name: fileName("manifest", id), bytes: writer.view(), state };
+}
 
 function replay(name: string, scan: LogScan): ManifestState {
   let state = EMPTY_STATE;
@@ -212,19 +223,12 @@ export class Manifest {
     salt: number;
     bytes: number;
   } {
-    const id = before.nextFileId;
-    const state = { ...before, nextFileId: id + 1 };
-    const name = fileName("manifest", id);
     const salt = this.random();
-    const writer = new ByteWriter(4096);
-    writer.raw(encodeLogHeader("manifest", id, this.owner, 1, 0, salt));
-    const start = beginRecord(writer);
-    encodeEdit(writer, snapshotEdit(state));
-    endRecord(writer, start, RECORD_TYPES.edit, salt, 1, 0);
+    const { name, bytes, state } = wholeManifest(before, this.owner, salt);
     this.removeLeftover(name);
     const file = this.disk.create(name);
     try {
-      file.append(writer.view());
+      file.append(bytes);
       file.syncNow();
       this.disk.syncDirectory("");
       switchCurrent(this.disk, name);
@@ -233,7 +237,7 @@ export class Manifest {
       throw error;
     }
     this.removeOthers(name);
-    return { state, file, salt, bytes: writer.length };
+    return { state, file, salt, bytes: bytes.length };
   }
 
   /** A start or a rewriting that was cut short may have used this number for a file that nothing refers to. */
@@ -259,7 +263,7 @@ function switchCurrent(disk: Disk, name: string): void {
   if (disk.sizeOf(temporary) >= 0) disk.unlink(temporary);
   const file = disk.create(temporary);
   try {
-    file.append(utf8(`${name}\n${checksumText(name)}\n`));
+    file.append(checkedLine(name));
     file.syncNow();
   } finally {
     file.close();
