@@ -2,7 +2,7 @@
  * The file with the cluster's keys: read only where nobody but its owner can, replaced in one step, so that a node that reads it sees the old or the
  * new keys and never half of them.
  */
-import { chmodSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { HutchError, messageOf } from "../base/errors.ts";
 import { formatKeyFile, parseKeyFile } from "../cluster/key-ring.ts";
 
@@ -43,13 +43,13 @@ export function writeKeyFile(path: string, secrets: readonly Uint8Array[]): void
   writeSecretFile(path, formatKeyFile(secrets));
 }
 
-/** Readable by its owner alone from its first moment. */
+/** Readable by its owner alone from its first moment: always into a file that was not there, which no other process can have opened or linked. */
 export function writeSecretFile(path: string, text: string): void {
   const beside = `${path}.new`;
   try {
-    writeFileSync(beside, text, { mode: PRIVATE_MODE });
-    // The mode above is that of a new file, and the file may have been there.
-    chmodSync(beside, PRIVATE_MODE);
+    // What a start that was cut short has left, or what somebody has laid there.
+    rmSync(beside, { force: true });
+    writeFileSync(beside, text, { mode: PRIVATE_MODE, flag: "wx" });
     renameSync(beside, path);
   } catch (cause) {
     throw new HutchError("bad-config", `Cannot write "${path}": ${messageOf(cause)}`, { cause });
