@@ -23,9 +23,12 @@ const NODE = ["node", "\\bn[1-9]\\b"] as const;
 const NEVER_BOUND = /^(n?\d{1,3}|\d+(\.\d+)? \w+)$/;
 /** How many entries a node stores depends on what it keeps for itself. */
 const COUNT = ["count", "(?<=% +)\\d+"] as const;
+/** Which nodes give how many partitions to a new share. */
+const NUMBER = ["number", "(?<![\\w.])\\d+(?![\\w.])"] as const;
 
 function kindsFor(command: string): readonly (readonly [string, string])[] {
   if (/\b(explain|ring)\b/.test(command)) return [...KINDS, NODE];
+  if (/\b(stage|leave|apply)\b/.test(command)) return [...KINDS, NUMBER];
   return /\bstatus\b/.test(command) ? [...KINDS, COUNT] : KINDS;
 }
 
@@ -60,12 +63,13 @@ export interface Comparison {
   readonly difference: string;
 }
 
-/** @param expected what the page says; empty where it says nothing, which anything fits */
+/** @param expected what the page says; empty where nothing is to be printed */
 export function compare(command: string, expected: readonly string[], printed: string): Comparison {
   const bound = new Map<string, string>();
   const kinds = kindsFor(command);
   const trimmed = expected.join("\n").trim();
-  if (trimmed === "") return { bound, difference: "" };
+  if (trimmed === "")
+    return { bound, difference: printed.trim() === "" ? "" : `it printed\n${printed}` };
   const wanted = trimmed.split("\n").map((line) => lineOf(line, kinds));
   const found = printed
     .trim()

@@ -34,7 +34,8 @@ export class Walk {
   /** Commands that were run. */
   count = 0;
 
-  constructor(directory: string) {
+  /** @param knobs `HUTCH_...` for all programs, for what makes a page quicker and nothing else */
+  constructor(directory: string, knobs: Readonly<Record<string, string>> = {}) {
     this.#directory = directory;
     const client = freeRow();
     const peer = freeRow();
@@ -50,6 +51,7 @@ export class Walk {
       BUN_BE_BUN: "1",
       NO_COLOR: "1",
       CURL_HOME: directory,
+      ...knobs,
       HUTCH_URL: `http://127.0.0.1:${client}`,
     };
     // On a terminal curl shows no progress when it prints the answer.
@@ -115,6 +117,8 @@ export class Walk {
 
   async #stopAll(): Promise<void> {
     for (const { command, terminal } of this.#terminals.splice(0).reverse()) {
+      // The page may have killed all that was in it.
+      if (terminal.isOver) continue;
       const exitCode = await terminal.interrupt();
       if (exitCode !== 0) throw new Error(`Ctrl-C of ${command}: ${exitCode}\n${terminal.noted}`);
     }
@@ -184,7 +188,8 @@ ${hutch} "$@"`,
   );
   write(
     "bun",
-    `if [ "$1" = run ] && [ "$2" = hutch ]; then shift 2; exec hutch "$@"; fi
+    `if [ "$1 $2" = "run --silent" ]; then shift 2; exec bun run "$@"; fi
+if [ "$1" = run ] && [ "$2" = hutch ]; then shift 2; exec hutch "$@"; fi
 if [ "$1" = run ] && [ "$2" = cluster ]; then shift; exec hutch "$@"; fi
 case "$1" in examples/*) exec "${bun}" "$@";; esac
 echo "bun $*: not of the walk" >&2; exit 99`,
