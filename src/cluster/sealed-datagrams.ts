@@ -158,6 +158,8 @@ export class SealedDatagrams implements Datagrams {
     const boot = readU32(nonce, 0);
     const counter = readU32(nonce, 4) + readU32(nonce, 8) * 2 ** 32;
     if (!Number.isSafeInteger(counter)) return "malformed";
+    // One of our own, that somebody has turned round.
+    if (boot === this.#boot) return "replayed";
     const seen = this.#window.note(boot, counter, this.#parts.clock.monoMs());
     return seen === "new" ? undefined : seen;
   }

@@ -60,6 +60,15 @@ test("Q6, row 68: a replay is refused, reordering within the window is not", () 
   expect(b.heard.at(-1)).toEqual(utf8("6"));
 });
 
+test("Q6, row 68: what a node has sealed itself is refused when somebody turns it round", () => {
+  const { a, b } = pair();
+  const wire = a.seal(message);
+  a.take(wire);
+  expect([a.heard, a.refused]).toEqual([[], { replayed: 1 }]);
+  b.take(wire);
+  expect(b.heard).toEqual([message]);
+});
+
 test("Q6: what was sealed more than 30 s ago or ahead is refused", () => {
   const { clock, a, b } = pair();
   const [early, late] = [a.seal(message), a.seal(message)];
