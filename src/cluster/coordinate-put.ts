@@ -204,7 +204,7 @@ export class WriteCoordination {
         : this.keepAgain(write, replication, isOwner, outcome);
     this.await(durable, replication);
     await replication.done;
-    return this.result(write, outcome, record, replication.quorums.first.counts(), nowMs);
+    return this.result(write, outcome, record, replication.quorums.counts(), nowMs);
   }
 
   private fallbackPlan({ internalKey }: KeyAddress): MintPlan {

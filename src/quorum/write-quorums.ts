@@ -2,10 +2,12 @@
  * When a write is acknowledged while ownership changes (R58): one `WriteQuorum` for the owners in each active layout, and the write needs all of them. An
  * acknowledgement counts in each set that has the owner whose share it is. Nearly always there is one set.
  *
- * What is told to the client (`acks`, counts) is of the first set, the owners that reads ask, unless another set is what is missing.
+ * What is told to the client (`acks`, counts) is of the set that has fewest, the owners that reads ask where they are equal: some of the other sets may be
+ * about to let go of their copies (simulator, seed 71239).
  */
 import { consistencyAmong } from "./parse-consistency.ts";
 import type { Consistency } from "./consistency.ts";
+import type { AckCounts } from "./operation.ts";
 import type { QuorumState, ReplicaRole } from "./read-quorum.ts";
 import { WriteQuorum } from "./write-quorum.ts";
 
@@ -35,13 +37,23 @@ export class WriteQuorums {
     });
   }
 
-  /** Of the set that is still short, else of the first. */
+  /** Of the set that is still short, else of the one with the fewest acknowledgements. */
   get reported(): { readonly needed: Consistency; readonly quorum: WriteQuorum } {
-    return this.sets.find(({ quorum }) => quorum.state !== "reached") ?? this.sets[0]!;
+    const short = this.sets.find(({ quorum }) => quorum.state !== "reached");
+    if (short !== undefined) return short;
+    let fewest = this.sets[0]!;
+    for (const set of this.sets) if (set.quorum.ok < fewest.quorum.ok) fewest = set;
+    return fewest;
+  }
+
+  /** A copy of what is told as they are now. Hints are kept for owners of whatever set. */
+  counts(): AckCounts {
+    const counts = this.reported.quorum.counts();
+    return { ...counts, hinted: Math.max(counts.hinted, this.first.hinted) };
   }
 
   /** The owners that reads ask. */
-  get first(): WriteQuorum {
+  private get first(): WriteQuorum {
     return this.sets[0]!.quorum;
   }
 

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type { Consistency } from "../../src/quorum/consistency.ts";
 import { ReadQuorum } from "../../src/quorum/read-quorum.ts";
 import { WriteQuorum } from "../../src/quorum/write-quorum.ts";
+import { WriteQuorums } from "../../src/quorum/write-quorums.ts";
 
 const level = (changes: Partial<Consistency>): Consistency => ({
   n: 3,
@@ -107,4 +108,19 @@ test("the state never leaves reached or unreachable, whatever arrives later", ()
       }
     }),
   );
+});
+
+test("R58: while owners change, what is told is of the set with the fewest acknowledgements (seed 71239)", () => {
+  const quorums = new WriteQuorums(level({}), [
+    ["a", "b", "c"],
+    ["a", "b", "d"],
+  ]);
+  for (const owner of ["a", "b", "c"]) quorums.send(`n${owner}`, "primary", owner);
+  for (const owner of ["a", "c"]) quorums.acknowledge(`n${owner}`, owner, true);
+  expect([quorums.state, quorums.counts().ok]).toEqual(["pending", 1]);
+  quorums.acknowledge("nb", "b", true);
+  quorums.keepHints(1);
+  expect(quorums.state).toBe("reached");
+  // Three copies are there now, and one of them goes when the change is through.
+  expect(quorums.counts()).toEqual({ n: 3, ok: 2, primary: 2, hinted: 1, durable: 2 });
 });
