@@ -59,3 +59,9 @@ export function configOf(
   };
   return loadConfig({ environment: {}, flags: all }).config;
 }
+
+/** As an operator does when none of a node's seeds is there any more: those that are (seed 71428). */
+export function withLivingSeeds(config: Config, others: readonly Config["peer"][]): Config {
+  const isThere = others.some(({ port }) => config.seeds.some((seed) => seed.port === port));
+  return isThere ? config : { ...config, seeds: others };
+}

@@ -26,7 +26,7 @@ import { SimProcess } from "../sim/scheduler.ts";
 import { type SimNode, SimWorld } from "../sim/world.ts";
 import { createStorageJobs } from "../storage/jobs.ts";
 import { peerPortsOf } from "./sealed-ports.ts";
-import { type Flags, type SimClusterOptions, configOf } from "./cluster-config.ts";
+import { type Flags, type SimClusterOptions, configOf, withLivingSeeds } from "./cluster-config.ts";
 import type { Explanation, HeldHints } from "../checkers/calm.ts";
 import type { Answer, Heard } from "./clients.ts";
 import { SYNC_DELAY_MS, isStarved } from "./disks.ts";
@@ -248,17 +248,20 @@ export class SimCluster {
     life?.ended.resolve("lost");
   }
 
-  /** A new process after `crash`, `powerLoss` or `stop`, with `flags` instead of those it had where they are given. */
+  /** A new process, with `flags` instead of those it had where they are given. */
   restart(index: number, flags?: Flags): void {
-    if (flags !== undefined) this.reconfigure(index, flags);
+    const others = this.present.filter((i) => i !== index);
+    const seeds = others.map((i) => this.peerAddress(i));
+    this.configs[index] =
+      flags === undefined
+        ? withLivingSeeds(
+            this.configs[index]!,
+            others.map((i) => this.configs[i]!.peer),
+          )
+        : configOf(this.names[index]!, index, seeds, this.options, flags);
     this.recoveries[this.machines[index]!.hasPower ? "kills" : "powerLosses"]++;
     this.machines[index]!.restart();
     this.start(index);
-  }
-
-  private reconfigure(index: number, flags: Flags): void {
-    const others = this.present.filter((i) => i !== index).map((i) => this.peerAddress(i));
-    this.configs[index] = configOf(this.names[index]!, index, others, this.options, flags);
   }
 
   /** The machine burns: nobody comes back from it. */
