@@ -140,7 +140,8 @@ class Door {
 function notYet(request: Request, nodeId: string): Response {
   const requestId = crypto.randomUUID();
   const base = { "X-Request-Id": requestId, "X-Node": nodeId };
-  if (new URL(request.url).pathname === "/healthz")
+  // A request without a usable Host has no URL, and is no reason for a line in the log.
+  if (URL.parse(request.url)?.pathname === "/healthz")
     return new Response("starting\n", { headers: base });
   const problem = {
     type: "urn:hutch:problem:unavailable",
