@@ -36,7 +36,7 @@ import { PeerDoor, peerAddressOf } from "./peer-door.ts";
 import type { LayoutState } from "./ring/layout-state.ts";
 import { ALIVE_EVERY_MS, AliveMark, lastAliveMs } from "./storage/alive-mark.ts";
 import type { Identity } from "./storage/data-directory.ts";
-import { DataDirectory } from "./storage/data-directory.ts";
+import { DataDirectory, identityOfSnapshot } from "./storage/data-directory.ts";
 import type { StoreOptions, StorePorts } from "./storage/store.ts";
 import { Store } from "./storage/store.ts";
 
@@ -328,6 +328,7 @@ function adminOf(
     metrics,
     logger: ports.logger,
     partitionOf: (bucket, key) => coordinator.partitionOf(bucket, key),
+    snapshotIdentity: () => identityOfSnapshot(directory.identity),
     ...rest,
   });
 }

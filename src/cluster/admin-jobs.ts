@@ -11,7 +11,7 @@ const JOBS_MAX = 100;
 
 export type UpkeepKind = "repair" | "flush" | "compact" | "scrub" | "drain";
 export type ChangeKind = "leave" | "remove" | "replace" | "layout";
-export type JobKind = UpkeepKind | ChangeKind;
+export type JobKind = UpkeepKind | ChangeKind | "snapshot";
 
 /** Says how far the work is: a share, 0..1, and where it stands in words. */
 export type OnProgress = (progress: number, detail: string) => void;

@@ -17,6 +17,7 @@ import type { ReportParts, HintsReport, NodeFacts, NodeReport } from "./cluster-
 import { ClusterReport, partsOfOne } from "./cluster-report.ts";
 import type { LayoutControl } from "./layout-control.ts";
 import { LayoutOperations } from "./layout-operations.ts";
+import { NodeSnapshots } from "./node-snapshots.ts";
 import type { StatusReply } from "./peer-messages.ts";
 import { defineStoreMetrics } from "./store-metrics.ts";
 
@@ -48,12 +49,15 @@ export interface AdminParts {
   collect?(): Promise<{ readonly collected: number; readonly postponed: number }>;
   /** Verifying every byte on disk and healing what is damaged; without it damage is only found. */
   readonly scrub?: Upkeep;
+  /** What the IDENTITY of a snapshot holds. */
+  snapshotIdentity?(): Uint8Array;
   /** Records held back because they may be what was deleted and collected (R42). */
   readonly suspects?: { list(): readonly object[]; accept(id: string): Promise<void> };
 }
 
 export class Admin {
   readonly layout: LayoutOperations;
+  readonly snapshots: NodeSnapshots;
   readonly #parts: AdminParts;
   readonly #report: ClusterReport;
   readonly #jobs: AdminJobs;
@@ -71,6 +75,7 @@ export class Admin {
       view: () => cluster.view(),
       copyBytes: () => this.#report.copyBytes(),
     });
+    this.snapshots = new NodeSnapshots(store, this.#jobs, parts.snapshotIdentity);
     defineStoreMetrics(metrics, store);
   }
 

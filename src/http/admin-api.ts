@@ -24,6 +24,7 @@ export interface AdminApi {
     readonly fallbacks: readonly string[];
   };
   readonly layout: LayoutApi;
+  readonly snapshots: SnapshotApi;
   /** What all nodes that answer hold for others. */
   hints(): Promise<readonly HeldForNode[]>;
   storage(): Readonly<Record<string, unknown>>;
@@ -41,6 +42,23 @@ export interface AdminApi {
   start(kind: "repair" | "flush" | "compact" | "scrub" | "drain"): Job;
   /** OpenMetrics text. */
   metrics(): string;
+}
+
+/** Copies of all that this node has, in its data directory. */
+export interface SnapshotApi {
+  list(): readonly SnapshotSummary[];
+  /** Throws `bad-request`, `snapshot-conflict`, `disk-full`. */
+  take(name: string): Job;
+  /** Rejects with `bad-request`, `no-such-snapshot`. */
+  remove(name: string): Promise<void>;
+}
+
+export interface SnapshotSummary {
+  readonly name: string;
+  /** Unix ms; 0 where that cannot be read any more. */
+  readonly createdMs: number;
+  readonly tables: number;
+  readonly bytes: number;
 }
 
 export interface ClusterSummary {

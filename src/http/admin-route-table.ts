@@ -28,7 +28,8 @@ import {
   stageLayout,
 } from "./layout-routes.ts";
 import type { BodyKind, Route } from "./route.ts";
-import { JSON_PROBLEMS, reserved, view, work } from "./route-rows.ts";
+import { JSON_PROBLEMS, view, work } from "./route-rows.ts";
+import { SNAPSHOT_BODY, getSnapshots, removeSnapshot, takeSnapshot } from "./snapshot-routes.ts";
 
 const LAYOUT = "/v1/cluster/layout";
 const NODE = "/v1/cluster/nodes/{id}";
@@ -152,7 +153,31 @@ export const adminRoutes: readonly Route[] = [
   work("compact", "Compact all levels and collect what is due"),
   work("scrub", "Verify every byte on disk"),
   work("drain", "Finish what is under way and take nothing new"),
-  reserved("POST", "/v1/admin/snapshot", "admin", "Take a snapshot"),
+  {
+    method: "POST",
+    path: "/v1/admin/snapshot",
+    role: "admin",
+    summary: "Take a snapshot of all that this node has",
+    body: {
+      mediaType: "application/json",
+      description: "its name",
+      schema: SNAPSHOT_BODY,
+      isOptional: true,
+    },
+    answers: { 202: "started; Location has the job" },
+    problems: [...JSON_PROBLEMS, "bad-request", "snapshot-conflict", "disk-full"],
+    handle: takeSnapshot,
+  },
+  { ...view("/v1/admin/snapshots", "Snapshots of this node", getSnapshots), role: "admin" },
+  {
+    method: "DELETE",
+    path: "/v1/admin/snapshots/{name}",
+    role: "admin",
+    summary: "Remove a snapshot of this node",
+    answers: { 204: "it is gone" },
+    problems: ["bad-request", "no-such-snapshot"],
+    handle: removeSnapshot,
+  },
 ];
 
 export const healthRoutes: readonly Route[] = [

@@ -13,7 +13,13 @@ import {
   utf8Text,
 } from "../../src/base/bytes.ts";
 import { HutchError } from "../../src/base/errors.ts";
-import type { AdminApi, HeldForNode, Job } from "../../src/http/admin-api.ts";
+import type {
+  AdminApi,
+  HeldForNode,
+  Job,
+  SnapshotApi,
+  SnapshotSummary,
+} from "../../src/http/admin-api.ts";
 import type { Explanation, KvApi } from "../../src/http/kv-api.ts";
 import { conditionHolds } from "../../src/http/header-values.ts";
 import type { Clock, Timer } from "../../src/ports/clock.ts";
@@ -492,6 +498,7 @@ export class FakeAdmin implements AdminApi {
   outcome: Partial<Job> = {};
   readonly #jobs: Job[] = [];
   readonly layout = new FakeLayout((kind) => this.#startJob(kind));
+  readonly snapshots = new FakeSnapshots((kind) => this.#startJob(kind));
 
   readiness(): ReturnType<AdminApi["readiness"]> {
     return {
@@ -592,5 +599,33 @@ export class FakeAdmin implements AdminApi {
 
   metrics(): string {
     return "# TYPE hutch_up gauge\nhutch_up 1\n# EOF\n";
+  }
+}
+
+/** Takes them at once. */
+class FakeSnapshots implements SnapshotApi {
+  readonly taken: SnapshotSummary[] = [];
+  readonly #startJob: (kind: string) => Job;
+
+  constructor(startJob: (kind: string) => Job) {
+    this.#startJob = startJob;
+  }
+
+  list(): readonly SnapshotSummary[] {
+    return this.taken;
+  }
+
+  take(name: string): Job {
+    if (this.taken.some((one) => one.name === name))
+      throw new HutchError("snapshot-conflict", `Cannot take snapshot "${name}": there is one`);
+    this.taken.push({ name, createdMs: 1_767_225_600_000, tables: 2, bytes: 300 });
+    return this.#startJob("snapshot");
+  }
+
+  async remove(name: string): Promise<void> {
+    const at = this.taken.findIndex((one) => one.name === name);
+    if (at < 0)
+      throw new HutchError("no-such-snapshot", `Cannot find snapshot "${name}": there is none`);
+    this.taken.splice(at, 1);
   }
 }
