@@ -16,6 +16,7 @@ import { zstdCompression } from "../bun/compression.ts";
 import { messageOf } from "../base/errors.ts";
 import { retainEntries } from "../causality/retention.ts";
 import type { Config } from "../config.ts";
+import { formatAddress } from "../config/knob-kinds.ts";
 import type { ClusterNode } from "../cluster/cluster-node.ts";
 import { type Node, startNode } from "../node.ts";
 import type { PeerPorts } from "../ports/transport.ts";
@@ -202,8 +203,7 @@ export class SimCluster {
   }
 
   peerAddress(index: number): string {
-    const { host, port } = this.configs[index]!.peer;
-    return `${host}:${port}`;
+    return formatAddress(this.configs[index]!.peer);
   }
 
   /** Starts all and waits until they are one cluster that serves. */
@@ -250,15 +250,11 @@ export class SimCluster {
 
   /** A new process, with `flags` instead of those it had where they are given. */
   restart(index: number, flags?: Flags): void {
-    const others = this.present.filter((i) => i !== index);
-    const seeds = others.map((i) => this.peerAddress(i));
+    const peers = this.present.filter((i) => i !== index).map((i) => this.configs[i]!.peer);
     this.configs[index] =
       flags === undefined
-        ? withLivingSeeds(
-            this.configs[index]!,
-            others.map((i) => this.configs[i]!.peer),
-          )
-        : configOf(this.names[index]!, index, seeds, this.options, flags);
+        ? withLivingSeeds(this.configs[index]!, peers)
+        : configOf(this.names[index]!, index, peers.map(formatAddress), this.options, flags);
     this.recoveries[this.machines[index]!.hasPower ? "kills" : "powerLosses"]++;
     this.machines[index]!.restart();
     this.start(index);
