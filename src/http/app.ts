@@ -95,7 +95,6 @@ export function createApp(options: AppOptions): App {
   };
   for (const route of ROUTES) {
     for (const path of routerPaths(route.path)) {
-      if (route.query !== undefined) app.on(route.method, path, queryValidator(route.query));
       app.on(route.method, path, serve(ruleOf(route, services.audit)));
     }
   }
@@ -133,7 +132,27 @@ interface HandlerRule extends AccessRule {
 
 function ruleOf(route: Route, audit: Audit): HandlerRule {
   const handle = isAct(route) ? audit.around(route.handle) : route.handle;
-  return { ...accessRuleOf(route), name: `${route.method} ${route.path}`, handle };
+  const name = `${route.method} ${route.path}`;
+  const { query } = route;
+  return {
+    ...accessRuleOf(route),
+    name,
+    handle: query === undefined ? handle : afterQuery(query, handle),
+  };
+}
+
+/** `handle`, where the query follows its schema. Behind the guard and the access rule, so that a stranger is told nothing but that he is one. */
+function afterQuery(schema: NonNullable<Route["query"]>, handle: Handler): Handler {
+  const validate = queryValidator(schema);
+  return async (exchange, context) => {
+    let response: Response | undefined;
+    const proceed = async (): Promise<void> => {
+      response = await handle(exchange, context);
+    };
+    const refused = await validate(context, proceed);
+    // The validator throws what it refuses, or goes on.
+    return refused ?? response!;
+  };
 }
 
 const keyRule = (method: string, role: "read" | "write", handle: Handler): HandlerRule => ({

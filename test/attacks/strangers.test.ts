@@ -1,0 +1,35 @@
+/** What somebody tries who has no token, or the wrong one, against the REST face alone. */
+import { createHash } from "node:crypto";
+import { expect, test } from "bun:test";
+import { Access } from "../../src/http/access.ts";
+import { parseTokenFile, type TokenEntry } from "../../src/http/token-file.ts";
+import { TokenTable } from "../../src/http/token-table.ts";
+import { fixture, problemOf } from "../http/fixture.ts";
+import { ManualClock } from "../support/fake-kv.ts";
+import { bearer, entry } from "./closed-node.ts";
+
+const digest = (text: string): Uint8Array => createHash("sha256").update(text).digest();
+
+function guarded(entries: readonly TokenEntry[]) {
+  const clock = new ManualClock();
+  return fixture({ clock, access: new Access({ table: new TokenTable(entries), digest, clock }) });
+}
+
+test("rows 11, 54: who may not come in hears nothing of what is wrong with his query", async () => {
+  const { send } = guarded([entry("writer", ["write"]), entry("reader", ["read"])]);
+  const line = "GET /v1/kv/demo?limit=many";
+  await problemOf(await send(line), 401, "unauthenticated");
+  await problemOf(await send(line, null, bearer("writer")), 403, "forbidden");
+  await problemOf(await send(line, null, bearer("reader")), 400, "bad-request");
+  const rebound = await send("GET http://attacker.example/v1/kv/demo?limit=many");
+  await problemOf(rebound, 421, "wrong-cluster");
+});
+
+test("row 54: a table with the digest of an empty text lets nobody in by it", async () => {
+  const sha256 = createHash("sha256").update("").digest("hex");
+  const { send } = guarded([{ id: "slip", sha256, roles: ["admin"] }]);
+  for (const each of [{}, { Authorization: "" }, { Authorization: "Bearer " }, bearer("a b")])
+    await problemOf(await send("GET /v1/cluster", null, each), 401, "unauthenticated");
+  const file = JSON.stringify({ tokens: [{ id: "slip", sha256, roles: ["read"] }] });
+  expect(() => parseTokenFile(file)).toThrow("no text");
+});
