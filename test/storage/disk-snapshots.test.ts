@@ -6,11 +6,11 @@ import { Prng } from "../../src/base/prng.ts";
 import { DiskError } from "../../src/ports/disk.ts";
 import { SimCrash } from "../../src/sim/crash.ts";
 import { SimDisk } from "../../src/sim/disk.ts";
-import { DiskImage, type Names } from "../../src/sim/disk-image.ts";
 import { identityOfSnapshot } from "../../src/storage/data-directory.ts";
 import { SNAPSHOTS_MAX } from "../../src/storage/snapshot-files.ts";
 import { WriteBatch } from "../../src/storage/store.ts";
 import { type OpenStore, openStore, SMALL_OPTIONS } from "../support/open-store.ts";
+import { copyOfSnapshot } from "../support/snapshot-copy.ts";
 import { StillClock } from "../support/still-clock.ts";
 
 const clock = new StillClock();
@@ -37,14 +37,8 @@ const take = (opened: OpenStore, name: string) =>
 const names = (opened: OpenStore): string[] =>
   opened.store.diskSnapshots.list().map(({ name }) => name);
 
-/** What somebody gets who copies `snapshots/NAME` into an empty data directory. */
-function copyOf(disk: SimDisk, name: string): SimDisk {
-  const start = `snapshots/${name}/`;
-  const files: Names = new Map();
-  for (const [path, entry] of disk.image.copy().visible)
-    if (path.startsWith(start)) files.set(path.slice(start.length), entry);
-  return new SimDisk({ seed: `copy of ${name}`, image: new DiskImage(files) });
-}
+const copyOf = (disk: SimDisk, name: string): SimDisk =>
+  new SimDisk({ seed: `copy of ${name}`, image: copyOfSnapshot(disk.image, name) });
 
 function read(opened: OpenStore, key: string): string | undefined {
   const found = opened.store.get(utf8(key));
