@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { PROBLEM_KINDS, PROBLEM_MEDIA_TYPE } from "./problem.ts";
 import type { Handler, Route } from "./route.ts";
-import { jsonAnswer } from "./answers.ts";
+import { utf8 } from "../base/bytes.ts";
+import { baseHeaders, bytesAnswer } from "./answers.ts";
 
 type Json = Record<string, unknown>;
 
@@ -31,10 +32,15 @@ const TOKEN_PROBLEMS = ["unauthenticated", "rate-limited"] as const;
 
 /** A route that answers with the document of `routes` and itself. */
 export function openApiRoute(routes: readonly Route[]): Route {
-  let document: Json | undefined;
+  // Everybody may ask for it, and it takes longer to make than anything else that a stranger gets.
+  let text: Uint8Array | undefined;
   const handle: Handler = (exchange) => {
-    document ??= openApiDocument([...routes, route]);
-    return jsonAnswer(exchange, document);
+    text ??= utf8(`${JSON.stringify(openApiDocument([...routes, route]))}\n`);
+    return bytesAnswer(exchange, 200, text, {
+      "Content-Type": "application/json",
+      "X-Content-Type-Options": "nosniff",
+      ...baseHeaders(exchange),
+    });
   };
   const route: Route = {
     method: "GET",

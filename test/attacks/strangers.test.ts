@@ -1,6 +1,6 @@
 /** What somebody tries who has no token, or the wrong one, against the REST face alone. */
 import { createHash } from "node:crypto";
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { Access } from "../../src/http/access.ts";
 import { parseTokenFile, type TokenEntry } from "../../src/http/token-file.ts";
 import { TokenTable } from "../../src/http/token-table.ts";
@@ -32,4 +32,24 @@ test("row 54: a table with the digest of an empty text lets nobody in by it", as
     await problemOf(await send("GET /v1/cluster", null, each), 401, "unauthenticated");
   const file = JSON.stringify({ tokens: [{ id: "slip", sha256, roles: ["read"] }] });
   expect(() => parseTokenFile(file)).toThrow("no text");
+});
+
+test("Q8: what strangers may ask for is made once, whatever they ask for it with", async () => {
+  const { send } = guarded([]);
+  const page = await (await send("GET /ui")).text();
+  const script = /src="([^"]+)"/.exec(page)![1]!;
+  const encode = spyOn(JSON, "stringify");
+  const decompress = spyOn(globalThis, "DecompressionStream");
+  try {
+    const identity = { "Accept-Encoding": "identity" };
+    for (let i = 0; i < 3; i++) {
+      expect((await send("GET /v1/openapi.json")).status).toBe(200);
+      expect((await send(`GET ${script}`, null, identity)).status).toBe(200);
+    }
+    expect(encode.mock.calls.length).toBeLessThanOrEqual(1);
+    expect(decompress.mock.calls.length).toBeLessThanOrEqual(1);
+  } finally {
+    encode.mockRestore();
+    decompress.mockRestore();
+  }
 });
