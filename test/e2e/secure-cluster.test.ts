@@ -69,6 +69,20 @@ test("what --secure prints works, and secrets are their owner's alone", async ()
   expect((await ask("/v1/kv/demo/hello")).status).toBe(401);
 });
 
+test.skipIf(process.platform !== "linux")(
+  "Q23: no command line of the cluster shows a secret, nor does the one that it prints for curl",
+  () => {
+    const pids = [...screen.matchAll(/pid (\d+)/g)].map(([, pid]) => Number(pid));
+    const lines = [cluster.pid, ...pids].map((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8"));
+    expect(lines.length).toBe(4);
+    const key = secret("cluster.keys").split("\n").at(-1)!;
+    for (const line of lines)
+      for (const hidden of [secret("admin.token"), secret("app.token"), key, "PRIVATE KEY"])
+        expect(line).not.toContain(hidden);
+    expect(screen).not.toMatch(/curl.*\$\(cat/);
+  },
+);
+
 test("row 59: who has no certificate of the authority, or no key, opens no link and gets no datagram answered", async () => {
   const refusedBefore = await metric("hutch_peer_handshakes_refused_total");
   const worlds = [bunPeers(testTls("n2")), bunPeers()];
