@@ -76,6 +76,18 @@ export class Access {
       throw forbidden("the token is good for some places only, and this is about all");
   }
 
+  /** For an answer that goes on and on: asked later, whether the token that was let in with `rule` would still be. */
+  standing(request: Request, rule: AccessRule): () => boolean {
+    const header = request.headers.get("authorization") ?? "";
+    return () => {
+      const grant = this.#known.get(header) ?? this.#find(tokenOf(header));
+      if (grant === undefined || this.#isOver(grant)) return false;
+      return (
+        rule.role === "none" || (grant.has(rule.role) && (!grant.isScoped || rule.checksScopes))
+      );
+    };
+  }
+
   #grantOf(request: Request): Grant {
     const header = request.headers.get("authorization") ?? "";
     const known = this.#known.get(header);

@@ -38,10 +38,13 @@ export interface LiveFeedParts {
 
 interface Listener {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
+  readonly mayListen: () => boolean;
   missed: number;
 }
 
 type Frame = Uint8Array<ArrayBuffer>;
+
+const EVERYBODY = (): boolean => true;
 
 export class LiveFeed {
   readonly #parts: LiveFeedParts;
@@ -64,8 +67,12 @@ export class LiveFeed {
     return this.#listeners.size;
   }
 
-  /** The events of one listener, until it cancels. Throws `overloaded` and `shutting-down`. */
-  open(): ReadableStream<Uint8Array> {
+  /**
+   * The events of one listener, until it cancels. Throws `overloaded` and `shutting-down`.
+   *
+   * @param mayListen asked before each sample: a token may be withdrawn, or be over, and the stream ends
+   */
+  open(mayListen: () => boolean = EVERYBODY): ReadableStream<Uint8Array> {
     if (this.#listeners.size >= LISTENERS_MAX)
       throw new HutchError("overloaded", `Cannot tell more: ${LISTENERS_MAX} listen already`, {
         retry: "safe",
@@ -76,7 +83,7 @@ export class LiveFeed {
     return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          listener = { controller, missed: 0 };
+          listener = { controller, mayListen, missed: 0 };
           this.#add(listener);
         },
         cancel: () => this.#remove(listener),
@@ -127,6 +134,10 @@ export class LiveFeed {
   #tell(frame: Frame): void {
     this.#last = this.#listeners.size === 0 ? undefined : frame;
     for (const listener of this.#listeners) {
+      if (!listener.mayListen()) {
+        this.#end(listener);
+        continue;
+      }
       const isFull = (listener.controller.desiredSize ?? 0) <= 0;
       listener.missed = isFull ? listener.missed + 1 : 0;
       if (!isFull) listener.controller.enqueue(frame);
