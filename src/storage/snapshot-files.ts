@@ -33,7 +33,7 @@ export function refuseBadName(name: string): void {
   if (NAME.test(name) && !name.endsWith(temporaryName(""))) return;
   throw new HutchError(
     "bad-request",
-    `Cannot name a snapshot "${name.slice(0, 80)}": want 1 to 63 of a-z, 0-9, ".", "_" and "-", a letter or digit first, and no ".tmp" at the end`,
+    `Cannot have a snapshot "${name.slice(0, 80)}": want 1 to 63 of a-z, 0-9, ".", "_" and "-", a letter or digit first, and no ".tmp" at the end`,
   );
 }
 

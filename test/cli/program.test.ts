@@ -20,7 +20,7 @@ function commandsOf(command: Command, above = ""): Map<string, Command> {
 const LOCAL =
   "serve|cluster|tour|inspect wal|inspect sstable|inspect manifest|config print|version|sim|completions bash";
 const REMOTE =
-  "status|top|ring|nodes|hints|explain|health|get|put|delete|list|buckets list|buckets show|buckets set|buckets delete|import|export|layout show|layout stage|layout apply|layout revert|leave|remove|replace|repair|maintain|snapshot save|snapshot restore|bench";
+  "status|top|ring|nodes|hints|explain|health|get|put|delete|list|buckets list|buckets show|buckets set|buckets delete|import|export|layout show|layout stage|layout apply|layout revert|leave|remove|replace|repair|maintain|snapshot take|snapshot ls|snapshot rm|snapshot save|snapshot restore|bench";
 const WATCHED = "status|ring|nodes|layout show|hints|repair|explain";
 
 describe("the program", () => {
