@@ -129,4 +129,34 @@ describe("a whole cluster is restored from the snapshots of all nodes", () => {
     expectAll(cluster, kept);
     for (let i = 0; i < 10; i++) expect(get(cluster, i % 3, `gone${i}`).status).toBe(404);
   });
+
+  test("a write that one node had missed is there; what was deleted between the first snapshot and the last is alike at all nodes", () => {
+    const cluster = formed("restored late");
+    const kept = fill(cluster, 20);
+    fill(cluster, 10, "gone");
+    take(cluster, 2, "all");
+    const early = imageOf(cluster, 2, "all");
+    for (let i = 0; i < 10; i++) expect(remove(cluster, i % 3, `gone${i}`).status).toBe(204);
+    cluster.world.run(2 * GC_DELAY_MS);
+    expectNothingDead(cluster);
+    cluster.crash(2);
+    cluster.world.run(2000);
+    // On two nodes of three, and on both of their snapshots.
+    for (let i = 0; i < 10; i++) {
+      kept.set(`missed${i}`, "by one");
+      expect(put(cluster, i % 2, `missed${i}`, "by one").status).toBe(204);
+    }
+    for (const i of [0, 1]) take(cluster, i, "all");
+    const images = [imageOf(cluster, 0, "all"), imageOf(cluster, 1, "all"), early];
+    cluster.world.run(3 * GC_DELAY_MS);
+    restoreAll(cluster, images);
+    expectAll(cluster, kept);
+    cluster.world.run(2 * GC_DELAY_MS);
+    expectWhole(cluster);
+    expectAll(cluster, kept);
+    for (let i = 0; i < 10; i++) {
+      const { status } = get(cluster, 0, `gone${i}`);
+      for (const node of [1, 2]) expect(get(cluster, node, `gone${i}`).status).toBe(status);
+    }
+  });
 });
