@@ -46,12 +46,6 @@ export class Access {
     this.#known.clear();
   }
 
-  /** Whether the token was let in before, by some route. */
-  knows(request: Request): boolean {
-    const header = request.headers.get("authorization");
-    return header !== null && this.#known.has(header);
-  }
-
   /** Whether an answer that is kept for everybody may be given: to tokens that read everywhere as often as they like. */
   readsFreely(request: Request): boolean {
     const header = request.headers.get("authorization");

@@ -181,12 +181,13 @@ function answerKey(
   const rule = KEY_RULES[request.method];
   if (rule === undefined) return undefined;
   const { url } = request;
-  // Strangers do not decide what is shown as asked for.
-  if (services.access?.knows(request) !== false) services.hotKeys.see(request.method, url);
   // A kept answer is no span.
   const hot =
     services.tracer === undefined ? services.hotAnswers.find(request, url, services) : undefined;
-  if (hot !== undefined) return hot;
+  if (hot !== undefined) {
+    services.hotKeys.see(request.method, url);
+    return hot;
+  }
   const start = pathStartOf(url);
   if (start < 0 || !url.startsWith(KEY_PREFIX, start)) return undefined;
   const keyStart = url.indexOf("/", start + KEY_PREFIX.length) + 1;

@@ -28,7 +28,7 @@ const KV = "/v1/kv/";
 const KV64 = "/v1/kv64/";
 
 export function getKey(exchange: Exchange): Response | Promise<Response> {
-  return read(exchange, bucketOf(exchange, KV), textKeyOf(exchange));
+  return read(exchange, bucketOf(exchange, KV), seenKeyOf(exchange, "GET"));
 }
 
 export function getKey64(exchange: Exchange): Response | Promise<Response> {
@@ -36,7 +36,7 @@ export function getKey64(exchange: Exchange): Response | Promise<Response> {
 }
 
 export function putKey(exchange: Exchange): Promise<Response> {
-  return put(exchange, bucketOf(exchange, KV), textKeyOf(exchange));
+  return put(exchange, bucketOf(exchange, KV), seenKeyOf(exchange, "PUT"));
 }
 
 export function putKey64(exchange: Exchange): Promise<Response> {
@@ -44,11 +44,18 @@ export function putKey64(exchange: Exchange): Promise<Response> {
 }
 
 export function deleteKey(exchange: Exchange): Promise<Response> {
-  return remove(exchange, bucketOf(exchange, KV), textKeyOf(exchange));
+  return remove(exchange, bucketOf(exchange, KV), seenKeyOf(exchange, "DELETE"));
 }
 
 export function deleteKey64(exchange: Exchange): Promise<Response> {
   return remove(exchange, bucketOf(exchange, KV64), base64KeyOf(exchange));
+}
+
+/** Who may not touch a key does not decide either that it is shown as asked for. */
+function seenKeyOf(exchange: Exchange, method: string): Uint8Array {
+  const key = textKeyOf(exchange);
+  exchange.services.hotKeys.see(method, exchange.url);
+  return key;
 }
 
 function read(exchange: Exchange, bucket: string, key: Uint8Array): Response | Promise<Response> {

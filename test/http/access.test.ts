@@ -293,15 +293,26 @@ describe("hot answers", () => {
   });
 });
 
-test("Q21: what strangers ask for is not shown as hot", () => {
-  const { access } = guarded([entry("reader", ["read"])]);
-  const request = (headers: Record<string, string>) =>
-    new Request("http://localhost/v1/kv/demo/a", { headers });
-  const exchange = { request: request(bearer(tokenOf("reader"))), grant: undefined } as never;
-  expect(access.knows(request(bearer(tokenOf("reader"))))).toBe(false);
-  access.admit(exchange, { role: "read", checksScopes: true });
-  expect(access.knows(request(bearer(tokenOf("reader"))))).toBe(true);
-  for (const headers of [{}, bearer("guessed")]) expect(access.knows(request(headers))).toBe(false);
+test("Q21: what somebody may not touch he does not make hot", async () => {
+  const scopes = [{ bucket: "demo", prefix: "mine/" }];
+  const { send, clock } = guarded([
+    entry("reader", ["read"]),
+    entry("some", ["read", "write"], { scopes }),
+  ]);
+  const some = bearer(tokenOf("some"));
+  for (let i = 0; i < 200; i++) {
+    await send("GET /v1/kv/demo/guessed", null, i % 2 === 0 ? {} : bearer("guessed"));
+    await send("GET /v1/kv/demo/guessed", null, some);
+    await send("PUT /v1/kv/demo/guessed", "v", bearer(tokenOf("reader")));
+    await send("GET /v1/kv/demo/mine/a", null, some);
+  }
+  const { body } = await send("GET /v1/admin/live", null, bearer(tokenOf("reader")));
+  const reader = body!.getReader();
+  clock.advance(0);
+  const { value } = await reader.read();
+  const text = new TextDecoder().decode(value as Uint8Array);
+  expect([text.includes("mine/a"), text.includes("guessed")]).toEqual([true, false]);
+  await reader.cancel();
 });
 
 describe("rates", () => {
