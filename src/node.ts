@@ -295,7 +295,11 @@ function coreAmongOthers(
     if (config.fsync === "os" && !directory.wasClean) convergence.forgotten();
     cluster.start(isRebuilding);
     // Until it has rebuilt, a crash leaves it as long away as it was.
-    if (isRebuilding) cluster.syncing.onServing = () => alive.start();
+    if (isRebuilding)
+      cluster.syncing.onServing = () => {
+        directory.settle();
+        alive.start();
+      };
     else alive.start();
   };
   return { cluster, coordinator, admin, metrics, start, stop: () => cluster.leave() };
@@ -311,6 +315,7 @@ function coreAlone(parts: NodeParts): Core {
   const admin = adminOf(parts, coordinator, metrics, { collect });
   const start = (): void => {
     deletions.start();
+    parts.directory.settle();
     parts.alive.start();
   };
   return { cluster: undefined, coordinator, admin, metrics, start, stop: () => deletions.stop() };

@@ -5,7 +5,8 @@
  *
  * - One process at a time: LOCK is held from `open` to `close`; the second gets `data-dir-in-use` and touches nothing.
  * - A directory that was copied or restored may be behind what this node has told others (R12a, row 93): LOCK is another file then than the one
- *   that IDENTITY remembers, and the incarnation grows as after a stop that was not clean.
+ *   that IDENTITY remembers, and the incarnation grows as after a stop that was not clean. It stays a copy until the node has caught up
+ *   (`settle`): one that is killed before knows no more than it did.
  * - A rollback in place (a volume's or a machine's snapshot) shows nothing here; only others know of a later start than `previousGeneration`.
  * - `generation` grows at every start and is on disk before anything is sent or minted. `incarnation` grows when the last
  *   stop was not a clean one: whatever this node may have forgotten, it never mints a dot under the old name again (D6, R12). A new one is at least the
@@ -87,7 +88,7 @@ export class DataDirectory {
       generation: Math.max(before.generation + 1, Math.floor(clock.wallMs() / 1000)),
       incarnation: this.wasClean ? before.incarnation : this.incarnationAfter(before),
       isClean: false,
-      home,
+      home: this.isCopied ? before.home : home,
     };
     writeIdentity(disk, this.identity);
   }
@@ -136,6 +137,19 @@ export class DataDirectory {
     const renewed = { ...this.identity, incarnation: this.incarnationAfter(this.identity) };
     writeIdentity(this.disk, renewed);
     this.identity = renewed;
+  }
+
+  /** This node has caught up with what a copy may lack. Where that cannot be written down just now, the next start is one with a copy again. */
+  settle(): void {
+    if (!this.isCopied) return;
+    const settled = { ...this.identity, home: this.disk.fileIdentity(LOCK_FILE) };
+    if (settled.home === this.identity.home) return;
+    try {
+      writeIdentity(this.disk, settled);
+      this.identity = settled;
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+    }
   }
 
   /** Call last, after everything is on disk. Where that cannot be written down just now, the next start is one after a crash. */

@@ -82,6 +82,25 @@ describe("one node is restored among others that live", () => {
     expectNothingDead(cluster);
     for (let i = 0; i < 10; i++) expect(get(cluster, 2, `gone${i}`).status).toBe(404);
   });
+
+  test("row 93: killed before it has caught up, it rebuilds again", () => {
+    const cluster = formed("restored twice");
+    fill(cluster, 5);
+    take(cluster, 2, "monday");
+    const image = imageOf(cluster, 2, "monday");
+    const later = fill(cluster, 60, "later");
+    cluster.powerLoss(2);
+    cluster.world.run(5000);
+    cluster.replaceDisk(2, image);
+    cluster.restart(2);
+    for (let ms = 0; ms < 5000 && !cluster.isStarted(2); ms++) cluster.world.run(1);
+    expect([cluster.isStarted(2), cluster.isServing(2)]).toEqual([true, false]);
+    cluster.crash(2);
+    cluster.restart(2);
+    cluster.waitFor("it serves", () => isServing(cluster, 2), 30_000);
+    for (const [key, value] of later)
+      expect([key, get(cluster, 2, key, { "X-Consistency": "ONE" }).text]).toEqual([key, value]);
+  });
 });
 
 describe("a whole cluster is restored from the snapshots of all nodes", () => {

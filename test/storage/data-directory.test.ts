@@ -74,6 +74,25 @@ test("row 93: a restored directory never takes an incarnation that a later state
   expect(restored.identity.incarnation).toBeGreaterThan(Math.max(...used));
 });
 
+test("row 93: a restored directory is a copy at every start until its node has caught up", () => {
+  const clock = new ManualClock();
+  const disk = new SimDisk({ seed: "directory" });
+  open(disk, clock).closeClean();
+  let next = new OtherDisk({ image: disk.image.copy() });
+  for (let start = 0; start < 3; start++) {
+    const again = open(next, clock);
+    expect([again.isCopied, again.wasClean]).toEqual([true, false]);
+    if (start === 1) again.closeClean();
+    else next.die("it is killed");
+    next = new OtherDisk({ image: next.image });
+  }
+  const settled = open(next, clock);
+  settled.settle();
+  settled.closeClean();
+  const last = open(new OtherDisk({ image: next.image }), clock);
+  expect([last.isCopied, last.wasClean]).toEqual([false, true]);
+});
+
 test("row 93: after a rollback in place the directory knows of an earlier start than others have seen", () => {
   const clock = new ManualClock();
   const disk = new SimDisk({ seed: "directory" });
