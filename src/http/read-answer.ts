@@ -236,6 +236,8 @@ function answerRaw(
       requireType(accept, [mediaTypeOf(sibling.contentType)]);
     headers["Content-Type"] = sibling.contentType;
     headers["Content-Security-Policy"] = "sandbox";
+    // Nor may a page of another site have it as its script, style or picture, which browsers load without asking us.
+    headers["Cross-Origin-Resource-Policy"] = "same-origin";
   }
   headers["Last-Modified"] = lastModified(sibling);
   if (sibling.contentEncoding !== "") headers["Content-Encoding"] = sibling.contentEncoding;

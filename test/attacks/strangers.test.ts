@@ -53,3 +53,15 @@ test("Q8: what strangers may ask for is made once, whatever they ask for it with
     decompress.mockRestore();
   }
 });
+
+test("Q18: a value is no script, style, picture or frame of a page of another origin", async () => {
+  const { send } = fixture();
+  for (const type of ["text/javascript", "text/css", "image/svg+xml", "text/html"]) {
+    await send("PUT /v1/kv/demo/a", "x", { "Content-Type": type });
+    const { headers } = await send("GET /v1/kv/demo/a");
+    expect(headers.get("content-type")).toBe(type);
+    expect(headers.get("content-security-policy")).toBe("sandbox");
+    expect(headers.get("cross-origin-resource-policy")).toBe("same-origin");
+    expect(headers.get("x-content-type-options")).toBe("nosniff");
+  }
+});
