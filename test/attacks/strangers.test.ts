@@ -39,7 +39,14 @@ test("Q8: what strangers may ask for is made once, whatever they ask for it with
   const page = await (await send("GET /ui")).text();
   const script = /src="([^"]+)"/.exec(page)![1]!;
   const encode = spyOn(JSON, "stringify");
-  const decompress = spyOn(globalThis, "DecompressionStream");
+  const Unpacker = globalThis.DecompressionStream;
+  let unpacked = 0;
+  globalThis.DecompressionStream = class extends Unpacker {
+    constructor(...args: ConstructorParameters<typeof Unpacker>) {
+      super(...args);
+      unpacked++;
+    }
+  };
   try {
     const identity = { "Accept-Encoding": "identity" };
     for (let i = 0; i < 3; i++) {
@@ -47,10 +54,10 @@ test("Q8: what strangers may ask for is made once, whatever they ask for it with
       expect((await send(`GET ${script}`, null, identity)).status).toBe(200);
     }
     expect(encode.mock.calls.length).toBeLessThanOrEqual(1);
-    expect(decompress.mock.calls.length).toBeLessThanOrEqual(1);
+    expect(unpacked).toBeLessThanOrEqual(1);
   } finally {
     encode.mockRestore();
-    decompress.mockRestore();
+    globalThis.DecompressionStream = Unpacker;
   }
 });
 
