@@ -28,7 +28,7 @@ const COLUMNS: readonly Column[] = [
   { title: "zone", widthMin: 8, dropRank: 3 },
   { title: "weight", align: "right", dropRank: 7 },
   { title: "partitions", align: "right", dropRank: 2 },
-  { title: "keys", align: "right" },
+  { title: "entries", align: "right" },
   { title: "data", align: "right", dropRank: 1 },
   { title: "phi", align: "right", dropRank: 4 },
   { title: "incarnation", align: "right", dropRank: 6 },

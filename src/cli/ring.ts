@@ -76,7 +76,7 @@ export function ringLines({ ring, nodes }: RingAnswer, width: number): readonly 
     "serving",
   );
   return [
-    `layout version ${layoutVersion}, ${countText(q)} partitions: ${countText(serving)} serving, ${countText(q - serving)} syncing`,
+    `layout version ${layoutVersion}, ${countText(q)} partitions: ${countText(serving)} with all owners up, ${countText(q - serving)} with one away or catching up`,
     `the copies of a partition lie in ${spreadText(ring, byName)}`,
     "",
     ...tableLines(RING_COLUMNS, rows, width),

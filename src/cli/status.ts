@@ -31,7 +31,7 @@ const COLUMNS: readonly Column[] = [
   { title: "address", widthMin: 12 },
   { title: "zone", widthMin: 8, dropRank: 2 },
   { title: "share of all copies", dropRank: 1 },
-  { title: "keys", align: "right" },
+  { title: "entries", align: "right" },
   { title: "data", align: "right" },
   { title: "hints for it", align: "right" },
 ];
@@ -59,6 +59,6 @@ function headLines(cluster: ClusterSummary): string[] {
     `cluster     ${styled("bold", visible(name))}  ${styled("dim", visible(id))}`,
     `layout      version ${layoutVersion}, ${countText(q)} partitions, ${n} copies of each key`,
     `nodes       ${count(nodes.up, "up", "green")}, ${count(nodes.suspect, "suspect", "yellow")}, ${count(nodes.down, "down", "red")}`,
-    `partitions  ${count(partitions.serving, "serving", "green")}, ${count(partitions.syncing, "syncing", "yellow")}  ${bar(partitions.serving / q, BAR_PLACES).trimEnd()}`,
+    `partitions  ${count(partitions.serving, "with all owners up", "green")}, ${count(partitions.syncing, "with one away or catching up", "yellow")}  ${bar(partitions.serving / q, BAR_PLACES).trimEnd()}`,
   ];
 }

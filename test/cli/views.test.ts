@@ -46,12 +46,12 @@ describe("hutch status", () => {
       "cluster     hutch  ab01",
       "layout      version 3, 4 partitions, 3 copies of each key",
       "nodes       1 up, 1 suspect, 1 down",
-      "partitions  3 serving, 1 syncing  ███████▌",
+      "partitions  3 with all owners up, 1 with one away or catching up  ███████▌",
       "",
-      "state    node  address         zone             share of all copies   keys     data  hints for it",
-      "up       n1    127.0.0.1:7001  dc1/rack1/host1  ███▍        33.3 %   1,200  2.0 KiB             0",
-      "suspect  n2    127.0.0.1:7002  dc1/rack2/host1  ███▍        33.3 %   1,200  2.0 KiB             0",
-      "down     n3    127.0.0.1:7003  dc1/rack3/host1  ███▍        33.3 %   1,200  2.0 KiB             7",
+      "state    node  address         zone             share of all copies  entries     data  hints for it",
+      "up       n1    127.0.0.1:7001  dc1/rack1/host1  ███▍        33.3 %     1,200  2.0 KiB             0",
+      "suspect  n2    127.0.0.1:7002  dc1/rack2/host1  ███▍        33.3 %     1,200  2.0 KiB             0",
+      "down     n3    127.0.0.1:7003  dc1/rack3/host1  ███▍        33.3 %     1,200  2.0 KiB             7",
     ]);
   });
 });
@@ -60,7 +60,7 @@ describe("hutch nodes", () => {
   test("all fields of the contract on a wide terminal, the needed ones on a narrow one", () => {
     const [head, , suspect] = nodesLines({ nodes: NODES }, WIDE);
     expect(head!.split(/ {2,}/)).toEqual(
-      "state,node,address,peers at,zone,weight,partitions,keys,data,phi,incarnation,hints for it".split(
+      "state,node,address,peers at,zone,weight,partitions,entries,data,phi,incarnation,hints for it".split(
         ",",
       ),
     );
@@ -89,7 +89,7 @@ describe("hutch ring", () => {
     const ring = { layoutVersion: 3, q: 4, partitions };
     const nodes = [NODES[0]!, sameRack, NODES[2]!, gone];
     expect(ringLines({ ring, nodes }, WIDE)).toEqual([
-      "layout version 3, 4 partitions: 3 serving, 1 syncing",
+      "layout version 3, 4 partitions: 3 with all owners up, 1 with one away or catching up",
       "the copies of a partition lie in 1 data centre, 1 to 2 racks, 1 to 2 hosts",
       "",
       "node  zone             weight  partitions  as first owner  share of all copies",
