@@ -6,6 +6,7 @@
  *
  *   mac of the opener    HMAC-SHA-256 over "opens"   | cluster name | address of the answerer | key id | Unix ms | nonce | hello
  *   mac of the answerer  HMAC-SHA-256 over "answers" | mac of the opener | nonce | hello
+ *   mac of a refusal     HMAC-SHA-256 over "refuses" | mac of the opener | status u16 | reason                       mac 32 | reason, as body of the refusal
  *   session keys         HMAC-SHA-256 over "to answerer" or "to opener", and both macs
  *
  * The hello says who the sender is. The address keeps a greeting from being shown to another node, time stamp and nonce from being shown twice, the
@@ -70,6 +71,10 @@ export class LinkGreeter {
 
   macOfAnswer(openingMac: Uint8Array, nonce: Uint8Array, hello: Uint8Array): Uint8Array {
     return this.#mac("answers", openingMac, nonce, hello);
+  }
+
+  macOfRefusal(openingMac: Uint8Array, status: number, reason: Uint8Array): Uint8Array {
+    return this.#mac("refuses", openingMac, Uint8Array.of(status & 0xff, status >> 8), reason);
   }
 
   sessionKeys(openingMac: Uint8Array, answerMac: Uint8Array): SessionKeys {

@@ -3,11 +3,12 @@
  * `link-greeting.ts` around the hellos and a `SealedLink` around each link.
  *
  * A greeting that does not show the key is refused with 401 before the hello in it is looked at; the refusal says nothing that depends on it.
+ * A refusal of a node that was shown the key vouches for its reason; of what anybody else answers, the status is all that is passed on.
  * Checked in this order: format, key, mac, time (30 s either way), nonce. After a restart the nonces of the 30 s before are not known any more: a
  * greeting that is repeated then opens a link on which nothing can be said.
  */
 import { assert } from "../base/assert.ts";
-import { hex } from "../base/bytes.ts";
+import { concatBytes, EMPTY_BYTES, hex } from "../base/bytes.ts";
 import type { Metrics } from "../base/metrics.ts";
 import type {
   AcceptedLink,
@@ -18,6 +19,7 @@ import type {
   Transport,
 } from "../ports/transport.ts";
 import { HELLO_BYTES_MAX, LinkRefusedError } from "../ports/transport.ts";
+import { MAC_BYTES } from "../ports/cipher.ts";
 import type { ClusterKey } from "./key-ring.ts";
 import {
   decodeAnswering,
@@ -72,12 +74,13 @@ export class SealedTransport implements Transport {
     const greeter = new LinkGreeter(this.#parts.cipher, key);
     const opening = this.#openingTo(to, hello, key, greeter);
     let unopened = undefined as UnopenedLink | undefined; // set by a callback
-    const answer = await this.#inner.connect(
-      to,
-      encodeOpening(opening),
-      timeoutMs,
-      (link) => (unopened = new UnopenedLink(link)),
-    );
+    const answer = await this.#inner
+      .connect(to, encodeOpening(opening), timeoutMs, (link) => (unopened = new UnopenedLink(link)))
+      .catch((thrown: unknown) => {
+        throw thrown instanceof LinkRefusedError
+          ? this.#believed(thrown, opening, greeter)
+          : thrown;
+      });
     const answering = decodeAnswering(answer);
     const { cipher } = this.#parts;
     const mac = greeter.macOfAnswer(
@@ -95,6 +98,20 @@ export class SealedTransport implements Transport {
     const { toAnswerer: outgoing, toOpener: incoming } = session;
     unopened?.open({ cipher, clusterKey: key, outgoing, incoming }, open);
     return answering.hello;
+  }
+
+  /** A refusal with its reason where who refuses has the key; what strangers say may be anything. */
+  #believed(
+    { status, body }: LinkRefusedError,
+    opening: Opening,
+    greeter: LinkGreeter,
+  ): LinkRefusedError {
+    const [mac, reason] = [body.subarray(0, MAC_BYTES), body.subarray(MAC_BYTES)];
+    const expected = greeter.macOfRefusal(opening.mac, status, reason);
+    if (this.#parts.cipher.areEqual(expected, mac)) return new LinkRefusedError(status, reason);
+    const isUnknown = status === NOT_AUTHENTICATED.status;
+    const said = isUnknown ? refusedLink(NOT_AUTHENTICATED).body : EMPTY_BYTES;
+    return new LinkRefusedError(status, said);
   }
 
   onConnect(accept: Accept): void {
@@ -159,9 +176,12 @@ export class SealedTransport implements Transport {
   }
 
   #answer({ opening, key }: Met, answer: AcceptedLink | RefusedLink): AcceptedLink | RefusedLink {
-    if (answer.kind === "refused") return answer;
     const { cipher, random } = this.#parts;
     const greeter = new LinkGreeter(cipher, key);
+    if (answer.kind === "refused") {
+      const mac = greeter.macOfRefusal(opening.mac, answer.status, answer.body);
+      return { ...answer, body: concatBytes(mac, answer.body) };
+    }
     const nonce = random.bytes(NONCE_BYTES);
     const mac = greeter.macOfAnswer(opening.mac, nonce, answer.hello);
     const session = greeter.sessionKeys(opening.mac, mac);

@@ -4,7 +4,7 @@ import { GREETING_BYTES } from "../../src/cluster/link-greeting.ts";
 import { PeerClient } from "../../src/cluster/peer-client.ts";
 import { PeerServer } from "../../src/cluster/peer-server.ts";
 import { SealedTransport } from "../../src/cluster/sealed-transport.ts";
-import type { Link, LinkEvents, Transport } from "../../src/ports/transport.ts";
+import type { Link, LinkEvents, RefusedLink, Transport } from "../../src/ports/transport.ts";
 import { quietLogger } from "../ports/bun-peers.ts";
 import { answer, read } from "../support/peer-pair.ts";
 import { ManualClock } from "../support/manual-clock.ts";
@@ -127,6 +127,33 @@ test("Q4: who answers has to show the key too", async () => {
   expect(await world.call(a, B, asker)).toBe(401);
   expect(asker.link).toBeUndefined();
   expect([a.refused, world.network.links[0]!.isOpen]).toEqual([1, false]);
+});
+
+test("Q4: the reason of a refusal is that of a node with the key; what a stranger says is none", async () => {
+  const world = new World();
+  const [a, b] = [world.node(A), world.node(B)];
+  const why = { kind: "refused", status: 409, body: utf8('{"code":"duplicate-node-id"}') } as const;
+  b.onConnect(() => why);
+  const refusal = async (): Promise<readonly unknown[]> => {
+    const asked = a.connect(B, utf8("a"), 1000, new Echo().open);
+    const { status, body } = await asked.catch((thrown) => thrown);
+    return [status, utf8Text(body)];
+  };
+  expect(await refusal()).toEqual([409, utf8Text(why.body)]);
+  // Somebody on the way who makes one up, or repeats what the node has said to another greeting.
+  const real = world.network.listeners.get(B)!;
+  const earlier = real(await world.overhear(a, B), A) as RefusedLink;
+  expect(earlier.body.length).toBe(32 + why.body.length);
+  for (const body of [why.body, earlier.body, new Uint8Array(40), new Uint8Array(0)]) {
+    world.network.listeners.set(B, () => ({ ...why, body }));
+    expect(await refusal()).toEqual([409, ""]);
+  }
+  // The very same, with another status.
+  world.network.listeners.set(B, (...greeting) => ({
+    ...(real(...greeting) as RefusedLink),
+    status: 421,
+  }));
+  expect(await refusal()).toEqual([421, ""]);
 });
 
 test("Q4: a greeting that is replayed, shown to another node, shortened or changed is refused", async () => {
