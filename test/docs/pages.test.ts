@@ -19,7 +19,11 @@ const RUN_BY: Readonly<Record<string, readonly string[]>> = {
   "docs/simulator.md": ["e2e/sim-command.test.ts"],
 };
 /** How many blocks of each page are not run; each says why. Lower it where one is, raise it for none that could be. */
-const NOT_RUN: Readonly<Record<string, number>> = { "README.md": 1, "docs/simulator.md": 3 };
+const NOT_RUN: Readonly<Record<string, number>> = {
+  "README.md": 1,
+  "docs/operations.md": 1,
+  "docs/simulator.md": 3,
+};
 const CODE = ["sh", "console", "ts", "json"];
 /** What a block without a language must not begin a line with. */
 const COMMAND = /^(\$ |curl |hutch |bun |npx |npm |kill |docker |kubectl )/;

@@ -24,6 +24,9 @@ const LOOK_EVERY_MS = 150;
 const ONLY_LOOKS =
   /^(curl(?!.* -X )|hutch (status|hints|explain|layout|list|get|ring|nodes|repair|health|buckets)\b(?! (stage|apply|revert)))/;
 
+/** A reader of the pages has these; a machine that only runs the tests may not. */
+export const CAN_WALK = Bun.which("curl") !== null && Bun.which("bash") !== null;
+
 export class Walk {
   readonly #directory: string;
   readonly #ports = new Map<string, string>();
