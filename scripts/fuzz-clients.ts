@@ -1,7 +1,7 @@
 /** What `fuzz.ts` does on the side of clients: damaged requests to nodes and servers, and the same operations against all variants of the system. */
 import "../src/bun/native-kernels.ts";
 import { messageOf } from "../src/base/errors.ts";
-import { HttpRun } from "../test/fuzz/http-run.ts";
+import { HttpRun, unpackPages } from "../test/fuzz/http-run.ts";
 import { SocketRun } from "../test/fuzz/socket-run.ts";
 import { metamorphicRun } from "../test/sim/metamorphic/run.ts";
 import { VARIANTS } from "../test/sim/metamorphic/subjects.ts";
@@ -42,7 +42,8 @@ async function overSeeds(
   return { counts, findings };
 }
 
-export function fuzzRequests(range: SeedRange): Promise<Outcome> {
+export async function fuzzRequests(range: SeedRange): Promise<Outcome> {
+  await unpackPages();
   return overSeeds(range, async (seed) => {
     const http = new HttpRun(seed);
     http.send(REQUESTS);

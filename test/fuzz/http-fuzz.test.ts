@@ -1,7 +1,7 @@
 /** Damaged requests, to a whole node in virtual time and, byte by byte, to the real server (rows 1 to 53 have named cases of the same). */
-import { describe, expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
 import "../../src/bun/native-kernels.ts";
-import { HttpRun } from "./http-run.ts";
+import { HttpRun, unpackPages } from "./http-run.ts";
 import { SocketRun } from "./socket-run.ts";
 
 const SEED = Number(process.env["HUTCH_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
@@ -9,6 +9,8 @@ const NODES = 3;
 const REQUESTS = 300;
 const CONNECTIONS = 400;
 const TIMEOUT_MS = 60_000;
+
+beforeAll(unpackPages);
 
 describe("damaged requests", () => {
   test.each(Array.from({ length: NODES }, (_, i) => SEED + i))(

@@ -32,6 +32,8 @@ const METHODS = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"];
 const KEYS = ["a", "b", "c", "deep/er/key", "%C3%A9", "k%00", "x%2Fy", "b64"];
 const BUCKETS = ["demo", "plain", "lww"];
 const NODES = ["n1", "n2", "nobody"];
+const SNAPSHOTS = ["daily", "weekly", "s.tmp", "%2E%2E"];
+const FILES = ["icon.svg", "none.js", "index.html"];
 
 const ACTOR = "000000000000000100000001";
 const RECORD = {
@@ -54,7 +56,9 @@ function optionValues(tokens: KnownTokens): Readonly<Record<string, readonly str
     "content-encoding": ["gzip", "identity"],
     "idempotency-key": ["one", "two"],
     "x-meta-colour": ["red", "caf\u00c3\u00a9"],
-    accept: ["application/json", "multipart/mixed", "*/*", "text/html;q=0.5"],
+    accept: ["application/json", "multipart/mixed", "*/*", "text/html;q=0.5", "text/event-stream"],
+    "accept-encoding": ["br", "gzip, br;q=0", "identity"],
+    authorization: ["Bearer abc", "Basic YTpi"],
     prefer: ["return=representation"],
     range: ["bytes=0-3"],
     origin: ["http://localhost:7001", "http://evil.example"],
@@ -137,6 +141,8 @@ const LAYOUT_BODIES = [
   { changes: [{ id: "n2", leave: true }] },
   { with: "n2" },
   { force: true },
+  { name: "daily" },
+  { name: "weekly" },
 ];
 
 /** A request that means something, mostly. */
@@ -166,7 +172,9 @@ function pathOf({ path }: Route, prng: Prng): string {
   return path
     .replace("{bucket}", prng.pick(BUCKETS))
     .replace("{key}", key)
-    .replace("{id}", prng.pick(NODES));
+    .replace("{id}", prng.pick(NODES))
+    .replace("{name}", prng.pick(SNAPSHOTS))
+    .replace("{file}", prng.pick(FILES));
 }
 
 const latin1 = (text: string): Uint8Array => Buffer.from(text, "latin1");

@@ -5,10 +5,13 @@
  *   - a refusal is a problem document with a known code and its own status
  *   - a refusal has written nothing (NW)
  *   - there is an answer, and afterwards the node still serves
+ *   - events come for as long as somebody listens: of those the first are read, then nobody listens, and the node lets go of the stream
  */
 import { REST_CODES } from "../../src/base/errors.ts";
 import { Prng } from "../../src/base/prng.ts";
+import { LISTENERS_MAX } from "../../src/http/live-feed.ts";
 import { PROBLEM_KINDS } from "../../src/http/problem.ts";
+import { uiAssets } from "../../src/http/ui-routes.ts";
 import { NodeOnSim } from "../support/sim-node.ts";
 import {
   damagedRequest,
@@ -22,6 +25,16 @@ import {
 const DOCUMENTED = new Set(["not-implemented", "clock-skew", "session-unsatisfied"]);
 const TOKENS_MAX = 8;
 const BYTES_SHOWN = 300;
+const EVENT_STREAM = "text/event-stream";
+
+/** Once, before the first run: the pages are unpacked by threads of the machine, which no virtual time waits for. */
+export async function unpackPages(): Promise<void> {
+  const sim = new NodeOnSim("pages");
+  for (const path of (await uiAssets()).keys()) {
+    const page = await sim.node.app.fetch(new Request(`http://localhost${path}`));
+    await page.arrayBuffer();
+  }
+}
 
 export class HttpRun {
   readonly byStatus = new Map<number, number>();
@@ -86,6 +99,17 @@ export class HttpRun {
     if (put.status !== 204) throw new Error(`the node does not take a write: ${put.status}`);
     const get = this.sim.get("still");
     if (get.text !== "here") throw new Error(`the node does not give it back: ${get.text}`);
+    this.expectListens();
+  }
+
+  /** Whoever went has made room: one more than may listen at once can listen one after the other. */
+  private expectListens(): void {
+    for (let i = 0; i <= LISTENERS_MAX; i++) {
+      const request = new Request("http://localhost/v1/admin/live");
+      const { status, text } = this.sim.world.runUntil(answerOf(this.sim, request));
+      if (status !== 200 || !text.startsWith("event: sample\n"))
+        throw new Error(`the node does not tell what it does: ${status} ${text}`);
+    }
   }
 }
 
@@ -97,7 +121,21 @@ interface Answer {
 
 async function answerOf(sim: NodeOnSim, request: Request): Promise<Answer> {
   const response = await sim.node.app.fetch(request);
-  return { status: response.status, headers: response.headers, text: await response.text() };
+  const { status, headers } = response;
+  const text =
+    headers.get("content-type") === EVENT_STREAM
+      ? await beginningOf(response)
+      : await response.text();
+  return { status, headers, text };
+}
+
+/** What comes first; then nobody listens any more. */
+async function beginningOf({ body }: Response): Promise<string> {
+  if (body === null) return "";
+  const reader = body.getReader();
+  const { value } = await reader.read();
+  await reader.cancel();
+  return new TextDecoder().decode(value);
 }
 
 function keep(list: string[], token: string | null): void {
