@@ -16,7 +16,6 @@ const RUN_BY: Readonly<Record<string, readonly string[]>> = {
   "docs/operations.md": ["docs/operations.test.ts"],
   "docs/rest.md": ["docs/rest.test.ts"],
   "docs/security.md": ["e2e/security-page.test.ts", "e2e/secure-cluster.test.ts"],
-  "docs/snapshots.md": ["docs/snapshots.test.ts"],
   "docs/simulator.md": ["e2e/sim-command.test.ts"],
   "docs/snapshots.md": ["docs/snapshots.test.ts"],
 };

@@ -26,7 +26,7 @@ test("without a body its name is the time, which is a name that it may have", as
   expect(name).toMatch(/^\d{4}-\d\d-\d\dt\d\d-\d\d-\d\d\.\d{3}z$/);
 });
 
-test("row 27: what cannot be is refused with its code", async () => {
+test("what cannot be is refused with its code", async () => {
   const { send } = fixture();
   const post = (body: string) => send("POST /v1/admin/snapshot", body, JSON_TYPE);
   await post(named("a"));
