@@ -76,7 +76,7 @@ export function contractNode(args: readonly string[] = []): ContractNode {
       redirect: "manual",
       ...(body === undefined ? {} : { body }),
     });
-    const bytes = await response.bytes();
+    const bytes = await bytesOf(response);
     const text = new TextDecoder().decode(bytes);
     const answer: Answer = {
       status: response.status,
@@ -101,6 +101,17 @@ export function contractNode(args: readonly string[] = []): ContractNode {
       }),
     raw: (bytes, quietMs = 400) => sendRaw(new URL(node.url), bytes, quietMs),
   };
+}
+
+/** Of events what comes first: they end when nobody listens any more. */
+async function bytesOf(response: Response): Promise<Uint8Array> {
+  const { body } = response;
+  if (body === null || response.headers.get("Content-Type") !== "text/event-stream")
+    return response.bytes();
+  const reader = body.getReader();
+  const { value } = await reader.read();
+  await reader.cancel();
+  return value ?? new Uint8Array(0);
 }
 
 function sendRaw(url: URL, bytes: string, quietMs: number) {

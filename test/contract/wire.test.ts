@@ -51,10 +51,19 @@ describe("routes and methods", () => {
 
   test("every operation of the OpenAPI document names a route that answers", async () => {
     const { paths } = (await call("GET", "/v1/openapi.json")).json;
-    for (const [path, item] of Object.entries<Record<string, unknown>>(paths)) {
-      if (item.get === undefined || path.includes("{")) continue;
+    for (const [template, item] of Object.entries<Record<string, unknown>>(paths)) {
+      const path = template.replace("{file}", "icon.svg").replace(/\{\w+\}/g, "YQ");
+      const documented = Object.keys(item);
+      // Under a method that it has not the path says which ones it has, and nothing is done.
+      const other = ["PATCH", "POST", "PUT"].find((name) => !(name.toLowerCase() in item));
+      const refused = await call(other!, path);
+      expectProblem(refused, 405, "method-not-allowed");
+      const allowed = (refused.headers.get("Allow") ?? "").toLowerCase().split(/, */);
+      expect([path, allowed]).toEqual([path, expect.arrayContaining(documented)]);
+      if (item["get"] === undefined) continue;
       const answer = await call("GET", path);
-      expect([path, [404, 405].includes(answer.status)]).toEqual([path, false]);
+      const isThere = answer.status < 400 || answer.json.code !== "no-such-route";
+      expect([path, isThere, answer.status === 405]).toEqual([path, true, false]);
     }
   });
 });
