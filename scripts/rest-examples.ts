@@ -43,7 +43,7 @@ $ curl localhost:7001/v1/batch -H 'Content-Type: application/json' -d '{"ops":[{
 {"results":[{"status":204,...},{"status":200,...}]}
 `,
   "GET /v1/export/{bucket}": `
-$ curl localhost:7001/v1/export/demo > demo.ndjson
+$ curl -s localhost:7001/v1/export/demo > demo.ndjson
 `,
   "POST /v1/import/{bucket}": `
 $ curl localhost:7001/v1/import/copy -H 'Content-Type: application/x-ndjson' --data-binary @demo.ndjson
@@ -92,7 +92,7 @@ $ curl localhost:7001/healthz
 ...
 `,
   "GET /metrics": `
-$ curl localhost:7001/metrics | grep -c hutch_
+$ curl -s localhost:7001/metrics | grep -c hutch_
 ...
 `,
 };
