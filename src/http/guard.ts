@@ -32,7 +32,7 @@ export class Guard {
   #lastAllowed = "";
 
   constructor(options: GuardOptions) {
-    this.#hosts = new Set(options.hosts.map((host) => host.toLowerCase()));
+    this.#hosts = new Set(options.hosts.map(asInUrl));
     this.#origins = new Set(options.origins);
     this.#memory = options.memory;
     this.#allowsAddresses = options.hosts.some((host) => WILDCARD_HOSTS.includes(host));
@@ -79,6 +79,13 @@ export class Guard {
       `Cannot change anything for a page of "${origin.slice(0, 64)}": want the node's own`,
     );
   }
+}
+
+/** As it stands in a URL: IPv6 in brackets and in its one shortest form. */
+function asInUrl(host: string): string {
+  const bare = host.toLowerCase().replace(/^\[(.*)\]$/, "$1");
+  if (!bare.includes(":")) return bare;
+  return URL.parse(`http://[${bare}]`)?.hostname ?? bare;
 }
 
 /** `http://[::1]:7001` gives `[::1]`. */

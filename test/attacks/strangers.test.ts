@@ -73,3 +73,12 @@ test("Q18: a value is no script, style, picture or frame of a page of another or
     expect(headers.get("x-content-type-options")).toBe("nosniff");
   }
 });
+
+test("Q18, row 11: a node on an IPv6 address answers to it in brackets, and to no other", async () => {
+  for (const host of ["fd00:0::0:5", "[fd00::5]", "FD00::5"]) {
+    const { send } = fixture({ hosts: [host] });
+    expect((await send("GET http://[fd00::5]:7001/healthz")).status).toBe(200);
+    const other = await send("GET http://[fd00::6]:7001/healthz");
+    await problemOf(other, 421, "wrong-cluster");
+  }
+});
