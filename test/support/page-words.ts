@@ -25,9 +25,12 @@ const NEVER_BOUND = /^(n?\d{1,3}|\d+(\.\d+)? \w+)$/;
 const COUNT = ["count", "(?<=% +)\\d+"] as const;
 /** Which nodes give how many partitions to a new share. */
 const NUMBER = ["number", "(?<![\\w.])\\d+(?![\\w.])"] as const;
+/** The third copy may have answered by the time that two had to. */
+const ACKS = ["acks", "(?<=\\b(?:ok|primary|durable)=)[23]\\b"] as const;
 
 function kindsFor(command: string): readonly (readonly [string, string])[] {
   if (/\b(explain|ring)\b/.test(command)) return [...KINDS, NODE];
+  if (/ -X PUT /.test(command) && !command.includes("ALL")) return [...KINDS, ACKS];
   if (/\b(stage|leave|apply)\b/.test(command)) return [...KINDS, NUMBER];
   return /\bstatus\b/.test(command) ? [...KINDS, COUNT] : KINDS;
 }

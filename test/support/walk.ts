@@ -18,7 +18,8 @@ import { type Block, ROOT, stepsOf } from "./pages.ts";
 const PORTS = 9;
 const CLIENT_BASE = 7001;
 const PEER_BASE = 7101;
-const STEP_MS_MAX = 20_000;
+/** On a machine that may be busy. */
+const STEP_MS_MAX = 45_000;
 const LOOK_EVERY_MS = 150;
 /** What only looks may look again until it sees what the page says. */
 const ONLY_LOOKS =
