@@ -52,15 +52,17 @@ export class DiskSnapshots {
   private readonly parts: DiskSnapshotParts;
   /** One at a time: what is taken and what is removed. */
   private turn: Promise<unknown> = Promise.resolve();
+  private turnsLeft = 0;
   private isStopped = false;
 
   constructor(parts: DiskSnapshotParts) {
     this.parts = parts;
   }
 
-  /** What is being taken is given up. */
+  /** What is being taken is given up; the end of the background work waits until that is done. */
   stop(): void {
     this.isStopped = true;
+    if (this.turnsLeft > 0) void this.parts.exclusively(async () => void (await this.turn));
   }
 
   list(): SnapshotSummary[] {
@@ -108,8 +110,13 @@ export class DiskSnapshots {
   }
 
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.turn.then(work, work);
-    this.turn = turn.catch(() => undefined);
+    this.turnsLeft++;
+    const turn = this.turn.then(work);
+    this.turn = turn
+      .catch(() => undefined)
+      .then(() => {
+        this.turnsLeft--;
+      });
     return turn;
   }
 

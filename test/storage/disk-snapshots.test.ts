@@ -143,6 +143,24 @@ describe("a snapshot", () => {
     await opened.close();
   });
 
+  test("is given up when the store closes, which waits for that", async () => {
+    for (let pauses = 0; pauses < 40; pauses += 3) {
+      const disk = new SimDisk({ seed: 7 });
+      const opened = await open(disk);
+      await fill(opened, 0, 60);
+      const taking = codeOf(take(opened, "late"));
+      for (let pause = 0; pause < pauses; pause++) await undefined;
+      await opened.close();
+      const callCount = disk.callCount;
+      const code = await taking;
+      expect(["none", "shutting-down"]).toContain(code);
+      expect(disk.callCount).toBe(callCount);
+      const again = await open(disk);
+      expect(names(again)).toEqual(code === "none" ? ["late"] : []);
+      await again.close();
+    }
+  });
+
   test("a damaged SNAPSHOT file hides no snapshot", async () => {
     const disk = new SimDisk({ seed: 6 });
     const opened = await open(disk);
@@ -179,6 +197,22 @@ describe("a disk that refuses", () => {
       await opened.close();
     }
     expect(refused).toBeGreaterThan(5);
+  });
+
+  test("row 88: while the disk is known to be full it is refused at once, and taken when there is room again", async () => {
+    const disk = new SimDisk({ seed: 8 });
+    const opened = await open(disk);
+    await fill(opened, 0, 30);
+    disk.faults.quotaBytes = disk.image.usedBytes();
+    expect(await codeOf(put(opened, "more", "x".repeat(100)))).toBe("disk-full");
+    expect(() => opened.store.diskSnapshots.refuseUnfit("full")).toThrow("disk is full");
+    expect(await codeOf(take(opened, "full"))).toBe("disk-full");
+    expect(disk.list("")).not.toContain("snapshots");
+    await opened.close();
+    disk.faults.quotaBytes = 2 ** 40;
+    const again = await open(disk);
+    expect((await take(again, "full")).name).toBe("full");
+    await again.close();
   });
 
   test("an error of the device at any call of a snapshot leaves none that is not whole", async () => {
