@@ -1,7 +1,7 @@
 /** The completion script for bash 4 and later; it needs nothing else, `bash-completion` neither. */
 
 import type { CommandNode, Wanted } from "./completions.ts";
-import { quoted } from "./completions.ts";
+import { quoted } from "./shell-word.ts";
 
 const WALK = `# Completions of hutch for bash, made by \`hutch completions bash\`.
 _hutch() {

@@ -1,7 +1,8 @@
 /** The completion script for zsh, with a word about each command and option; a file `_hutch` in `$fpath`, or to be sourced. */
 
 import type { CommandNode, OptionNode } from "./completions.ts";
-import { quoted, shortly } from "./completions.ts";
+import { shortly } from "./completions.ts";
+import { quoted } from "./shell-word.ts";
 import { wantedWord } from "./completions-bash.ts";
 
 const WALK = `_hutch_fill() {

@@ -122,11 +122,6 @@ export function printCompletions(program: Command, shell: Shell): void {
   process.stdout.write(completionScript(program, shell));
 }
 
-/** Text between single quotes of bash and zsh. */
-export function quoted(text: string): string {
-  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
-}
-
 /** The first sentence, short enough for one line beside the word. */
 export function shortly(about: string): string {
   const first = about.split(/[;:(]|\. /)[0]!.trim();

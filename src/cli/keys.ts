@@ -12,6 +12,7 @@ import type {
 } from "../client/messages.ts";
 import { connect, splitAddress } from "./connect.ts";
 import { EXIT } from "./exit-codes.ts";
+import { shellWord } from "./shell-word.ts";
 import { note, print, styled, visible } from "./terminal.ts";
 
 type Options = Readonly<Record<string, string | boolean | undefined>>;
@@ -54,7 +55,12 @@ function showSiblings(address: string, siblings: readonly SiblingAnswer[], conte
     print(`  ${styled("cyan", sibling.dot)}  ${value}`);
   }
   print("write the one that shall stay with the context of this read:");
-  print(`  hutch put ${visible(address)} VALUE --context ${context}`);
+  print(`  ${commandToResolve(address, context)}`);
+}
+
+/** To be copied into a shell: whoever named the key must not have written a command. */
+export function commandToResolve(address: string, context: string): string {
+  return `hutch put ${shellWord(visible(address))} VALUE --context ${shellWord(context)}`;
 }
 
 function siblingText({ value, valueB64 }: SiblingAnswer): string {
