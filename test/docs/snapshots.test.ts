@@ -7,14 +7,17 @@ import { CAN_WALK, Walk } from "../support/walk.ts";
 /** Whole programs start and stop here, on a machine that may be busy. */
 setDefaultTimeout(120_000);
 
-test.skipIf(!CAN_WALK)("docs/snapshots.md: take, restore one node, restore a whole cluster", async () => {
-  await withDirectory(async (directory) => {
-    const walk = new Walk(directory, { HUTCH_PRESET: "local" });
-    try {
-      await walk.run(blocksOf(pageText("docs/snapshots.md")));
-      expect(walk.count).toBeGreaterThan(10);
-    } finally {
-      await walk.close();
-    }
-  });
-});
+test.skipIf(!CAN_WALK)(
+  "docs/snapshots.md: take, restore one node, restore a whole cluster",
+  async () => {
+    await withDirectory(async (directory) => {
+      const walk = new Walk(directory, { HUTCH_PRESET: "local" });
+      try {
+        await walk.run(blocksOf(pageText("docs/snapshots.md")));
+        expect(walk.count).toBeGreaterThan(10);
+      } finally {
+        await walk.close();
+      }
+    });
+  },
+);
