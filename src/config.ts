@@ -190,7 +190,7 @@ export const KNOBS = {
   hintWindowMs: knob("cluster", duration("0", "30d"), ms("3h"),
     "How long after a node went away writes for it are kept as hints. Longer: less to repair when it is back, more disk. 0: no hints."),
   hintTtlMs: knob("cluster", duration("1s", "30d"), ms("3h"),
-    "Age at which an undelivered hint is dropped. Part of the relation of gc-delay."),
+    "Age at which an undelivered hint is dropped, where this node has a copy of its own. A hint that is the only copy here stays until it is delivered. Part of the relation of gc-delay."),
   hintBytesMax: knob("cluster", size("0", "1TiB"), bytes("256MiB"),
     "Most that is kept as hints for one node; beyond it repair does the work."),
   hintReplayDelayMs: knob("cluster", duration("0", "1h"), ms("2s"),

@@ -135,6 +135,11 @@ export function clampContext<P>(context: CausalContext, state: Siblings<P>): Cau
   return { entries, dots };
 }
 
+/** Does `a` know of every write that `b` knows of? */
+export function knowsAll<P>(a: Siblings<P>, b: Siblings<P>): boolean {
+  return b.every(({ actor, counterMax }) => (entryOf(a, actor)?.counterMax ?? 0) >= counterMax);
+}
+
 export function entryOf<P>(state: Siblings<P>, actor: Actor): Entry<P> | undefined {
   return state.find((entry) => entry.actor === actor);
 }

@@ -8,7 +8,6 @@
  * A disk knows of a write where it covers its dot: what has replaced the write there has replaced it everywhere. Nobody is blamed for
  *
  *   a node that is down        what it knows is not known; it is taken to know everything
- *   a hint that was too old    it is dropped, by design (R27), and is as old as the first write in it (seed 40012): from then on only owners count
  *   a hint for who has left    it goes to the owners, and is forgotten when a majority of them has it (R28, seed 20171)
  *   what was collected         the amnesty says so
  */
@@ -36,8 +35,6 @@ export interface Holdings {
 export interface AcknowledgedOptions {
   /** In order of time. */
   readonly looks: readonly Holdings[];
-  /** How long a hint is kept at least. */
-  readonly hintTtlMs: number;
   readonly amnesty?: Amnesty;
   /** When a disk was lost, wiped, damaged or put back. */
   readonly lossesMs?: readonly number[];
@@ -57,30 +54,16 @@ export function checkAcknowledged(history: History, options: AcknowledgedOptions
     const writes = operations.filter(isWrite);
     const answered = writes.filter(({ outcome, dot }) => outcome === "ok" && dot !== "");
     return answered.flatMap((write) => {
-      const hintedMs = hintedSinceMs(write, writes, options.hintTtlMs);
-      const broken = options.looks.find((look) => isBroken(write, look, options, hintedMs));
+      const broken = options.looks.find((look) => isBroken(write, look, options));
       return broken === undefined ? [] : [violationOf(write, broken)];
     });
   });
 }
 
-/** One hint for a key takes up what is written while it waits, and is as old as the first of it. */
-function hintedSinceMs(write: Operation, writes: readonly Operation[], ttlMs: number): number {
-  const before = writes.filter(
-    ({ startMs, endMs }) => startMs <= write.startMs && endMs >= write.startMs - ttlMs,
-  );
-  return Math.min(...before.map(({ startMs }) => startMs));
-}
-
-function isBroken(
-  write: Operation,
-  look: Holdings,
-  options: AcknowledgedOptions,
-  hintedMs: number,
-): boolean {
+function isBroken(write: Operation, look: Holdings, options: AcknowledgedOptions): boolean {
   const { amnesty, lossesMs = [] } = options;
   if (look.atMs < write.endMs) return false;
-  const counted = countedOf(write, look, options, hintedMs);
+  const counted = countedOf(write, look, options);
   const lost = lossesMs.filter((atMs) => atMs >= write.startMs && atMs <= look.atMs).length;
   if (holdersOf(write, look).length + look.downCount >= counted - lost) return false;
   return amnesty?.covers(placeOf(write), write.dot, look.atMs) !== true;
@@ -90,10 +73,8 @@ function countedOf(
   { startMs, ok, primary, bucket }: Operation,
   { atMs }: Holdings,
   options: AcknowledgedOptions,
-  hintedMs: number,
 ): number {
-  const { hintTtlMs, departures = [] } = options;
-  if (atMs - hintedMs > hintTtlMs) return primary;
+  const { departures = [] } = options;
   const isRerouted = departures.some(({ fromMs, untilMs }) => fromMs <= atMs && untilMs >= startMs);
   return isRerouted ? Math.max(primary, Math.min(ok, quorumOf(bucket))) : ok;
 }

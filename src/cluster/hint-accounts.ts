@@ -12,6 +12,8 @@ export class HintAccount {
   newestMs = 0;
   /** Is a hint of `oldestMs` known to be there still? Removing one makes it a bound until the next sweep. */
   isOldestExact = true;
+  /** When it was last swept. */
+  sweptMonoMs = -Infinity;
   /** Hints stored since the start; whoever sees it stand still knows that nobody adds. */
   additions = 0;
   /** Moves on when the account is closed: what was under way then must not be undone in the next. */

@@ -185,8 +185,8 @@ export class HintReplay {
 
   private async deliver(stored: StoredHint): Promise<void> {
     const { hints, counters } = this.context;
-    // The sweep drops it; a hint of this age must not be sent (R27).
-    if (hints.isTooOld(stored.hint.storedAtMs)) return;
+    // The sweep drops it (R27).
+    if (hints.isExpired(stored)) return;
     const recipients = this.recipientsOf(stored.internalKey);
     const outcomes = await Promise.all(recipients.map((node) => this.sendHint(node, stored)));
     const storedCount = outcomes.filter((outcome) => outcome === "stored").length;

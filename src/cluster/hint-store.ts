@@ -5,7 +5,7 @@
  *   add      joins the state with the hint that is there; in a batch of the caller's, or in one of its own
  *   page     hints for one target in key order, a bounded copy
  *   remove   after the target has it durably, and only what it was given: a hint that grew meanwhile stays
- *   sweep    drops what is older than its time to live
+ *   sweep    drops what is older than its time to live, unless it is the only copy here (docs/decisions/old-hints.md)
  *
  * Hints live in the node's one store, so they share its group commit, its checksums and its recovery (C25, D12).
  *
@@ -17,7 +17,7 @@
 import { compareBytes } from "../base/bytes.ts";
 import { CorruptionError, HutchError } from "../base/errors.ts";
 import { type Record, decodeRecord } from "../causality/record.ts";
-import { merge } from "../causality/siblings.ts";
+import { knowsAll, merge } from "../causality/siblings.ts";
 import type { NodeId } from "../gossip/member.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
@@ -41,12 +41,14 @@ import { type ReplicaStore, decodeStored } from "./replica-store.ts";
 /** Of all targets together (N8); more is refused. */
 export const HINTS_BYTES_MAX = 2 * 1024 * 1024 * 1024;
 const SWEEP_HINTS = 512;
+/** Between two sweeps of one target's hints, where the first has left some that are too old. */
+const SWEEP_AGAIN_MS = 60_000;
 const SWEEP_BYTES = 1024 * 1024;
 
 export interface HintOptions {
   /** No new hints for a target whose oldest undelivered one is older, ms. 0: no hints at all. */
   readonly hintWindowMs: number;
-  /** Older hints are dropped, ms: what they say may have been deleted and the deletion forgotten (R27). At least the window. */
+  /** Older hints are dropped where this node has what they say itself, ms: it may have been deleted and the deletion forgotten (R27). At least the window. */
   readonly hintTtlMs: number;
   /** Of one target; more is refused. */
   readonly hintBytesMax: number;
@@ -72,7 +74,7 @@ export interface HeldHints {
 export interface HintCounters {
   stored: number;
   refused: number;
-  /** Too old. */
+  /** Too old, and held here anyway. */
   dropped: number;
   /** Delivered. */
   removed: number;
@@ -368,20 +370,39 @@ export class HintStore {
     await this.apply(batch);
   }
 
-  isTooOld(storedAtMs: number): boolean {
+  /**
+   * Too old (R27), and this node's own copy knows all that it says. What a fallback holds for others it holds nowhere else, and was counted for: dropped, an
+   * acknowledged write would be gone (simulator, seed 72587). Whoever is given such a state asks the other owners first (R42).
+   */
+  isExpired({ internalKey, hint }: StoredHint): boolean {
+    return this.isTooOld(hint.storedAtMs) && this.isKnownHere(internalKey, hint.record);
+  }
+
+  private isKnownHere(internalKey: Uint8Array, record: Uint8Array): boolean {
+    try {
+      const own = this.store.get(internalKey);
+      return own !== undefined && knowsAll(decodeStored(own.value), decodeStored(record));
+    } catch (thrown) {
+      if (thrown instanceof CorruptionError) return false;
+      throw thrown;
+    }
+  }
+
+  private isTooOld(storedAtMs: number): boolean {
     return this.clock.wallMs() - storedAtMs > this.options.hintTtlMs;
   }
 
   /** May something be too old, or a window be closed by a hint that is no longer there? */
   isSweepDue(target: NodeId): boolean {
-    const { oldestMs, isOldestExact } = this.accounts.of(target);
-    if (this.isTooOld(oldestMs)) return true;
+    const { oldestMs, isOldestExact, sweptMonoMs } = this.accounts.of(target);
+    if (this.isTooOld(oldestMs)) return this.clock.monoMs() - sweptMonoMs >= SWEEP_AGAIN_MS;
     return !isOldestExact && this.clock.wallMs() - oldestMs > this.options.hintWindowMs;
   }
 
-  /** Drops what is too old (R27) and finds out which is the oldest that is left. */
+  /** Drops what has expired (R27) and finds out which is the oldest that is left. */
   async sweep(target: NodeId): Promise<void> {
     const account = this.accounts.of(target);
+    account.sweptMonoMs = this.clock.monoMs();
     const { additions } = account;
     let after: Uint8Array | undefined;
     let oldestMs = Infinity;
@@ -390,7 +411,7 @@ export class HintStore {
       if (page.length === 0) break;
       const old: StoredHint[] = [];
       for (const stored of page)
-        if (this.isTooOld(stored.hint.storedAtMs)) old.push(stored);
+        if (this.isExpired(stored)) old.push(stored);
         else oldestMs = Math.min(oldestMs, stored.hint.storedAtMs);
       if (old.length > 0) await this.drop(target, old);
       after = page.at(-1)!.internalKey;

@@ -52,7 +52,6 @@ export function judge(evidence: Evidence): { violations: Violation[]; burnt: num
     ...checkAcknowledged(history, {
       looks,
       amnesty,
-      hintTtlMs: cluster.config.hintTtlMs,
       lossesMs: changes.losses.map(({ atMs }) => atMs),
       departures: changes.departures,
     }),

@@ -12,7 +12,6 @@ import { A, Story, seen } from "../support/story.ts";
 const KEY = "b/k";
 const KNOWS = seen({ [A]: 7 });
 const OLDER = seen({ [A]: 6 });
-const HINT_TTL_MS = 10_000;
 
 /** A look at three nodes; `undefined` is one that is down. */
 function look(atMs: number, ...nodes: readonly (Seen | undefined)[]): Holdings {
@@ -30,7 +29,7 @@ function told(): Story {
 }
 
 const messages = (looks: readonly Holdings[], more: Partial<AcknowledgedOptions> = {}) =>
-  checkAcknowledged(told().history, { looks, hintTtlMs: HINT_TTL_MS, ...more }).map(
+  checkAcknowledged(told().history, { looks, ...more }).map(
     ({ invariant, message, key }) => `${invariant} ${key}: ${message.split(" at 20; ")[1]}`,
   );
 
@@ -54,25 +53,9 @@ describe("what acknowledgements are worth", () => {
     ]);
   });
 
-  test("R27: a hint too old is dropped, an owner's copy is not", () => {
-    const oldMs = 10 + HINT_TTL_MS;
-    expect(messages([look(oldMs, KNOWS, KNOWS, OLDER)])).toHaveLength(1);
-    expect(messages([look(oldMs + 1, KNOWS, KNOWS, OLDER)])).toEqual([]);
-    expect(messages([look(oldMs + 1, KNOWS, OLDER, OLDER)])).toHaveLength(1);
-  });
-
-  test("R27: a hint is as old as the first write in it", () => {
-    const blame = (beforeMs: number) => {
-      const story = new Story();
-      story.put("w", `${A}.6`, OLDER, { startMs: beforeMs, endMs: beforeMs + 5 });
-      story.put("x", `${A}.7`, KNOWS, { ok: 3, primary: 2, startMs: 9000, endMs: 9010 });
-      const looks = [look(10_500, KNOWS, KNOWS, OLDER)];
-      return checkAcknowledged(story.history, { looks, hintTtlMs: HINT_TTL_MS }).length;
-    };
-    expect(blame(499)).toBe(0);
-    // Of which there is nothing any more when the second one comes.
-    expect(blame(-1006)).toBe(1);
-    expect(blame(500)).toBe(1);
+  test("R24: what a fallback was counted for does not go with time", () => {
+    expect(messages([look(1e6, KNOWS, KNOWS, KNOWS)])).toEqual([]);
+    expect(messages([look(1e6, KNOWS, KNOWS, OLDER)])).toHaveLength(1);
   });
 
   test("R28: a hint for who leaves is forgotten when a majority of the owners has it", () => {
@@ -98,7 +81,7 @@ describe("what acknowledgements are worth", () => {
     story.get([], KNOWS, { ok: 3, startMs: 1, endMs: 2 });
     story.put("x", `${A}.7`, KNOWS, { ok: 3, outcome: "info", startMs: 1, endMs: 2 });
     const looks = [look(300, OLDER, OLDER, OLDER)];
-    expect(checkAcknowledged(story.history, { looks, hintTtlMs: HINT_TTL_MS })).toEqual([]);
+    expect(checkAcknowledged(story.history, { looks })).toEqual([]);
   });
 
   test("R39: what was collected is forgiven, and nothing else", () => {
@@ -113,7 +96,6 @@ describe("what acknowledgements are worth", () => {
     const at = (atMs: number): number =>
       checkAcknowledged(story.history, {
         looks: [look(atMs, NOTHING_SEEN, NOTHING_SEEN, NOTHING_SEEN)],
-        hintTtlMs: HINT_TTL_MS,
         amnesty,
       }).length;
     expect(at(1009)).toBe(1);

@@ -90,7 +90,7 @@ const HISTORIES: readonly Planted[] = [
         ["n2", isBad ? new Map() : holder],
       ]);
       const looks = [{ atMs: 100, known, downCount: 0 }];
-      return checkAcknowledged(story.history, { looks, hintTtlMs: 1e6 });
+      return checkAcknowledged(story.history, { looks });
     },
   },
   {

@@ -180,6 +180,7 @@ test("N8: one target has no more bytes than its share, and an overflow is marked
 test("R27: what is older than its time to live is dropped, its target marked in the same batch", async () => {
   const world = await HintWorld.start({ hintTtlMs: HOUR, hintWindowMs: HOUR });
   await world.add("old", "v");
+  await world.writeOwn("old", "v");
   world.clock.advance(HOUR - 1);
   await world.add("young", "v");
   world.clock.advance(2);

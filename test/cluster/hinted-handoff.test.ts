@@ -256,6 +256,7 @@ test("R25: keys beyond the bound are not kept, and their target is marked", asyn
 test("R27: a hint that is too old is not sent but dropped, and its target marked", async () => {
   const world = await HintWorld.start({ hintTtlMs: HOUR, hintWindowMs: HOUR });
   await world.add("old", "v");
+  await world.writeOwn("old", "v");
   world.clock.advance(HOUR - 500);
   await world.add("young", "v");
   world.set(B, "alive");
@@ -268,6 +269,7 @@ test("R27: a hint that is too old is not sent but dropped, and its target marked
 
 test("R27: a hint that grows too old within a page is not sent", async () => {
   const world = await filled(2);
+  for (const key of ["k1000", "k1001"]) await world.writeOwn(key, "v".repeat(10));
   world.peers.answer = (node, message) => {
     world.clock.stepWall(4 * HOUR);
     return world.peers.store(node, message);
@@ -279,9 +281,30 @@ test("R27: a hint that grows too old within a page is not sent", async () => {
   expect(world.hints.isIncomplete(B)).toBe(true);
 });
 
+test("R24: a hint that is the only copy here outlives its time, closes the window, and is delivered (seed 72587)", async () => {
+  const world = await HintWorld.start({ hintTtlMs: HOUR, hintWindowMs: HOUR });
+  await world.add("alone", "v");
+  await world.add("grown", "v", 2);
+  await world.writeOwn("grown", "u", 1);
+  await world.add("known", "v");
+  await world.writeOwn("known", "v");
+  world.clock.advance(2 * HOUR);
+  await world.pass(3000);
+  expect([world.held(), world.hints.counters.dropped]).toEqual([2, 1]);
+  await world.add("late", "v").catch(() => undefined);
+  expect(world.held()).toBe(2);
+  // What is left is not walked again and again.
+  expect(world.hints.isSweepDue(B)).toBe(false);
+  world.set(B, "alive");
+  await world.pass(LATEST_START_MS + 1000);
+  expect(sent(world)).toEqual(["alone", "grown"]);
+  expect(world.held()).toBe(0);
+});
+
 test("R27: hints for a target that stays away are dropped by themselves", async () => {
   const world = await HintWorld.start({ hintTtlMs: HOUR });
   await world.add("old", "v");
+  await world.writeOwn("old", "v");
   world.clock.advance(HOUR - 500);
   await world.pass(3000);
   expect(world.held()).toBe(0);
