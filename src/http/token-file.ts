@@ -78,6 +78,10 @@ function jsonOf(text: string): unknown {
   }
 }
 
+/** The parser of JSON shows what it stumbles over, and that may be a digest, or most of one. */
+const DIGEST_LIKE = /[0-9a-f]{16,}/g;
+
 function refuse(why: string): HutchError {
-  return new HutchError("bad-config", `Cannot use the file of tokens: ${why}`);
+  const shown = why.replace(DIGEST_LIKE, "...");
+  return new HutchError("bad-config", `Cannot use the file of tokens: ${shown}`);
 }

@@ -426,6 +426,17 @@ describe("the table", () => {
   ])("a file with %s is refused", (_, text) => {
     expect(() => parseTokenFile(text)).toThrow("Cannot use the file of tokens");
   });
+
+  test.each([
+    ["its quotes are missing", (some: string) => `{"tokens":[{"id":"a","sha256":${some}}]}`],
+    ["it is a field", (some: string) => `{"tokens":[],"${some}":1}`],
+    ["it is a field twice", (some: string) => `{"${some}":1,"${some}":2}`],
+  ])("a digest is not told where %s", (_, text) => {
+    const some = `bd57${"06e4".repeat(15)}`;
+    expect(() => parseTokenFile(text(some))).toThrow(
+      expect.objectContaining({ message: expect.not.stringMatching(/06e4/) }),
+    );
+  });
 });
 
 test("without authentication nothing is asked, and the acts are of anybody", async () => {
