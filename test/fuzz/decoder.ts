@@ -1,4 +1,5 @@
 /** What the fuzzer knows of one decoder: how valid input looks, what it may throw, and what it promises. */
+import { drainMicrotasks } from "bun:jsc";
 import type fc from "fast-check";
 import { ByteReader } from "../../src/base/byte-reader.ts";
 import { ByteWriter } from "../../src/base/byte-writer.ts";
@@ -50,4 +51,18 @@ export function readAll<T>(input: Uint8Array, read: (reader: ByteReader) => T): 
   const value = read(reader);
   reader.expectEnd();
   return value;
+}
+
+/** What comes of `promise`, which waits for nothing but other promises: an asynchronous decoder whose input is all there. */
+export function settled<T>(promise: Promise<T>): T {
+  let outcome: { readonly value: T } | { readonly thrown: unknown } | undefined;
+  promise.then(
+    (value) => (outcome = { value }),
+    (thrown: unknown) => (outcome = { thrown }),
+  );
+  drainMicrotasks();
+  const settledAs = outcome as typeof outcome; // set by a callback
+  if (settledAs === undefined) throw new Error("it waits for something that does not come");
+  if ("thrown" in settledAs) throw settledAs.thrown;
+  return settledAs.value;
 }

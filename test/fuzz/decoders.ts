@@ -5,6 +5,7 @@ import { OWN_ENTRIES_DECODERS } from "./own-entries-decoders.ts";
 import { PEER_DECODERS } from "./peer-decoders.ts";
 import { REPAIR_DECODERS } from "./repair-decoders.ts";
 import { RING_DECODERS } from "./ring-decoders.ts";
+import { SEALED_DECODERS } from "./sealed-decoders.ts";
 import { TABLE_DECODERS } from "./table-decoders.ts";
 import { TEXT_DECODERS } from "./text-decoders.ts";
 import type { Decoder } from "./decoder.ts";
@@ -14,6 +15,7 @@ export const DECODERS: readonly Decoder[] = [
   ...TABLE_DECODERS,
   ...CAUSALITY_DECODERS,
   ...PEER_DECODERS,
+  ...SEALED_DECODERS,
   ...RING_DECODERS,
   ...REPAIR_DECODERS,
   ...OWN_ENTRIES_DECODERS,
