@@ -6,7 +6,8 @@
  * - With a delimiter, everything up to its first occurrence behind the prefix is one entry of `prefixes`; the scan then seeks past the group
  *   instead of walking through it.
  * - The loop belongs to others too: after `CHUNK_KEYS` keys a turn is given up. After `SCANNED_KEYS_MAX` the page ends early with a cursor, so a
- *   bucket full of deletions costs many small pages and not one endless request.
+ *   bucket full of deletions costs many small pages and not one endless request. So it does once the values of a page take `PAGE_VALUE_BYTES_MAX`:
+ *   10,000 of them could be more than a node has memory for.
  * - Nothing is answered before it is durable.
  */
 import { compareBytes, concatBytes, prefixSuccessor } from "../base/bytes.ts";
@@ -26,6 +27,8 @@ import { type ReplicaStore, asCorruption, decodeStored } from "./replica-store.t
 import { answerScan } from "./scan-answer.ts";
 
 export const SCANNED_KEYS_MAX = 100_000;
+/** As much as a batch may bring. A page takes one key at least. */
+export const PAGE_VALUE_BYTES_MAX = 16 * 1024 * 1024;
 const GROUPED_KEYS = 256;
 
 export interface ListingOptions {
@@ -177,6 +180,7 @@ class PageBuilder {
   private readonly scan: KeyScan;
   private readonly keys: ListedKey[] = [];
   private readonly prefixes: Uint8Array[] = [];
+  private valueBytes = 0;
   private cursor = "";
 
   constructor(bucket: Bucket, request: ListRequest, scan: KeyScan) {
@@ -186,7 +190,10 @@ class PageBuilder {
   }
 
   get isFull(): boolean {
-    return this.keys.length + this.prefixes.length >= this.request.limit;
+    const { keys, prefixes, request } = this;
+    return (
+      keys.length + prefixes.length >= request.limit || this.valueBytes >= PAGE_VALUE_BYTES_MAX
+    );
   }
 
   /** What is left out of a page says something too: both must be durable. */
@@ -203,7 +210,9 @@ class PageBuilder {
       scan.skip(group);
       return;
     }
-    this.keys.push(listedKey(scan.key.slice(), answer, this.request.withValues));
+    const { withValues } = this.request;
+    if (withValues) for (const { value } of answer.siblings) this.valueBytes += value.length;
+    this.keys.push(listedKey(scan.key.slice(), answer, withValues));
     scan.next();
   }
 

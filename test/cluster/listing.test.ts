@@ -4,6 +4,7 @@ import { base64url, compareBytes, hex, utf8, utf8Text } from "../../src/base/byt
 import type { ListPage, ListRequest } from "../../src/quorum/operation.ts";
 import { decodeRecord } from "../../src/causality/record.ts";
 import { recordFromJson } from "../../src/causality/record-json.ts";
+import { PAGE_VALUE_BYTES_MAX } from "../../src/cluster/listing.ts";
 import { OneNode, PUT, codeOf } from "../support/one-node.ts";
 
 const keysOf = (page: ListPage): string[] => page.keys.map(({ key }) => utf8Text(key)!);
@@ -76,6 +77,20 @@ test("limit counts keys and prefixes together, and the cursor goes on where the 
     } while (cursor !== "");
     expect(seen.sort()).toEqual(["a/", "b", "c/", "d"]);
   }
+});
+
+test("Q9: a page with values ends with 16 MiB of them, whatever its limit; the cursor goes on", async () => {
+  const node = await OneNode.start();
+  const value = "v".repeat(1024 * 1024);
+  const keys = Array.from({ length: 18 }, (_, i) => `k${String(i).padStart(2, "0")}`);
+  for (const key of keys) await node.put(key, value);
+  const withValues = true;
+  const first = await node.list({ withValues });
+  expect(keysOf(first)).toEqual(keys.slice(0, PAGE_VALUE_BYTES_MAX / value.length));
+  const rest = await node.list({ withValues, cursor: first.cursor });
+  expect([...keysOf(first), ...keysOf(rest)]).toEqual(keys);
+  expect(rest.cursor).toBe("");
+  expect((await node.list()).keys).toHaveLength(18);
 });
 
 test("a page that ends exactly with the last key is complete", async () => {
