@@ -1,9 +1,9 @@
 /**
  * Real nodes under load through all that operators do to a cluster, each step once, each test on the cluster that the one before it left; `bun run elastic` does the same
- * with more of everything. What is done are the commands of the README.
+ * with more of everything, and `docs/operations.test.ts` the commands of docs/operations.md word for word.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ElasticDrill } from "../support/elastic-drill.ts";
@@ -150,23 +150,7 @@ test("every record is there byte for byte, no deleted one is back, all owners ar
   sound();
 });
 
-test("the README's section about this shows what was done here", async () => {
-  await cluster.run(["layout"]);
+test("nothing is kept for anybody any more", async () => {
   const hints = await cluster.run(["hints"]);
   expect(hints.stdout).toBe("no node holds anything for another one\n");
-  const readme = readFileSync(join(import.meta.dir, "..", "..", "README.md"), "utf8");
-  const section = readme.split("\n## ").find((each) => each.startsWith("Grow, shrink, mend\n"))!;
-  const shown = [...section.matchAll(/^\$ (?:bun run hutch|curl) .*$/gm)].map(([line]) => line);
-  expect(shown.length).toBeGreaterThan(8);
-  expect(shown.map(withoutAddresses).filter((command) => !cluster.done.has(command))).toEqual([]);
 });
-
-/** A command line as `GrowingCluster.done` has it. */
-function withoutAddresses(line: string): string {
-  const request = /^\$ curl (?:-X (\S+) )?localhost:\d+(\S+)/.exec(line);
-  if (request !== null) return `${request[1] ?? "GET"} ${request[2]}`;
-  return line
-    .replace("$ bun run hutch ", "")
-    .replace(/ +#.*/, "")
-    .replace(/ --(?:listen|peer|seeds|rack|data-dir) \S+/g, "");
-}

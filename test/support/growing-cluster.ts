@@ -23,8 +23,6 @@ interface Place {
 
 export class GrowingCluster {
   readonly directory: string;
-  /** What was done, without addresses: `serve --node-id n4`, `leave n2 --yes`, `POST /v1/admin/scrub`. */
-  readonly done = new Set<string>();
   private readonly args: readonly string[];
   private readonly places = new Map<string, Place>();
   private readonly ports = new Set<number>();
@@ -72,7 +70,6 @@ export class GrowingCluster {
 
   /** Starts a node, on the data that it may have, beside those that run, and waits until it is ready. */
   async start(name: string, args: readonly string[] = []): Promise<void> {
-    this.done.add(["serve", "--node-id", name, ...args].join(" "));
     await this.spawn(this.placeOf(name), this.seedsFor(name), args);
   }
 
@@ -136,7 +133,6 @@ export class GrowingCluster {
   /** Runs `hutch ARGS` against the first of the nodes that run, `beside` left out. */
   run(args: readonly string[], beside?: string): Promise<Finished> {
     const name = this.names.find((each) => each !== beside)!;
-    this.done.add(args.join(" "));
     return hutch(args, { environment: { HUTCH_URL: this.url(name) } });
   }
 
@@ -150,7 +146,6 @@ export class GrowingCluster {
   }
 
   async json<T>(name: string, path: string, method = "GET"): Promise<T> {
-    this.done.add(`${method} ${path}`);
     const signal = AbortSignal.timeout(ASK_TIMEOUT_MS);
     const answer = await fetch(`${this.url(name)}${path}`, { method, signal });
     const body = await answer.text();
