@@ -157,22 +157,28 @@ export function bytesOf(
 async function runAll(exchange: Exchange, operations: readonly Operation[]): Promise<unknown[]> {
   const lanes = new KeyLanes(exchange.services.limits.concurrentWritesMax);
   const results: unknown[] = new Array(operations.length);
+  const room: AnswerRoom = { leftBytes: exchange.services.limits.batchAnswerBytesMax };
   for (const [index, operation] of operations.entries()) {
     const lane = `${operation.bucket}/${base64url(operation.key)}`;
     await lanes.add(lane, async () => {
-      results[index] = await run(exchange, operation);
+      results[index] = await run(exchange, operation, room);
     });
   }
   await lanes.drained();
   return results;
 }
 
+/** What the values that were read may still take: all are in memory until the batch is answered. */
+interface AnswerRoom {
+  leftBytes: number;
+}
+
 /** Never throws: what goes wrong is the operation's result. */
-async function run(exchange: Exchange, operation: Operation): Promise<unknown> {
+async function run(exchange: Exchange, operation: Operation, room: AnswerRoom): Promise<unknown> {
   const { bucket, key } = operation;
   try {
     return operation.op === "get"
-      ? await runRead(exchange, operation)
+      ? await runRead(exchange, operation, room)
       : await runWrite(exchange, operation);
   } catch (thrown) {
     const subject = { instance: exchange.path, requestId: exchange.id, bucket, key };
@@ -182,10 +188,24 @@ async function run(exchange: Exchange, operation: Operation): Promise<unknown> {
   }
 }
 
-async function runRead(exchange: Exchange, { bucket, key }: Operation): Promise<unknown> {
+async function runRead(
+  exchange: Exchange,
+  { bucket, key }: Operation,
+  room: AnswerRoom,
+): Promise<unknown> {
+  if (room.leftBytes < 0) throw noRoom(exchange);
   const { kv } = exchange.services;
   const result = await kv.read(bucket, key, readRequestOf(exchange, bucket));
+  for (const { value } of result.siblings) room.leftBytes -= value.length;
+  if (room.leftBytes < 0) throw noRoom(exchange);
   return readResultJson(result);
+}
+
+function noRoom({ services }: Exchange): HutchError {
+  return new HutchError(
+    "value-too-large",
+    `Cannot answer with more than ${services.limits.batchAnswerBytesMax} bytes of values in one batch: want this one asked for in another`,
+  );
 }
 
 function readResultJson(result: ReadResult): Record<string, unknown> {

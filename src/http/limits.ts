@@ -20,6 +20,8 @@ export interface HttpLimits {
   readonly batchOperationsMax: number;
   /** Body of one batch; above: 413. */
   readonly batchBytesMax: number;
+  /** Values that the reads of one batch answer with; beyond, each read fails alone with 413. */
+  readonly batchAnswerBytesMax: number;
   /** Body of every other JSON route; above: 413. */
   readonly jsonBytesMax: number;
   /** One line of an import; above: the line fails, the rest goes on. An exported key carries all its siblings. */
@@ -49,6 +51,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   queryParametersMax: 16,
   batchOperationsMax: 1000,
   batchBytesMax: 16 * 1024 * 1024,
+  batchAnswerBytesMax: 64 * 1024 * 1024,
   jsonBytesMax: 1024 * 1024,
   importLineBytesMax: 32 * 1024 * 1024,
   concurrentWritesMax: 64,

@@ -123,6 +123,23 @@ describe("listing", () => {
 });
 
 describe("batch", () => {
+  test("Q9: reads beyond what a batch may answer with fail alone, and what is written is written", async () => {
+    const f = fixture({ limits: { batchAnswerBytesMax: 10 } });
+    for (const key of ["a", "b"]) await f.send(`PUT /v1/kv/demo/${key}`, "12345");
+    const read = (key: string) => ({ op: "get", bucket: "demo", key });
+    const written = { op: "put", bucket: "demo", key: "c", value: "x" };
+    const ops = [read("a"), read("b"), read("a"), written];
+    const { results } = await jsonOf(
+      await f.send("POST /v1/batch", JSON.stringify({ ops }), JSON_TYPE),
+    );
+    const statuses = results.map(({ status }: any) => status) as number[];
+    // Which of those that go on side by side is the one too many is nobody's promise.
+    expect([...statuses.slice(0, 3)].toSorted()).toEqual([200, 200, 413]);
+    expect(statuses[3]).toBe(204);
+    const refused = results.find(({ status }: any) => status === 413);
+    expect(refused.problem.code).toBe("value-too-large");
+  });
+
   test("answers in the order of the operations, each with its own status", async () => {
     const f = await withKeys("old");
     const etag = (await f.send("GET /v1/kv/demo/old")).headers.get("etag")!;
