@@ -206,7 +206,9 @@ export class PeerConnection {
     this.refusal = refusal;
     this.isRefused = false;
     const { status, code } = refusal;
-    if (isNews) this.ports.logger.warn("peer_link_refused", { peer: this.node, status, code });
+    // A peer that is still starting says so at every start of a cluster: no news for anybody.
+    const level = code === "unavailable" ? "debug" : "warn";
+    if (isNews) this.ports.logger[level]("peer_link_refused", { peer: this.node, status, code });
     this.giveUp(attempt);
   }
 
