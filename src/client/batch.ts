@@ -2,20 +2,24 @@
 
 import type { Codec } from "./codecs.ts";
 import { toBase64url } from "./base64.ts";
-import { type SiblingJson, absentEntry, bytesOf, problemIn, siblingsOf } from "./readings.ts";
+import {
+  absentEntry,
+  bytesOf,
+  isList,
+  listIn,
+  problemIn,
+  type SiblingJson,
+  siblingsOf,
+  unreadable,
+} from "./readings.ts";
 import type { BatchOperation, BatchResult } from "./types.ts";
-import { RequestError } from "./errors.ts";
 
 export interface BatchResultJson extends SiblingJson {
   readonly status: number;
   readonly context?: string;
   readonly etag?: string;
   readonly siblings?: readonly SiblingJson[];
-  readonly problem?: Readonly<Record<string, unknown>>;
-}
-
-export interface BatchJson {
-  readonly results: readonly BatchResultJson[];
+  readonly problem?: Readonly<Record<string, unknown>> | null;
 }
 
 export async function batchBody<Value, Input>(
@@ -35,15 +39,13 @@ export async function batchBody<Value, Input>(
 }
 
 export function batchResults<Value, Input>(
-  { results }: BatchJson,
+  answer: unknown,
   operations: readonly BatchOperation<Input>[],
   codec: Codec<Value, Input>,
 ): Promise<BatchResult<Value>[]> {
+  const results = listIn<BatchResultJson>(answer, "results");
   if (results.length !== operations.length)
-    throw new RequestError(
-      "internal",
-      `Cannot read the batch's answer: ${results.length} results of ${operations.length} operations`,
-    );
+    throw unreadable(`${results.length} results of ${operations.length} operations`);
   return Promise.all(results.map((result, index) => resultOf(result, operations[index]!, codec)));
 }
 
@@ -53,21 +55,23 @@ async function resultOf<Value, Input>(
   codec: Codec<Value, Input>,
 ): Promise<BatchResult<Value>> {
   const { problem, context = "", etag = "", status } = result;
-  if (problem !== undefined) {
+  if (problem !== undefined && problem !== null) {
     const error = problemIn(problem, status);
     return error.code === "key-not-found"
       ? absentEntry(key, error.context)
       : { kind: "failed", key, error };
   }
   if (op !== "get") return { kind: "written", key, context, etag };
-  if (result.siblings !== undefined)
+  if (result.siblings !== undefined) {
+    if (!isList(result.siblings)) throw unreadable("siblings are no list");
     return {
       kind: "siblings",
       key,
       context,
       etag,
-      siblings: await siblingsOf(result.siblings, codec),
+      siblings: await siblingsOf(result.siblings, codec, 200),
     };
+  }
   const value = await codec.decode(bytesOf(result));
   const { contentType = "", meta: metadata = {} } = result;
   return { kind: "value", key, value, context, etag, expiresAt: undefined, metadata, contentType };

@@ -10,7 +10,7 @@
  * of them may touch the same key at once, or use `update`, which keeps to what it has read itself.
  */
 
-import { type BatchJson, batchBody, batchResults } from "./batch.ts";
+import { batchBody, batchResults } from "./batch.ts";
 import type { Calls } from "./calls.ts";
 import type { Codec } from "./codecs.ts";
 import { ContextMemory } from "./context-memory.ts";
@@ -194,7 +194,7 @@ export class Bucket<Value, Input = Value> {
       body: await batchBody(this.name, operations, codec),
     } as const;
     const answer = await this.#calls.any(request, isWrite, this.#levelled(options), readJson);
-    return batchResults(answer as BatchJson, operations, codec);
+    return batchResults(answer, operations, codec);
   }
 
   #levelled<Options extends CallOptions>(options: Options): Options {

@@ -1,9 +1,17 @@
 /** Pages of keys: what is asked, and what an answer of REST.md section 3 comes to. */
 
-import { fromBase64url } from "./base64.ts";
 import type { Codec } from "./codecs.ts";
 import { RequestError } from "./errors.ts";
-import { type SiblingJson, bytesOf, readJson, siblingsOf } from "./readings.ts";
+import {
+  bytesOf,
+  bytesOfBase64url,
+  isList,
+  listIn,
+  readJson,
+  type SiblingJson,
+  siblingsOf,
+  unreadable,
+} from "./readings.ts";
 import type { Entry, ListedKey, ListedPage, PageOptions } from "./types.ts";
 import type { Query } from "./wire.ts";
 
@@ -42,16 +50,22 @@ export function listQuery(options: PageOptions, withValues: boolean): Query {
 export function listedPage({ keys, prefixes = [], cursor = "", partial }: PageJson): ListedPage {
   return {
     keys: keys.map(listedKey),
-    prefixes: prefixes.map((prefix) => (typeof prefix === "string" ? prefix : prefix.prefixB64)),
+    prefixes: prefixes.map(groupOf),
     cursor,
     isPartial: partial,
   };
 }
 
+function groupOf(prefix: string | { readonly prefixB64: string } | null): string {
+  const text = typeof prefix === "string" ? prefix : prefix?.prefixB64;
+  if (text !== undefined) return text;
+  throw unreadable("it names a group that is none");
+}
+
 function listedKey({ key, keyB64, etag, size, expiresAt, siblings }: ListedJson): ListedKey {
   return {
     key: key ?? keyB64 ?? "",
-    keyBytes: keyB64 === undefined ? undefined : fromBase64url(keyB64),
+    keyBytes: keyB64 === undefined ? undefined : bytesOfBase64url(keyB64),
     etag,
     sizeBytes: size,
     expiresAt: expiresAt ?? undefined,
@@ -71,7 +85,7 @@ export async function valueOfListed<Value, Input>(
       key,
       etag,
       context,
-      siblings: await siblingsOf(json.siblings, codec),
+      siblings: await siblingsOf(json.siblings, codec, 200),
     };
   return {
     kind: "value",
@@ -89,6 +103,10 @@ export async function valueOfListed<Value, Input>(
 export async function readPage(response: Response, isWhole: boolean): Promise<PageJson> {
   // The shape is that of REST.md section 3; the answer comes from a node.
   const page = (await readJson(response)) as PageJson;
+  const keys = listIn<ListedJson>(page, "keys");
+  const isKnown = ({ siblings }: ListedJson): boolean =>
+    typeof siblings === "number" || isList(siblings);
+  if (!keys.every(isKnown)) throw unreadable("it does not say how many siblings a key has");
   if (!isWhole || !page.partial) return page;
   throw new RequestError(
     "unavailable",
@@ -105,6 +123,7 @@ export async function* pagesOf(
   do {
     const page = await read(cursor);
     yield page;
+    if (cursor !== "" && page.cursor === cursor) throw unreadable("a page leads to itself");
     cursor = page.cursor ?? "";
   } while (cursor !== "");
 }

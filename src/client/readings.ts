@@ -37,8 +37,7 @@ export async function readRawEntry(response: Response): Promise<RawEntry> {
   if (response.status === 200)
     return { kind: "value", bytes: new Uint8Array(await response.arrayBuffer()), headers };
   if (response.status === 300) {
-    const { siblings } = (await response.json()) as { siblings: readonly SiblingJson[] };
-    return { kind: "siblings", siblings, headers };
+    return { kind: "siblings", siblings: listIn(await response.json(), "siblings", 300), headers };
   }
   const problem = await problemOf(response);
   if (problem.code !== "key-not-found") throw problem;
@@ -88,10 +87,11 @@ function metadataOf(headers: Headers): Metadata {
 export async function siblingsOf<Value, Input>(
   siblings: readonly SiblingJson[],
   codec: Codec<Value, Input>,
+  status = 300,
 ): Promise<Sibling<Value>[]> {
   return Promise.all(
     siblings.map(async (sibling) => ({
-      value: sibling.deleted === true ? undefined : await codec.decode(bytesOf(sibling)),
+      value: sibling.deleted === true ? undefined : await codec.decode(bytesOf(sibling, status)),
       isDeleted: sibling.deleted === true,
       dot: sibling.dot ?? "",
       hlc: sibling.hlc ?? "",
@@ -101,8 +101,35 @@ export async function siblingsOf<Value, Input>(
   );
 }
 
-export function bytesOf({ value, valueB64 }: SiblingJson): Uint8Array {
-  return valueB64 === undefined ? utf8(value ?? "") : fromBase64url(valueB64);
+export function bytesOf({ value = "", valueB64 }: SiblingJson, status = 200): Uint8Array {
+  if (valueB64 !== undefined) return bytesOfBase64url(valueB64, status);
+  if (typeof value === "string") return utf8(value);
+  throw unreadable("a value is no text", status);
+}
+
+export function bytesOfBase64url(text: string, status = 200): Uint8Array {
+  try {
+    return fromBase64url(text);
+  } catch (cause) {
+    throw unreadable("something is not base64url", status, cause);
+  }
+}
+
+/** The list of objects called `name`. */
+export function listIn<Item extends object>(json: unknown, name: string, status = 200): Item[] {
+  const list = (json as Readonly<Record<string, unknown>> | null)?.[name];
+  // What is in the objects is that of REST.md; the answer comes from a node.
+  if (isList(list)) return list as Item[];
+  throw unreadable(`it has no list of ${name}`, status);
+}
+
+export function isList(json: unknown): boolean {
+  return Array.isArray(json) && json.every((item) => typeof item === "object" && item !== null);
+}
+
+/** Something between us and the node has changed its answer, or it is a server that we do not know. */
+export function unreadable(why: string, status = 200, cause?: unknown): RequestError {
+  return new RequestError("internal", `Cannot read the node's answer: ${why}`, { status, cause });
 }
 
 /** Throws what a problem document says. */
