@@ -50,9 +50,12 @@ export class ResponseReader {
   }
 }
 
-/** `HTTP/1.1 204 No Content`: three digits at 9. */
+/** `HTTP/1.1 204 No Content`: three digits at 9; not a number where they are none. */
 function statusOf(bytes: Buffer): number {
-  const digit = (at: number): number => bytes[at]! - DIGIT_0;
+  const digit = (at: number): number => {
+    const value = bytes[at]! - DIGIT_0;
+    return value >= 0 && value <= 9 ? value : NaN;
+  };
   return digit(9) * 100 + digit(10) * 10 + digit(11);
 }
 

@@ -73,6 +73,8 @@ describe("ResponseReader", () => {
     ["a chunked body", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
     ["bytes after the response", `${response.toString()}x`],
     ["no status", "hello\r\nContent-Length: 0\r\n\r\n"],
+    ["a status of a colon", "HTTP/1.1 2:0 OK\r\nContent-Length: 0\r\n\r\n"],
+    ["a status of a letter", "HTTP/1.1 20A OK\r\nContent-Length: 0\r\n\r\n"],
   ])("refuses %s", (_, text) => {
     expect(new ResponseReader().push(Buffer.from(text))).toBe("broken");
   });
