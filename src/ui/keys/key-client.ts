@@ -181,6 +181,7 @@ export async function readKey(
     return { kind: "too-large", sizeBytes };
   }
   const envelope = (await answer.json()) as { context: string; siblings: readonly SiblingJson[] };
+  if (!hasSiblings(envelope)) throw new Error("Cannot read the node's answer: it has no siblings");
   return {
     kind: "found",
     context: envelope.context,
@@ -189,6 +190,14 @@ export async function readKey(
     replies: answer.headers.get("x-replies") ?? "",
     node: answer.headers.get("x-node") ?? "",
   };
+}
+
+/** What is no such answer is of something between the page and the node; a `TypeError` would read as a node that does not answer. */
+function hasSiblings(envelope: { readonly siblings?: unknown } | null): boolean {
+  const siblings = envelope?.siblings;
+  return (
+    Array.isArray(siblings) && siblings.every((one) => typeof one === "object" && one !== null)
+  );
 }
 
 /** The 404 of a deleted key has its context, so that a write can follow. */
