@@ -1,4 +1,5 @@
 /** Every decoder of the program. `decoders.test.ts` holds that none is missing. */
+import { ANSWER_DECODERS } from "./answer-decoders.ts";
 import { CAUSALITY_DECODERS } from "./causality-decoders.ts";
 import { LOG_DECODERS } from "./log-decoders.ts";
 import { OWN_ENTRIES_DECODERS } from "./own-entries-decoders.ts";
@@ -20,4 +21,5 @@ export const DECODERS: readonly Decoder[] = [
   ...REPAIR_DECODERS,
   ...OWN_ENTRIES_DECODERS,
   ...TEXT_DECODERS,
+  ...ANSWER_DECODERS,
 ];
