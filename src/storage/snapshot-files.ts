@@ -64,13 +64,16 @@ export function readSummary(disk: Disk, name: string): SnapshotSummary {
   return { name, createdMs: 0, tables: tables.length, bytes: sizes.reduce((a, b) => a + b, 0) };
 }
 
+const NOTHING = { createdMs: -1, tables: -1, bytes: -1 };
+
 function storedSummary(disk: Disk, path: string): Omit<SnapshotSummary, "name"> | undefined {
   if (disk.sizeOf(path) < 0) return undefined;
   try {
     const line = lineIn(readWholeFile(disk, path));
     if (line === undefined) return undefined;
-    const { createdMs, tables, bytes } = JSON.parse(line) as SnapshotSummary;
-    const isSound = [createdMs, tables, bytes].every((value) => Number.isSafeInteger(value));
+    const { createdMs, tables, bytes } = (JSON.parse(line) as SnapshotSummary | null) ?? NOTHING;
+    const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
+    const isSound = [createdMs, tables, bytes].every(isCount);
     return isSound ? { createdMs, tables, bytes } : undefined;
   } catch (error) {
     if (error instanceof CorruptionError || error instanceof SyntaxError) return undefined;

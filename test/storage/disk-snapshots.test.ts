@@ -6,8 +6,9 @@ import { Prng } from "../../src/base/prng.ts";
 import { DiskError } from "../../src/ports/disk.ts";
 import { SimCrash } from "../../src/sim/crash.ts";
 import { SimDisk } from "../../src/sim/disk.ts";
+import { checkedLine } from "../../src/storage/checked-line.ts";
 import { identityOfSnapshot } from "../../src/storage/data-directory.ts";
-import { SNAPSHOTS_MAX } from "../../src/storage/snapshot-files.ts";
+import { readSummary, SNAPSHOTS_MAX } from "../../src/storage/snapshot-files.ts";
 import { WriteBatch } from "../../src/storage/store.ts";
 import { type OpenStore, openStore, SMALL_OPTIONS } from "../support/open-store.ts";
 import { copyOfSnapshot } from "../support/snapshot-copy.ts";
@@ -160,6 +161,19 @@ describe("a snapshot", () => {
       await again.close();
     }
   });
+
+  test.each(["null", '{"createdMs":-1,"tables":0,"bytes":0}', '{"createdMs":1}', "[]"])(
+    "a SNAPSHOT file that says %s is as good as none",
+    (line) => {
+      const disk = new SimDisk({ seed: 1 });
+      disk.makeDirectory("snapshots/old");
+      const file = disk.create("snapshots/old/SNAPSHOT");
+      file.append(checkedLine(line));
+      file.close();
+      const nothing = { name: "old", createdMs: 0, tables: 0, bytes: 0 };
+      expect(readSummary(disk, "old")).toEqual(nothing);
+    },
+  );
 
   test("a damaged SNAPSHOT file hides no snapshot", async () => {
     const disk = new SimDisk({ seed: 6 });
