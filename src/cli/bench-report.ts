@@ -6,7 +6,10 @@ import type { LatencyHistogram } from "../load/latency-histogram.ts";
 import { KINDS } from "../load/workload.ts";
 import type { BenchTotals } from "./bench-figures.ts";
 import type { BenchPlan } from "./bench-plan.ts";
+import { visible } from "./terminal.ts";
 import { VERSION } from "./version.ts";
+
+const COMPARED = ["p50Ms", "p99Ms", "p999Ms"] as const;
 
 export interface LatencyReport {
   readonly count: number;
@@ -72,17 +75,33 @@ function latencyReport(histogram: LatencyHistogram): LatencyReport {
 
 /** @throws HutchError `usage` */
 export function readReport(file: string): BenchReport {
-  const refuse = (why: string): HutchError =>
-    new HutchError("usage", `Cannot compare with "${file}": ${why}`);
-  let report: Partial<BenchReport> | null;
   try {
-    report = JSON.parse(readFileSync(file, "utf8"));
+    return parseReport(readFileSync(file, "utf8"));
   } catch (error) {
-    throw refuse(messageOf(error));
+    throw new HutchError("usage", `Cannot compare with "${file}": ${messageOf(error)}`);
   }
-  if (typeof report?.rate !== "number" || report.latencies?.["all"] === undefined)
-    throw refuse("not what `hutch bench --json FILE` writes");
-  return report as BenchReport;
+}
+
+/** @throws HutchError `usage`, and `SyntaxError` for what is no JSON */
+export function parseReport(text: string): BenchReport {
+  const report: unknown = JSON.parse(text);
+  if (!isReport(report)) throw new HutchError("usage", "not what `hutch bench --json FILE` writes");
+  return report;
+}
+
+/** Whatever is compared is there. */
+function isReport(value: unknown): value is BenchReport {
+  if (!isRecord(value)) return false;
+  const { rate, urls, plan, latencies } = value;
+  if (typeof rate !== "number" || !Array.isArray(urls) || !isRecord(plan)) return false;
+  if (!isRecord(latencies) || latencies["all"] === undefined) return false;
+  return Object.values(latencies).every(
+    (latency) => isRecord(latency) && COMPARED.every((key) => typeof latency[key] === "number"),
+  );
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }
 
 export interface Ratio {
@@ -100,7 +119,7 @@ export function ratiosOf(then: BenchReport, now: BenchReport): Ratio[] {
   for (const [name, report] of Object.entries(now.latencies)) {
     const earlier = then.latencies[name];
     if (earlier === undefined) continue;
-    for (const key of ["p50Ms", "p99Ms", "p999Ms"] as const)
+    for (const key of COMPARED)
       ratios.push({
         what: `${name} ${key === "p999Ms" ? "p99.9" : key.slice(0, 3)} ms`,
         then: earlier[key],
@@ -120,5 +139,6 @@ export function differences(then: BenchReport, now: BenchReport): string[] {
 }
 
 function shown(value: unknown): string {
-  return value === undefined ? "open" : typeof value === "string" ? value : JSON.stringify(value);
+  if (value === undefined) return "open";
+  return visible(typeof value === "string" ? value : JSON.stringify(value));
 }

@@ -13,7 +13,7 @@ import { connect, urlBeside } from "./connect.ts";
 import { exportFile } from "./export.ts";
 import { importFile } from "./import.ts";
 import { askNodes } from "./nodes.ts";
-import { note, print } from "./terminal.ts";
+import { note, print, visible } from "./terminal.ts";
 
 type Options = Readonly<Record<string, string | boolean | undefined>>;
 
@@ -22,7 +22,7 @@ const ANSWER_TIMEOUT_MS = 30_000;
 /** As the server wants it; nothing else becomes part of a path here. */
 const BUCKET = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
-interface Manifest {
+export interface Manifest {
   /** RFC 3339. */
   readonly at: string;
   readonly cluster: string;
@@ -61,15 +61,20 @@ async function allBuckets(options: Options): Promise<Manifest["buckets"]> {
 }
 
 export async function restoreSnapshot(directory: string, options: Options): Promise<void> {
-  const { buckets, at, cluster } = readManifest(directory);
+  const manifest = readManifest(directory);
+  const { buckets } = manifest;
   const client = connect(options, ANSWER_TIMEOUT_MS);
-  const question = `Restore ${buckets.length === 1 ? "1 bucket" : `${buckets.length} buckets`} of ${cluster} as of ${at}?`;
-  if (!(await confirm(question, options))) return;
+  if (!(await confirm(restoreQuestion(manifest), options))) return;
   for (const { name, ...properties } of buckets) {
     note(`bucket ${name}`);
     await client.ask("PATCH", `/v1/buckets/${name}`, properties);
     await importFile(name, fileOf(directory, name), { ...options, mode: "merge" });
   }
+}
+
+export function restoreQuestion({ buckets, at, cluster }: Manifest): string {
+  const what = buckets.length === 1 ? "1 bucket" : `${buckets.length} buckets`;
+  return `Restore ${what} of ${visible(cluster)} as of ${visible(at)}?`;
 }
 
 function readManifest(directory: string): Manifest {
@@ -78,16 +83,24 @@ function readManifest(directory: string): Manifest {
     new HutchError("usage", `Cannot restore "${directory}": ${why}`);
   if (!existsSync(path))
     throw refuse(`no ${MANIFEST} there; \`hutch snapshot save\` writes it last`);
-  let manifest: Partial<Manifest> | null;
   try {
-    manifest = JSON.parse(readFileSync(path, "utf8"));
+    return parseManifest(readFileSync(path, "utf8"));
   } catch (error) {
     throw refuse(messageOf(error));
   }
-  const buckets = manifest?.buckets;
-  if (!Array.isArray(buckets) || !buckets.every(({ name }) => BUCKET.test(String(name))))
-    throw refuse(`${MANIFEST} names no buckets`);
-  return manifest as Manifest;
+}
+
+/** @throws HutchError `usage`, and `SyntaxError` for what is no JSON */
+export function parseManifest(text: string): Manifest {
+  const manifest = JSON.parse(text) as Partial<Manifest> | null;
+  const { at, cluster, buckets } = manifest ?? {};
+  const isNamed = (bucket: { readonly name?: unknown } | null): boolean =>
+    typeof bucket?.name === "string" && BUCKET.test(bucket.name);
+  if (!Array.isArray(buckets) || !buckets.every(isNamed))
+    throw new HutchError("usage", `${MANIFEST} names no buckets`);
+  if (typeof at !== "string" || typeof cluster !== "string")
+    throw new HutchError("usage", `${MANIFEST} names no cluster and time`);
+  return { at, cluster, buckets };
 }
 
 function fileOf(directory: string, bucket: string): string {
