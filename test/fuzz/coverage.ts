@@ -16,13 +16,24 @@ const TOOLS = /^src\/(checkers|sim|simulator)\/|^src\/cli\/sim(-\w+)?\.ts$/;
 /** What is called a decoder and is none, or is held elsewhere; a file stands for all that is in it. */
 export const NOT_IN_TABLE: Readonly<Record<string, string>> = {
   "base/byte-reader.ts": "every row reads through it",
+  "cli/bench-report.ts readReport": "a file, by `parseReport`",
+  "cli/client-security.ts readTokenEntries": "a file, by `parseTokenFile`",
+  "cli/client-security.ts readTokens": "a file, by `parseTokenFile`",
+  "cli/cluster-control.ts": "its own program, through a socket that only the owner can open",
+  "cli/cluster-scale.ts":
+    "the number of nodes that it noted itself; whatever cannot be read is none",
   "cli/config-print.ts": "reads back what it printed",
   "cli/export.ts": "the last line of a file that it wrote, to go on behind it",
   "cli/import-records.ts readRecords":
     "a file; its lines go to `hasPlainValue`, its records to `CsvReader`",
   "cli/import.ts":
     "the place in a file that it noted itself; whatever cannot be read is the beginning",
+  "cli/key-file.ts readKeyFile": "a file, by `parseKeyFile`",
+  "cli/key-file.ts readSecretFile": "reads text as it is",
+  "cli/key-file.ts readTextFile": "reads text as it is",
   "cli/knob-options.ts": "hands what TOML or JSON have made to `loadConfig`",
+  "cli/tour-request.ts": "answers of the nodes that it has started itself",
+  "cli/tour.ts": "answers of the nodes that it has started itself",
   "client/client.ts": "answers of nodes; `test/client`",
   "cluster/answers.ts readTimeout": "makes an error",
   "cluster/collection-scan.ts readDead": "scans the store",
@@ -41,6 +52,7 @@ export const NOT_IN_TABLE: Readonly<Record<string, string>> = {
   "storage/table/table-file.ts open": "by `openPath`",
   "storage/table/table-file.ts readBytes": "reads bytes as they are",
   "storage/table/table-summary.ts readTableMetadata": "by `openPath`",
+  "ui/live/live.ts": "events by `EventParser`, made by the node that serves the page",
 };
 
 /** A complaint for each decoder that is neither in the table nor excused, and for each that is spoken of and is not there. */

@@ -1,6 +1,7 @@
 /** Every decoder of the program. `decoders.test.ts` holds that none is missing. */
 import { ANSWER_DECODERS } from "./answer-decoders.ts";
 import { CAUSALITY_DECODERS } from "./causality-decoders.ts";
+import { FILE_DECODERS } from "./file-decoders.ts";
 import { LOG_DECODERS } from "./log-decoders.ts";
 import { OWN_ENTRIES_DECODERS } from "./own-entries-decoders.ts";
 import { PEER_DECODERS } from "./peer-decoders.ts";
@@ -21,5 +22,6 @@ export const DECODERS: readonly Decoder[] = [
   ...REPAIR_DECODERS,
   ...OWN_ENTRIES_DECODERS,
   ...TEXT_DECODERS,
+  ...FILE_DECODERS,
   ...ANSWER_DECODERS,
 ];

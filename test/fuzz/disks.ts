@@ -10,6 +10,8 @@ export const OWNER: LogOwner = {
 export function diskWith(files: Readonly<Record<string, Uint8Array>>): SimDisk {
   const disk = new SimDisk({ seed: 1 });
   for (const [path, content] of Object.entries(files)) {
+    const end = path.lastIndexOf("/");
+    if (end > 0) disk.makeDirectory(path.slice(0, end));
     const file = disk.create(path);
     file.append(content);
     file.close();
