@@ -18,6 +18,8 @@ import type { LiveLatency, LiveRates, LiveRepair, LiveSample } from "./live-api.
 
 /** Each costs a frame a second; people with a page open are few. */
 export const LISTENERS_MAX = 32;
+/** Of one token: whoever opens them and does not read must not keep all others out (Q25). */
+export const LISTENERS_OF_TOKEN_MAX = LISTENERS_MAX / 2;
 const SAMPLE_MS = 1000;
 /** Repair and layout are looked at in every so many samples: their reports walk all partitions. */
 const PARTITIONS_EVERY = 5;
@@ -39,6 +41,7 @@ export interface LiveFeedParts {
 interface Listener {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
   readonly mayListen: () => boolean;
+  readonly token: string | undefined;
   missed: number;
 }
 
@@ -71,25 +74,33 @@ export class LiveFeed {
    * The events of one listener, until it cancels. Throws `overloaded` and `shutting-down`.
    *
    * @param mayListen asked before each sample: a token may be withdrawn, or be over, and the stream ends
+   * @param token its id, `undefined` where there are none
    */
-  open(mayListen: () => boolean = EVERYBODY): ReadableStream<Uint8Array> {
-    if (this.#listeners.size >= LISTENERS_MAX)
-      throw new HutchError("overloaded", `Cannot tell more: ${LISTENERS_MAX} listen already`, {
-        retry: "safe",
-      });
+  open(mayListen: () => boolean = EVERYBODY, token?: string): ReadableStream<Uint8Array> {
+    this.#requirePlace(token);
     if (isDraining(this.#parts.admin))
       throw new HutchError("shutting-down", "Cannot tell more: the node is draining");
     let listener: Listener;
     return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          listener = { controller, mayListen, missed: 0 };
+          listener = { controller, mayListen, token, missed: 0 };
           this.#add(listener);
         },
         cancel: () => this.#remove(listener),
       },
       { highWaterMark: 2 },
     );
+  }
+
+  #requirePlace(token: string | undefined): void {
+    if (this.#listeners.size >= LISTENERS_MAX)
+      throw overloaded(`Cannot tell more: ${LISTENERS_MAX} listen already`);
+    if (token === undefined) return;
+    let held = 0;
+    for (const listener of this.#listeners) if (listener.token === token) held++;
+    if (held >= LISTENERS_OF_TOKEN_MAX)
+      throw overloaded(`Cannot tell token "${token}" more: ${held} listen with it already`);
   }
 
   #add(listener: Listener): void {
@@ -187,6 +198,10 @@ export class LiveFeed {
       hotKeys: hotKeys.report(),
     };
   }
+}
+
+function overloaded(message: string): HutchError {
+  return new HutchError("overloaded", message, { retry: "safe" });
 }
 
 function isDraining(admin: AdminApi): boolean {

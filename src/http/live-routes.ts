@@ -23,7 +23,7 @@ function getLive(exchange: Exchange): Response {
   };
   if (exchange.request.method === "HEAD") return new Response(null, { headers });
   const { access, live } = exchange.services;
-  const stream = live.open(access?.standing(exchange.request, RULE));
+  const stream = live.open(access?.standing(exchange.request, RULE), exchange.grant?.id);
   exchange.allowSilence(SILENCE_SECONDS);
   return new Response(stream, { headers });
 }

@@ -12,26 +12,40 @@ const CHUNK_BYTES = 64 * 1024;
 /** A client that takes nothing for so long is let go: its snapshot keeps old tables on the disk. */
 const SILENCE_SECONDS = 120;
 /** Streams under way at once; each pins a snapshot. */
-const STREAMS_MAX = 16;
+export const STREAMS_MAX = 16;
+/** Of one token: whoever opens them and does not read must not keep all others out (Q25). */
+export const STREAMS_OF_TOKEN_MAX = STREAMS_MAX / 2;
 
-/** Counts the streams under way. */
+/** Counts the streams under way, and how many of them each token holds. */
 export class StreamSlots {
   #taken = 0;
+  /** By the id of the token; those who hold none are not in it. */
+  readonly #held = new Map<string, number>();
 
-  /** Throws `overloaded` where all are taken. */
-  take(): void {
+  /** Throws `overloaded` where all are taken, or the token holds its share. `token` is its id, `undefined` where there are none. */
+  take(token: string | undefined): void {
     if (this.#taken >= STREAMS_MAX)
-      throw new HutchError(
-        "overloaded",
-        `Cannot begin another stream: ${this.#taken} are under way`,
-        { retry: "safe" },
-      );
+      throw overloaded(`Cannot begin another stream: ${this.#taken} are under way`);
+    if (token !== undefined) {
+      const held = this.#held.get(token) ?? 0;
+      if (held >= STREAMS_OF_TOKEN_MAX)
+        throw overloaded(`Cannot begin another stream of token "${token}": it has ${held}`);
+      this.#held.set(token, held + 1);
+    }
     this.#taken++;
   }
 
-  release(): void {
+  release(token: string | undefined): void {
     this.#taken--;
+    if (token === undefined) return;
+    const held = this.#held.get(token)! - 1;
+    if (held === 0) this.#held.delete(token);
+    else this.#held.set(token, held);
   }
+}
+
+function overloaded(message: string): HutchError {
+  return new HutchError("overloaded", message, { retry: "safe" });
 }
 
 /**
@@ -51,18 +65,19 @@ export async function ndjsonAnswer(
     ...headers,
   };
   if (exchange.request.method === "HEAD") return new Response(null, { headers: headerBlock });
-  streams.take();
+  const token = exchange.grant?.id;
+  streams.take(token);
   exchange.allowSilence(SILENCE_SECONDS);
   let next: string | undefined;
   try {
     next = await chunkOf(values);
   } catch (error) {
-    streams.release();
+    streams.release(token);
     throw error;
   }
   let isOpen = true;
   const end = (): void => {
-    if (isOpen) streams.release();
+    if (isOpen) streams.release(token);
     isOpen = false;
   };
   const stream = new ReadableStream<Uint8Array>({
