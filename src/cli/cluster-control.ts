@@ -3,7 +3,7 @@
  * what is told meanwhile are lines of JSON over HTTP.
  */
 
-import { chmodSync, existsSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ErrorCode } from "../base/errors.ts";
 import { HutchError, messageOf } from "../base/errors.ts";
@@ -13,6 +13,8 @@ const SOCKET = "cluster.sock";
 /** Of the path of a socket, by the system: 108 bytes with the zero at the end. */
 const PATH_BYTES_MAX = 107;
 const ORDER_BYTES_MAX = 1024;
+/** What nobody gets of a new file: all of others, and the owner's right to run it. */
+const UMASK = 0o177;
 
 interface ScaleOrder {
   readonly nodes: number;
@@ -31,7 +33,27 @@ export function serveControl(dataDir: string, handle: Handler): { close(): void 
   if (Buffer.byteLength(path) > PATH_BYTES_MAX) return undefined;
   // Whoever left it is gone: its nodes had locked their directories otherwise.
   rmSync(path, { force: true });
-  const server = Bun.serve({
+  const server = listenPrivately(path, handle);
+  return {
+    close(): void {
+      void server.stop(true);
+      rmSync(path, { force: true });
+    },
+  };
+}
+
+/** The directory may be one that others can enter, so the socket is its owner's from its first moment: it is made before `Bun.serve` is back. */
+function listenPrivately(path: string, handle: Handler): Bun.Server<undefined> {
+  const umask = process.umask(UMASK);
+  try {
+    return listen(path, handle);
+  } finally {
+    process.umask(umask);
+  }
+}
+
+function listen(path: string, handle: Handler): Bun.Server<undefined> {
+  return Bun.serve({
     unix: path,
     maxRequestBodySize: ORDER_BYTES_MAX,
     async fetch(request, self) {
@@ -41,13 +63,6 @@ export function serveControl(dataDir: string, handle: Handler): { close(): void 
       return new Response(answers({ nodes }, handle));
     },
   });
-  chmodSync(path, 0o600);
-  return {
-    close(): void {
-      void server.stop(true);
-      rmSync(path, { force: true });
-    },
-  };
 }
 
 function answers(order: ScaleOrder, handle: Handler): ReadableStream<string> {
