@@ -1,6 +1,7 @@
 /** `hutch token`: makes, shows and withdraws the tokens of a file that nodes read (`auth-tokens`). The token itself is shown once and kept nowhere. */
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { base64url } from "../base/bytes.ts";
 import { HutchError } from "../base/errors.ts";
 import { BunRandom } from "../bun/random.ts";
@@ -26,6 +27,7 @@ export function newToken(): { readonly token: string; readonly sha256: string } 
 
 export function createToken(options: Options): void {
   const path = fileFrom(options);
+  refuseOneFileForBoth(path, options);
   const { token, sha256 } = newToken();
   const entries = existsSync(path) ? readTokenEntries(path) : [];
   const entry = entryFrom(options, sha256);
@@ -38,6 +40,23 @@ export function createToken(options: Options): void {
     `hutch: ${path} has the digest of token "${entry.id}"; the token itself is kept nowhere else`,
   );
   note("hutch: a running node reads the file again on SIGHUP");
+}
+
+/** The token would replace the digests of all others. @throws HutchError `bad-config` */
+function refuseOneFileForBoth(path: string, { out }: Options): void {
+  if (typeof out !== "string" || placeOf(out) !== placeOf(path)) return;
+  throw new HutchError(
+    "bad-config",
+    `Cannot use --out "${out}": it is the file of tokens; want another one for the token itself`,
+  );
+}
+
+/** One text for all spellings of a path, and for links to it. */
+function placeOf(path: string): string {
+  const full = resolve(path);
+  if (existsSync(full)) return realpathSync(full);
+  const parent = dirname(full);
+  return existsSync(parent) ? join(realpathSync(parent), basename(full)) : full;
 }
 
 function hand({ out, json }: Options, id: string, token: string): void {
