@@ -1,10 +1,12 @@
 /**
  * How commands show who they are and whom they believe: a token from a file or `HUTCH_TOKEN`, certificates of authorities from `--ca`.
  *
- * A token on the command line works and is warned of (Q23): every process of the machine can read it there, and the shell keeps it.
+ * A token on the command line works and is warned of (Q23): every process of the machine can read it there, and the shell keeps it. So is one that leaves
+ * the machine unencrypted: whoever is on the way reads it.
  */
 import { readFileSync } from "node:fs";
 import { HutchError, messageOf } from "../base/errors.ts";
+import { isLoopback } from "../config/relations.ts";
 import { readSecretFile } from "./key-file.ts";
 import { note } from "./terminal.ts";
 
@@ -17,6 +19,7 @@ export function sendAs(options: Options, timeoutMs = 0): Send {
   const ca = authoritiesFrom(options);
   if (token === "" && ca === "" && timeoutMs === 0) return fetch;
   return (url, request) => {
+    if (token !== "") warnOfReadable(url);
     const headers = new Headers(request.headers);
     if (token !== "") headers.set("Authorization", `Bearer ${token}`);
     const signals = [request.signal, timeoutMs === 0 ? undefined : AbortSignal.timeout(timeoutMs)];
@@ -30,6 +33,26 @@ export function sendAs(options: Options, timeoutMs = 0): Send {
       ...(ca === "" ? {} : { tls: { ca } }),
     });
   };
+}
+
+/** What a node listens on; to connect to it is to connect to this machine. */
+const EVERY_ADDRESS = ["0.0.0.0", "::"];
+
+let hasWarned = false;
+
+/** Once, however many nodes are asked how often. */
+function warnOfReadable(url: string): void {
+  if (hasWarned || !travelsReadable(url)) return;
+  hasWarned = true;
+  note("hutch: the token can be read on its way: want an https:// address");
+}
+
+/** Whether what is sent there leaves this machine unencrypted. */
+export function travelsReadable(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  const host = hostname.replace(/^\[|\]$/g, "");
+  const isHere = isLoopback(host) || EVERY_ADDRESS.includes(host) || host.endsWith(".localhost");
+  return protocol === "http:" && !isHere;
 }
 
 /** "" for none. @throws HutchError `bad-config` for what no token can be; it is not repeated, as it may be one with a slip */
