@@ -1,6 +1,6 @@
 /** Answers of nodes as the programs at the other end read them: the client of applications, the load generator, `hutch top`, the dashboard. */
 import fc from "fast-check";
-import { base64url, utf8 } from "../../src/base/bytes.ts";
+import { base64url, concatBytes, utf8 } from "../../src/base/bytes.ts";
 import { PROCESS_CODES, REST_CODES } from "../../src/base/errors.ts";
 import { HutchClient } from "../../src/client/hutch-client.ts";
 import { samplesIn } from "../../src/cli/top.ts";
@@ -30,7 +30,7 @@ const NODE_HEADERS = { "X-Node": "n1", "X-Request-Id": "r-1" };
 
 function bytesOfAnswer({ status, headers, body }: Written): Uint8Array {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\n`);
-  return Buffer.concat([Buffer.from(`${status}\n${lines.join("")}\n`, "latin1"), body]);
+  return concatBytes(Buffer.from(`${status}\n${lines.join("")}\n`, "latin1"), body);
 }
 
 /** `undefined` for what no HTTP parser would let through. */
@@ -220,11 +220,11 @@ const load: readonly Decoder[] = [
     valid: fc
       .tuple(fc.constantFrom("200 OK", "404 Not Found", "300 Multiple"), value, fc.boolean())
       .map(([status, body, isSmall]) =>
-        Buffer.concat([
+        concatBytes(
           utf8(`HTTP/1.1 ${status}\r\n${isSmall ? "content-length" : "Content-Length"}: `),
           utf8(`${body.length}\r\nETag: "a"\r\n\r\n`),
           body,
-        ]),
+        ),
       ),
     decode: (input) => {
       const whole = outcomeOf([input]);
