@@ -1,6 +1,7 @@
 /** How the nodes of a simulated cluster are set up: small, so that flushes, compactions and everything that takes its time happen within seconds. */
 import type { Config, KnobKey } from "../config.ts";
 import { loadConfig } from "../config/load-config.ts";
+import type { NodePorts } from "../node.ts";
 import type { SimClockOptions } from "../sim/clock.ts";
 import type { SimWorld } from "../sim/world.ts";
 import type { Tap } from "./wiretap.ts";
@@ -23,6 +24,8 @@ export interface SimClusterOptions {
   readonly seeds?: readonly string[];
   /** Of the cluster, 32 bytes: what goes on between nodes is sealed with it. */
   readonly key?: Uint8Array;
+  /** Of every node, besides its machine: whom it lets in, and whom it tells what it does. */
+  readonly ports?: Pick<NodePorts, "access" | "tracer">;
   /** Hears every record in a message between nodes as it arrives. */
   readonly tap?: Tap;
   /** Lines of the logs that come with an error. */

@@ -157,7 +157,8 @@ export class SimCluster {
     const { disk, clock, random, workers } = machine;
     const logger = tellingLogger(machine.logger, (event) => this.told(index, event));
     const peers = this.peersOf(index);
-    return { disk, clock, random, workers, logger, peers, compression: zstdCompression };
+    const own = { disk, clock, random, workers, logger, peers, compression: zstdCompression };
+    return { ...own, ...this.options.ports };
   }
 
   private told(index: number, event: string): void {

@@ -4,7 +4,7 @@ import { retainEntries } from "../../src/causality/retention.ts";
 import type { Config, KnobKey } from "../../src/config.ts";
 import { loadConfig } from "../../src/config/load-config.ts";
 import { startNode } from "../../src/node.ts";
-import type { Node } from "../../src/node.ts";
+import type { Node, NodePorts } from "../../src/node.ts";
 import { SimWorld } from "../../src/sim/world.ts";
 import type { SimNode } from "../../src/sim/world.ts";
 import type { Compression } from "../../src/storage/table/compression.ts";
@@ -16,13 +16,16 @@ export class NodeOnSim {
   node: Node;
   private readonly config: Config;
   private readonly compression: Compression;
+  private readonly ports: Pick<NodePorts, "access" | "tracer">;
 
   constructor(
     seed: number | string,
     flags: Partial<Record<KnobKey, string>> = {},
     compression: Compression = zstdCompression,
+    ports: Pick<NodePorts, "access" | "tracer"> = {},
   ) {
     this.compression = compression;
+    this.ports = ports;
     this.config = loadConfig({
       environment: {},
       flags: { diskReserveBytes: "4KiB", ...flags } as never,
@@ -42,6 +45,7 @@ export class NodeOnSim {
         workers: machine.workers,
         logger: machine.logger,
         compression: this.compression,
+        ...this.ports,
       })),
     );
     return this.node;

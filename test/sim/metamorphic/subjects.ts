@@ -6,13 +6,18 @@
  */
 import { zstdCompression } from "../../../src/bun/compression.ts";
 import type { KnobKey } from "../../../src/config.ts";
+import { Access } from "../../../src/http/access.ts";
+import { TokenTable } from "../../../src/http/token-table.ts";
 import { crc32Js } from "../../../src/kernels/kernels-js.ts";
 import { crc32Wasm } from "../../../src/kernels/kernels-wasm.ts";
 import { type NativeKernels, useNativeKernels } from "../../../src/kernels/kernels.ts";
+import type { NodePorts } from "../../../src/node.ts";
+import type { Span } from "../../../src/ports/tracer.ts";
 import { SimCluster } from "../../../src/simulator/cluster.ts";
 import { SimOperator } from "../../../src/simulator/operator.ts";
 import type { SimWorld } from "../../../src/sim/world.ts";
 import type { Compression } from "../../../src/storage/table/compression.ts";
+import { ManualClock } from "../../support/manual-clock.ts";
 import { NodeOnSim } from "../../support/sim-node.ts";
 import type { Answer } from "./client.ts";
 
@@ -38,6 +43,7 @@ interface OneNodeOptions {
   readonly flags?: Flags;
   readonly compression?: Compression;
   readonly kernels?: NativeKernels;
+  readonly ports?: Ports;
   readonly every?: number;
   readonly disturb?: (sim: NodeOnSim) => void;
 }
@@ -46,21 +52,61 @@ const QUORUM = "QUORUM";
 const NATIVE: NativeKernels = { crc32: (bytes) => Bun.hash.crc32(bytes) };
 
 function oneNode(name: string, options: OneNodeOptions = {}): Variant {
-  const { flags = {}, compression = zstdCompression, kernels = NATIVE } = options;
+  const { flags = {}, compression = zstdCompression, kernels = NATIVE, ports = {} } = options;
   const { every = Infinity, disturb = () => undefined } = options;
   return {
     name,
     consistency: QUORUM,
     open(seed) {
       useNativeKernels(kernels);
-      const sim = new NodeOnSim(`metamorphic/${seed}`, flags, compression);
+      const sim = new NodeOnSim(`metamorphic/${seed}`, flags, compression, ports);
       return {
         world: sim.world,
-        send: (_, path, init) => sim.request(path, init),
+        send: (_, path, init) => sim.request(path, ports.access ? withToken(init) : init),
         meanwhile: (index) => {
           if (index % every === every - 1) disturb(sim);
         },
       };
+    },
+  };
+}
+
+type Ports = Pick<NodePorts, "access" | "tracer">;
+
+const TOKEN = "token-of-the-variants";
+
+/** Everybody has to say who they are, and one token may do everything. */
+function guarded(): Ports {
+  const sha256 = digest(TOKEN).toHex();
+  const table = new TokenTable([{ id: "all", sha256, roles: ["admin"] }]);
+  return { access: new Access({ table, digest, clock: new ManualClock() }) };
+}
+
+const digest = (text: string): Uint8Array =>
+  new Uint8Array(new Bun.CryptoHasher("sha256").update(text).digest());
+
+function withToken(init: RequestInit = {}): RequestInit {
+  const headers = new Headers(init.headers);
+  headers.set("Authorization", `Bearer ${TOKEN}`);
+  return { ...init, headers };
+}
+
+/** Every request is traced, from node to node. */
+function traced(): Ports {
+  let count = 0;
+  const begin = (traceId: string): Span => {
+    const spanId = (++count).toString(16).padStart(16, "0");
+    return {
+      context: { traceId, spanId, state: "hutch=1" },
+      set: () => undefined,
+      end: () => undefined,
+    };
+  };
+  return {
+    tracer: {
+      counters: { exported: 0, dropped: 0 },
+      request: () => begin((++count).toString(16).padStart(32, "0")),
+      child: ({ traceId }) => begin(traceId),
     },
   };
 }
@@ -104,6 +150,8 @@ const ONE_NODE: readonly Variant[] = [
     every: 11,
     disturb: (sim) => sim.restart("power-loss"),
   }),
+  oneNode("with tokens", { ports: guarded() }),
+  oneNode("traced", { ports: traced() }),
 ];
 
 // Clusters.
@@ -119,6 +167,9 @@ interface ClusterOptions {
   readonly nodes?: number;
   /** Does each client have a node of its own? */
   readonly isSpread?: boolean;
+  /** Of the cluster: what goes on between nodes is sealed with it. */
+  readonly key?: Uint8Array;
+  readonly ports?: Ports;
   readonly changes?: Readonly<Record<number, (cluster: SimCluster, operator: SimOperator) => void>>;
 }
 
@@ -129,6 +180,8 @@ function cluster(name: string, options: ClusterOptions = {}): Variant {
     nodes = NODES,
     isSpread = true,
     changes = {},
+    ports = {},
+    key,
   } = options;
   return {
     name,
@@ -136,7 +189,13 @@ function cluster(name: string, options: ClusterOptions = {}): Variant {
     open(seed) {
       useNativeKernels(NATIVE);
       const clocks = Array.from({ length: NODES_MAX }, () => CLOCK);
-      const made = new SimCluster(`metamorphic/${seed}`, { nodes, flags, clocks }).form();
+      const made = new SimCluster(`metamorphic/${seed}`, {
+        nodes,
+        flags,
+        clocks,
+        ports,
+        ...(key && { key }),
+      }).form();
       const operator = new SimOperator(made);
       return {
         world: made.world,
@@ -154,6 +213,13 @@ const CLUSTERS: readonly Variant[] = [
   cluster("three nodes at ALL", { consistency: "ALL" }),
   cluster("three nodes, tiny", { flags: TINY }),
   cluster("five nodes, 64 partitions", { nodes: NODES_MAX, flags: { partitions: "64" } }),
+  cluster("three nodes, sealed", { key: new Uint8Array(32).fill(7) }),
+  cluster("three nodes, traced", { ports: traced() }),
+  cluster("three nodes, sealed and traced, tiny", {
+    flags: TINY,
+    key: new Uint8Array(32).fill(7),
+    ports: traced(),
+  }),
   cluster("a ring that changes", {
     changes: {
       8: (made) => void made.add(),
