@@ -31,6 +31,8 @@ export interface NodePlan {
   readonly url: string;
   /** Files of what clients show there, and of whom they believe; undefined where nobody asks. */
   readonly credentials: Credentials | undefined;
+  /** Whether clients are asked who they are. */
+  readonly wantsToken: boolean;
   /** Of `hutch serve`. */
   readonly args: readonly string[];
 }
@@ -71,6 +73,7 @@ export function planCluster(
     appTokenFile: security.tokenPath("app"),
     ca: security.caPath,
   };
+  const wantsToken = security !== undefined || namesTokens(options);
   return listens.map((listen, index) => {
     const id = `n${index + 1}`;
     const place = { listen, peer: peers[index]!, rack: `rack${(index % rackCount) + 1}` };
@@ -78,8 +81,13 @@ export function planCluster(
     const own = Object.entries(place).flatMap(([name, value]) => [`--${name}`, value]);
     const secure = security?.argsFor(id) ?? [];
     const args = ["--node-id", id, ...own, "--data-dir", dataDir, ...secure, ...common];
-    return { id, ...place, dataDir, url: `${scheme}://${listen}`, credentials, args };
+    const url = `${scheme}://${listen}`;
+    return { id, ...place, dataDir, url, credentials, wantsToken, args };
   });
+}
+
+function namesTokens({ authTokens }: ClusterOptions): boolean {
+  return typeof authTokens === "string" && authTokens !== "";
 }
 
 function addressesFrom(options: ClusterOptions, name: string, count: number): string[] {

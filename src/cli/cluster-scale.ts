@@ -72,7 +72,7 @@ export async function scale(cluster: Scalable, options: ScaleOptions): Promise<v
     await settled(cluster, plans[at]!.id, tell);
   }
   while (cluster.nodes.length > count) {
-    await letLastGo(cluster, tell);
+    await letLastGo(cluster, count, tell);
     save();
   }
   save();
@@ -109,7 +109,11 @@ async function settled(cluster: Scalable, id: string, tell: (note: string) => vo
   throw new HutchError("unavailable", `Cannot wait any longer for ${id} to join`);
 }
 
-async function letLastGo(cluster: Scalable, tell: (note: string) => void): Promise<void> {
+async function letLastGo(
+  cluster: Scalable,
+  count: number,
+  tell: (note: string) => void,
+): Promise<void> {
   const { id, dataDir } = cluster.nodes.at(-1)!.plan;
   const client = clientOf(cluster.nodes[0]!);
   const isGone = cluster.lastEnds();
@@ -117,7 +121,7 @@ async function letLastGo(cluster: Scalable, tell: (note: string) => void): Promi
     await client.post(`/v1/cluster/nodes/${id}/leave`, { force: false });
   } catch (error) {
     cluster.lastStays();
-    throw error;
+    throw isTooFew(error) ? tooFew(count, error) : error;
   }
   tell(`${id} hands over what it holds`);
   await isGone;
@@ -125,6 +129,16 @@ async function letLastGo(cluster: Scalable, tell: (note: string) => void): Promi
   // It has handed over all of it, and would not start again with it.
   rmSync(dataDir, { recursive: true, force: true });
   tell(`${id} has left`);
+}
+
+function isTooFew(thrown: unknown): thrown is HutchError {
+  return thrown instanceof HutchError && thrown.code === "would-underreplicate";
+}
+
+/** As a wrong value: what is advised for the code of `cause` is `--force`, which scaling does not have. */
+function tooFew(count: number, cause: HutchError): HutchError {
+  const reason = cause.message.replace(/^C/, "c");
+  return new HutchError("bad-config", `Cannot use --scale "${count}": ${reason}`, { cause });
 }
 
 function ended(): HutchError {

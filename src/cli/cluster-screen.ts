@@ -17,9 +17,10 @@ export function showScreen(nodes: readonly LocalNode[]): void {
   }
   print();
   const plans = nodes.map(({ plan }) => plan);
-  const { credentials } = plans[0]!; // there is at least one node
-  if (credentials === undefined) showOpen(plans);
-  else showSecured(plans, credentials);
+  const { credentials, wantsToken } = plans[0]!; // there is at least one node
+  if (credentials !== undefined) showSecured(plans, credentials);
+  else if (wantsToken) showGuarded(plans);
+  else showOpen(plans);
   print();
   print(`dashboard: ${styled("cyan", `${plans[0]!.url}/ui`)}`);
   print();
@@ -59,6 +60,21 @@ function showSecured(
     `sed 's/^/Authorization: Bearer /' ${appTokenFile} | curl --cacert ${ca} -H @- https://${localAddress(plans, 1)}/v1/kv/demo/hello`,
   ];
   for (const line of lines) print(styled("cyan", `  ${line}`));
+}
+
+/** The user has the tokens, and with TLS the certificate: where they are is not known here. */
+function showGuarded(plans: readonly NodePlan[]): void {
+  print("only who has a token comes in (`hutch token create` makes one); try:");
+  const isPlain = plans[0]!.url.startsWith("http:");
+  const who = `--token-file TOKEN-FILE${isPlain ? "" : " --ca CERTIFICATE"}`;
+  const at = (index: number): string =>
+    `--url ${isPlain ? "http" : "https"}://${localAddress(plans, index)} ${who}`;
+  for (const line of [
+    `hutch put demo/hello world ${at(0)}`,
+    `hutch get demo/hello ${at(1)}`,
+    `hutch status ${at(2)}`,
+  ])
+    print(styled("cyan", `  ${line}`));
 }
 
 function localAddress(plans: readonly NodePlan[], index: number): string {

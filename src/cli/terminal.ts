@@ -59,7 +59,8 @@ const ADVICE: Readonly<Partial<Record<ErrorCode, string>>> = {
   "data-dir-in-use": "stop the other process, or choose another directory with --data-dir",
   "node-alive":
     "`hutch leave NODE` lets it hand over what it holds; --force declares it lost all the same",
-  "would-underreplicate": "start another node first (`hutch serve --seeds ...`), or say --force",
+  "would-underreplicate":
+    "start another node first (`hutch serve --seeds ...`), or take fewer copies with --force",
   "layout-conflict": "`hutch layout` shows what is staged and under way",
   "absence-unproven": "`hutch status` shows which nodes are away; the key may be there",
   "write-indeterminate": "`hutch get` shows whether it is there; writing it again does no harm",

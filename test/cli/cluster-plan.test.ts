@@ -23,6 +23,7 @@ describe("planCluster()", () => {
         dataDir: ".hutch/n1",
         url: "http://127.0.0.1:7001",
         credentials: undefined,
+        wantsToken: false,
       },
       {
         id: "n2",
@@ -32,6 +33,7 @@ describe("planCluster()", () => {
         dataDir: ".hutch/n2",
         url: "http://127.0.0.1:7002",
         credentials: undefined,
+        wantsToken: false,
       },
       {
         id: "n3",
@@ -41,6 +43,7 @@ describe("planCluster()", () => {
         dataDir: ".hutch/n3",
         url: "http://127.0.0.1:7003",
         credentials: undefined,
+        wantsToken: false,
       },
     ]);
     for (const { id, listen, peer, rack, dataDir, args } of plans) {
@@ -50,6 +53,12 @@ describe("planCluster()", () => {
       expect(flagOf(args, "--seeds")).toBe("127.0.0.1:7101,127.0.0.1:7102,127.0.0.1:7103");
       expect(flagOf(args, "--preset")).toBe("local");
     }
+  });
+
+  test("where tokens are named, clients are asked who they are", () => {
+    const [guarded] = planCluster({ ...OPTIONS, authTokens: "tokens.json" }, {});
+    expect([guarded!.wantsToken, guarded!.credentials]).toEqual([true, undefined]);
+    expect(flagOf(guarded!.args, "--auth-tokens")).toBe("tokens.json");
   });
 
   test("a node alone gets no seeds; knobs and the file are passed on to all", () => {
