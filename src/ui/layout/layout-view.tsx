@@ -144,7 +144,7 @@ function wordsOfChange({ id, action, weight, zone, replaces }: StagedChange): st
   if (replaces !== undefined) return `${id} takes the place of ${replaces}`;
   if (action === "leave") return `${id} hands over all it has, and goes`;
   if (action === "remove") return `${id} is removed`;
-  return `${id} ${action === "join" ? "joins" : "stays"}${place}${heavy}`;
+  return `${id} ${action === "join" ? "joins" : "goes on"}${place}${heavy}`;
 }
 
 function Change({ change }: { readonly change: NonNullable<LayoutSummary["change"]> }) {

@@ -20,15 +20,19 @@ export function NodeTable({ sample }: { readonly sample: LiveSample }) {
             <th
               scope="col"
               class="number"
-              title="Doubt of the failure detector; from 8 on a node is suspected"
+              title="How long nothing was heard of it, against what is usual; the greater, the likelier it is down"
             >
               Phi
             </th>
             <th scope="col">Zone</th>
             <th scope="col">Load, of all copies</th>
             <th scope="col">Data on disk</th>
-            <th scope="col" class="number">
-              Keys
+            <th
+              scope="col"
+              class="number"
+              title="Copies of keys, deleted ones for a while, and small marks of the node itself"
+            >
+              Entries
             </th>
             <th scope="col" class="number">
               Hints for it

@@ -51,15 +51,15 @@ function Facts({ sample }: { readonly sample: LiveSample }) {
   const { cluster, nodes, disk, hints, repair } = sample;
   const present = nodes.filter(({ state }) => state !== "left");
   const copies = Math.min(cluster.n, present.length);
-  const keys = present.reduce((sum, node) => sum + node.keys, 0) / Math.max(1, copies);
+  const entries = present.reduce((sum, node) => sum + node.keys, 0) / Math.max(1, copies);
   const bytes = present.reduce((sum, node) => sum + node.bytes, 0);
   const held = hints.reduce((sum, { count }) => sum + count, 0);
   return (
     <dl class="facts">
       <Fact name="Nodes up" value={`${cluster.nodes.up}`} unit={`of ${present.length}`} />
       <Fact
-        name="Keys, at most"
-        value={formatCount(keys)}
+        name="Entries"
+        value={formatCount(entries)}
         unit={`in ${counted(copies, "copy", "copies")}`}
       />
       <Fact name="Data on disk" value={formatBytes(bytes)} unit="all nodes" />
