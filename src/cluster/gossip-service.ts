@@ -249,7 +249,8 @@ export class GossipService {
     if (after === undefined) logger.info("member_left", { node });
     else if (before !== undefined && before.liveness !== after.liveness) {
       const { name, incarnation } = after.record;
-      logger.info(`member_${after.liveness}`, { node, name, incarnation, phi: this.phiOf(node) });
+      const phi = Math.round(this.phiOf(node) * 100) / 100;
+      logger.info(`member_${after.liveness}`, { node, name, incarnation, phi });
     }
   }
 
