@@ -155,7 +155,7 @@ const manyKeysRoutes: readonly Route[] = [
     summary: "List keys in byte order",
     query: LIST_QUERY,
     answers: { 200: "a page, or lines" },
-    problems: ["bad-bucket", "bad-cursor", "not-acceptable", "unavailable"],
+    problems: ["bad-bucket", "bad-cursor", "not-acceptable", "unavailable", "overloaded"],
     handle: listKeys,
   },
   {
@@ -176,7 +176,7 @@ const manyKeysRoutes: readonly Route[] = [
     summary: "All keys with their causal state, as lines",
     query: EXPORT_QUERY,
     answers: { 200: "lines" },
-    problems: ["bad-bucket", "not-acceptable", "unavailable"],
+    problems: ["bad-bucket", "not-acceptable", "unavailable", "overloaded"],
     handle: exportBucket,
   },
   {
