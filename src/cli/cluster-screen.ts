@@ -22,7 +22,9 @@ export function showScreen(nodes: readonly LocalNode[]): void {
   else if (wantsToken) showGuarded(plans);
   else showOpen(plans);
   print();
-  print(`dashboard: ${styled("cyan", `${plans[0]!.url}/ui`)}`);
+  print(
+    `dashboard: ${styled("cyan", `${plans[0]!.url}/ui`)}${credentials ? signIn(credentials) : ""}`,
+  );
   print();
   print(styled("dim", "Ctrl-C stops it; the data stay"));
 }
@@ -60,6 +62,11 @@ function showSecured(
     `sed 's/^/Authorization: Bearer /' ${appTokenFile} | curl --cacert ${ca} -H @- https://${localAddress(plans, 1)}/v1/kv/demo/hello`,
   ];
   for (const line of lines) print(styled("cyan", `  ${line}`));
+}
+
+/** A browser knows neither the authority nor the token. */
+function signIn({ tokenFile, ca }: NonNullable<NodePlan["credentials"]>): string {
+  return `  (sign in with what is in ${tokenFile}; the browser warns until it knows ${ca})`;
 }
 
 /** The user has the tokens, and with TLS the certificate: where they are is not known here. */

@@ -40,10 +40,15 @@ export function note(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
+/** What the runtime advises a program about its own requests: no use to who runs it. */
+const RUNTIME_ADVICE =
+  /\.? (Is the computer able to access the url\?|For more information, pass `verbose: true` in the second argument to fetch\(\))/g;
+
 /** Says what failed, one line per error, with what to try where there is something. */
 export function complain(thrown: unknown): void {
   const label = styled("red", "hutch:", process.stderr);
-  for (const line of messageOf(thrown).split("\n")) note(`${label} ${line}`);
+  const message = messageOf(thrown).replaceAll(RUNTIME_ADVICE, "");
+  for (const line of message.split("\n")) note(`${label} ${line}`);
   const advice = adviceFor(thrown);
   if (advice !== "") note(`${styled("dim", "try:", process.stderr)} ${advice}`);
 }
@@ -76,6 +81,12 @@ function adviceFor(thrown: unknown): string {
   if (!(thrown instanceof HutchError)) return "";
   // A value of an option of one command is no knob.
   if (thrown.code === "bad-config" && thrown.message.startsWith("Cannot use --")) return "";
+  if (thrown.code === "node-unreachable") {
+    if (/certificate/i.test(thrown.message))
+      return "name the certificates to believe with --ca FILE or HUTCH_CA";
+    if (/http:.*closed/.test(thrown.message))
+      return "perhaps it wants https: name it as https://HOST:PORT with --url or HUTCH_URL";
+  }
   return ADVICE[thrown.code] ?? "";
 }
 
