@@ -25,6 +25,7 @@ const PRINTED: Readonly<Record<string, string>> = {
   "Changing what is there": "",
   Siblings: '[ "new" ]\n',
   "Levels and sessions": "mine\n",
+  "Tokens and certificates": "undefined\n",
 };
 
 // An application of its own, in which "hutch/client" and "zod" are installed.
@@ -64,6 +65,7 @@ describe("docs/client.md", () => {
       "Siblings",
       "Levels and sessions",
       "When something fails",
+      "Tokens and certificates",
     ]);
   });
 
