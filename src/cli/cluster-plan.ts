@@ -66,8 +66,7 @@ export function planCluster(
     ...Object.entries(defaults).flatMap(([name, value]) => [`--${name}`, value]),
     ...knobArguments(options, CLUSTER_KNOBS),
   ];
-  const isSecret = security !== undefined || typeof options["tlsCert"] === "string";
-  const scheme = isSecret ? "https" : "http";
+  const scheme = security || typeof options["tlsCert"] === "string" ? "https" : "http";
   const credentials = security && {
     tokenFile: security.tokenPath("admin"),
     appTokenFile: security.tokenPath("app"),
@@ -79,8 +78,8 @@ export function planCluster(
     const place = { listen, peer: peers[index]!, rack: `rack${(index % rackCount) + 1}` };
     const dataDir = join(String(options["dataDir"]), id);
     const own = Object.entries(place).flatMap(([name, value]) => [`--${name}`, value]);
-    const secure = security?.argsFor(id) ?? [];
-    const args = ["--node-id", id, ...own, "--data-dir", dataDir, ...secure, ...common];
+    own.push("--data-dir", dataDir, ...(security?.argsFor(id) ?? []));
+    const args = ["--node-id", id, ...own, ...common];
     const url = `${scheme}://${listen}`;
     return { id, ...place, dataDir, url, credentials, wantsToken, args };
   });
