@@ -68,19 +68,31 @@ export async function ndjsonAnswer(
   const token = exchange.grant?.id;
   streams.take(token);
   exchange.allowSilence(SILENCE_SECONDS);
-  let next: string | undefined;
+  let first: string;
   try {
-    next = await chunkOf(values);
+    first = await chunkOf(values);
   } catch (error) {
     streams.release(token);
     throw error;
   }
+  const stream = streamOf(exchange, first, values, () => streams.release(token));
+  return new Response(stream, { headers: headerBlock });
+}
+
+/** `first`, then what `values` has left. @param onEnd told once, however it ends */
+function streamOf(
+  exchange: Exchange,
+  first: string,
+  values: AsyncIterator<unknown>,
+  onEnd: () => void,
+): ReadableStream<Uint8Array> {
+  let next: string | undefined = first;
   let isOpen = true;
   const end = (): void => {
-    if (isOpen) streams.release(token);
+    if (isOpen) onEnd();
     isOpen = false;
   };
-  const stream = new ReadableStream<Uint8Array>({
+  return new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
         const chunk = next ?? (await chunkOf(values));
@@ -103,7 +115,6 @@ export async function ndjsonAnswer(
       await values.return?.();
     },
   });
-  return new Response(stream, { headers: headerBlock });
 }
 
 /** About `CHUNK_BYTES` of lines; "" at the end. */
