@@ -190,6 +190,7 @@ export class PeerDoor {
       random,
       ports: this.#peers,
       layouts,
+      seeds: this.#config.seeds.map(formatAddress),
       self: this.#self,
       replaces: this.#config.replace,
       areJoinsApplied: this.#config.joins === "apply",

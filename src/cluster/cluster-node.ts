@@ -20,7 +20,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Logger } from "../ports/logger.ts";
 import type { Random } from "../ports/random.ts";
 import type { Tracer } from "../ports/tracer.ts";
-import type { PeerPorts } from "../ports/transport.ts";
+import type { PeerAddress, PeerPorts } from "../ports/transport.ts";
 import type { LayoutState } from "../ring/layout-state.ts";
 import type { LayoutMember } from "../ring/layout.ts";
 import type { ClusterView } from "./cluster-view.ts";
@@ -58,6 +58,7 @@ export interface ClusterNodeOptions extends Omit<CoordinatorOptions, "others"> {
   readonly logger: Logger;
   readonly ports: PeerPorts;
   readonly layouts: LayoutState;
+  readonly seeds: readonly PeerAddress[];
   readonly self: LayoutMember;
   /** Name of the member whose place this node takes; empty for none. */
   readonly replaces: string;

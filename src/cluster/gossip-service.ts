@@ -20,7 +20,9 @@ import type { Random } from "../ports/random.ts";
 import type { PeerAddress } from "../ports/transport.ts";
 import type { LayoutState } from "../ring/layout-state.ts";
 import { ClusterView } from "./cluster-view.ts";
-import { PeerError, type Peers } from "./peer-messages.ts";
+import type { PeerClient } from "./peer-client.ts";
+import { PeerError } from "./peer-messages.ts";
+import { SeedSearch } from "./seed-search.ts";
 
 const PULL_TIMEOUT_MS = 2000;
 /** At once; a further wish to pull is dropped, the difference will be noticed again. */
@@ -40,7 +42,9 @@ export interface GossipServiceOptions {
   readonly random: Random;
   readonly datagrams: Datagrams;
   readonly logger: Logger;
-  readonly peers: Pick<Peers, "call">;
+  readonly peers: Pick<PeerClient, "call" | "knock">;
+  /** Where others may be met when nobody is where they were last (`seed-search.ts`). */
+  readonly seeds: readonly PeerAddress[];
   /** `check` comes before each datagram (`pause-guard.ts`). */
   readonly guard: { check(): void };
   readonly events: GossipEvents;
@@ -63,6 +67,7 @@ export class GossipService {
   readonly #membership: Membership;
   readonly #listeners = new Set<ViewListener>();
   readonly #pulls = new Set<NodeId>();
+  readonly #search: SeedSearch;
   #state: LayoutState;
   #view: ClusterView;
   #timer: Timer | undefined = undefined;
@@ -81,6 +86,11 @@ export class GossipService {
     this.#membership = new Membership({ self, clusterId, intervalMs, prng, left, ...times });
     this.#membership.setNamed([...state.members.values()], times.nowMs);
     this.#view = this.#newView();
+    this.#search = new SeedSearch({
+      ...options,
+      startedMs: times.nowMs,
+      greet: (node, address) => this.#greet(node, address),
+    });
   }
 
   get view(): ClusterView {
@@ -206,6 +216,12 @@ export class GossipService {
     this.#armedMs = Infinity;
     this.#carryOut(this.#membership.tick(clock.monoMs(), clock.wallMs()));
     this.#warnOfFlood();
+    if (!this.#membership.hasHeard && this.#state.members.size > 1)
+      this.#search.look(this.#nowMs());
+  }
+
+  #greet(node: NodeId, address: PeerAddress): void {
+    this.#carryOut(this.#membership.greet(node, address, this.#nowMs()));
   }
 
   /** Any call may have moved the next tick forward. */

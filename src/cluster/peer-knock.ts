@@ -20,6 +20,8 @@ import {
 import { objection } from "./peer-refusal.ts";
 
 const REQUEST_ID = 1;
+/** Asks for nothing; the hello that comes back says who is there. */
+export const EMPTY_KNOCK: KnockMessage = { kind: "knock", body: new Uint8Array(0) };
 
 export interface KnockAnswer {
   /** Who answered. */

@@ -9,12 +9,10 @@ import type { Logger } from "../ports/logger.ts";
 import { LinkRefusedError } from "../ports/transport.ts";
 import type { ClusterView } from "./cluster-view.ts";
 import type { PeerClient } from "./peer-client.ts";
-import type { KnockMessage } from "./peer-messages.ts";
+import { EMPTY_KNOCK } from "./peer-knock.ts";
 import { readRefusal } from "./peer-refusal.ts";
 
 const DOUBT_TIMEOUT_MS = 1000;
-/** Asks for nothing; the hello that comes back says who is there. */
-const EMPTY_KNOCK: KnockMessage = { kind: "knock", body: new Uint8Array(0) };
 
 export interface WhoIsWhoOptions {
   readonly peers: Pick<PeerClient, "knock">;

@@ -94,6 +94,7 @@ export class Membership {
   #nextPeriodMs: number;
   /** Since when all tables that were heard of differ from this one; -1 while they do not. */
   #differsSinceMs = -1;
+  #hasHeard = false;
 
   constructor(options: MembershipOptions) {
     const { self, intervalMs, prng, nowMs } = options;
@@ -120,6 +121,11 @@ export class Membership {
   /** Lifeguard: 0 (well) to 8. */
   get health(): number {
     return this.#health.score;
+  }
+
+  /** Has any other member been heard since the start, by datagram, exchange or link? */
+  get hasHeard(): boolean {
+    return this.#hasHeard;
   }
 
   get counters(): MembershipCounters {
@@ -178,13 +184,26 @@ export class Membership {
   markAlive(id: NodeId, incarnation: number, nowMs: number): Effects {
     const turn = new Turn(nowMs);
     const entry = this.#table.get(id);
-    if (entry !== undefined) this.#beliefs.markAlive(entry, incarnation, turn);
+    if (entry !== undefined) {
+      this.#hasHeard = true;
+      this.#beliefs.markAlive(entry, incarnation, turn);
+    }
+    return this.#finish(turn);
+  }
+
+  /** Shows the own record to a member that may be met at `address`, wherever it was before; what it answers tells whether it is there. */
+  greet(id: NodeId, address: string, nowMs: number): Effects {
+    const turn = new Turn(nowMs);
+    const entry = this.#table.get(id);
+    turn.owesRecord = true;
+    if (entry !== undefined) this.#courier.sendTo(entry, "ping", turn, 0, address);
     return this.#finish(turn);
   }
 
   /** Takes what `by` sent of its `snapshot`. Not passed on: the others have their own exchanges. */
   learn(members: readonly Member[], by: NodeId, nowMs: number): Effects {
     const turn = new Turn(nowMs);
+    this.#hasHeard = true;
     for (const { record, liveness } of members) {
       const wasUnheard = this.#table.get(record.id)?.incarnation === 0;
       const isNews = this.#beliefs.hearRecord(record, false, turn);
@@ -326,6 +345,7 @@ export class Membership {
   }
 
   #hearMember(message: Message, entry: Entry, from: string, turn: Turn): void {
+    this.#hasHeard = true;
     for (const update of message.updates)
       if (update.kind === "record") this.#beliefs.hearRecord(update.record, true, turn);
       else this.#beliefs.hearOpinion(update, turn);

@@ -107,7 +107,11 @@ class Room {
         random,
         datagrams,
         logger,
-        peers: { call: (node, request) => this.call(station, node, request) },
+        peers: {
+          call: (node, request) => this.call(station, node, request),
+          knock: () => Promise.reject(new Error("no seeds, no knocks")),
+        },
+        seeds: [],
         guard: { check: () => void station.guardChecks++ },
         events: {
           onStale: (node, topic) => void station.stale.push(`${node} ${topic}`),

@@ -538,3 +538,27 @@ describe("differences", () => {
     expect(answer!.updates).toContainEqual({ kind: "record", record: membership.self });
   });
 });
+
+describe("greetings", () => {
+  test("a member that may be elsewhere now is shown the own record there; a stranger is not", () => {
+    const membership = subject();
+    const [letter] = sent(membership.greet(idOf(2), "elsewhere:9", 10));
+    expect(letter).toMatchObject({ kind: "ping", target: idOf(2) });
+    expect(letter!.updates).toContainEqual({ kind: "record", record: membership.self });
+    expect(membership.greet(idOf(2), "elsewhere:9", 10).datagrams[0]!.to).toBe("elsewhere:9");
+    expect(membership.member(idOf(2))!.record.peerAddress).toBe(addressOf(2));
+    expect(membership.greet(idOf(77), "elsewhere:9", 10).datagrams).toEqual([]);
+  });
+
+  test("whoever is a member counts as heard, and nobody else", () => {
+    const options = { clusterId: CLUSTER_ID, intervalMs: 1000, prng: new Prng(1), left: [] };
+    const membership = new Membership({ ...options, self: recordOf(0), nowMs: 0, wallMs: WALL_MS });
+    membership.setNamed([recordOf(0), recordOf(1)], 0);
+    hear(membership, 7, []);
+    membership.markAlive(idOf(7), recordOf(7).incarnation, 10);
+    membership.receive(datagram(1, [], { target: idOf(5) }), addressOf(1), 10);
+    expect(membership.hasHeard).toBeFalse();
+    hear(membership, 1, []);
+    expect(membership.hasHeard).toBeTrue();
+  });
+});

@@ -1,7 +1,7 @@
 /** A cluster that grows and shrinks while it serves: scenarios one by one. */
 import { describe, expect, test } from "bun:test";
 import { HutchError } from "../../src/base/errors.ts";
-import type { SimCluster } from "../../src/simulator/cluster.ts";
+import { SimCluster } from "../../src/simulator/cluster.ts";
 import { SimOperator } from "../../src/simulator/operator.ts";
 import {
   codeOf,
@@ -111,6 +111,70 @@ describe("joins", () => {
       expectAll(cluster, written);
       expect(versionOf(cluster)).toBe(2);
     }
+  });
+});
+
+describe("moves", () => {
+  /** As `hutch cluster` with other ports on the same data: all stop, all start at other addresses, which are the seeds. */
+  function moveAll(cluster: SimCluster, basePort: number, seeds: readonly string[] = []): void {
+    const all = cluster.present.map((i) => `127.0.0.1:${basePort + i}`);
+    for (const i of cluster.present) cluster.crash(i);
+    for (const i of cluster.present)
+      cluster.restart(i, { peer: all[i]!, seeds: [...seeds, ...all].join() });
+  }
+
+  test("all nodes start at other addresses at once and find each other by their seeds", () => {
+    // Away from all old addresses, and on each other's.
+    for (const basePort of [7601, 7102]) {
+      const cluster = formed(`move ${basePort}`, { nodes: 4 });
+      const written = fill(cluster, 30);
+      moveAll(cluster, basePort);
+      expectWhole(cluster);
+      expectAll(cluster, written);
+      expect(versionOf(cluster)).toBe(1);
+    }
+  });
+
+  test("one that starts late, when the others have found each other, finds them, too", () => {
+    const cluster = formed("late move");
+    const written = fill(cluster, 20);
+    const seeds = [0, 1, 2].map((i) => `127.0.0.1:${7601 + i}`);
+    const move = (i: number): void => cluster.restart(i, { peer: seeds[i]!, seeds: seeds.join() });
+    for (const i of cluster.present) cluster.crash(i);
+    move(0);
+    move(1);
+    cluster.world.run(2 * NOTICE_MS);
+    move(2);
+    expectWhole(cluster);
+    expectAll(cluster, written);
+  });
+
+  test("seeds of another cluster, and where nobody is, are asked in vain and do no harm", () => {
+    const cluster = formed("move among others");
+    const written = fill(cluster, 20);
+    const { world } = cluster;
+    const options = { nodes: 1, prefix: "x", basePort: 7401, world };
+    const other = new SimCluster("others", options).form();
+    moveAll(cluster, 7601, ["127.0.0.1:7999", "127.0.0.1:7401"]);
+    expectWhole(cluster);
+    expectAll(cluster, written);
+    const knocks = world.log.filter(({ event }) => event === "looked_for_members");
+    expect(knocks.length).toBeGreaterThan(0);
+    for (const { fields } of knocks) expect(fields).toEqual({ seeds: 4, answered: 2 });
+    const reasons = world.log.map(({ fields }) =>
+      fields["address"] === "127.0.0.1:7401" ? fields["reason"] : undefined,
+    );
+    expect(reasons).toContain("the peer refused the link with 421");
+    expect(other.isSettled()).toBeTrue();
+  });
+
+  test("nobody is asked where somebody is heard in time", () => {
+    const cluster = formed("stay");
+    for (const i of cluster.present) cluster.crash(i);
+    for (const i of cluster.present) cluster.restart(i);
+    expectWhole(cluster);
+    cluster.world.run(2 * NOTICE_MS);
+    expect(cluster.world.log.filter(({ event }) => event === "looked_for_members")).toEqual([]);
   });
 });
 
