@@ -13,6 +13,7 @@ import type { Actor } from "../causality/actor.ts";
 import { boundEntries } from "../causality/bound-entries.ts";
 import {
   type CausalContext,
+  counterOf,
   EMPTY_CONTEXT,
   covers,
   withDot,
@@ -58,7 +59,7 @@ export function decideWrite(
   const after = boundEntries(append(kept, actor, counter, payload));
   return {
     after,
-    seen: seenAfter(clampContext(superseded, kept), after, actor, counter),
+    seen: seenAfter(clampContext(superseded, kept), before, after, actor, counter),
     seenHlc: hlc,
     conflictDropped: conflictsDropped(before, setting),
   };
@@ -125,18 +126,26 @@ function keptExpiry(before: Record, superseded: CausalContext, nowMs: number): n
   return replaced?.payload.expiresAtMs;
 }
 
+/** A token has this many single dots at most; with more the vector claims what lies between. */
+const SINGLE_DOTS_MAX = 32;
+
 /**
- * Every value of `actor` was minted here. So where only the new one is left of it, the vector may claim all of them; where an
- * unseen sibling of the same actor stays, the new dot stands alone.
+ * Every value of `actor` was minted here. So where the writer had seen all of them the vector goes on; otherwise the new dot stands alone: what lies between
+ * may have been replaced by somebody of whom the writer knows nothing, and its next write, on the other side of a partition, must not hide it there
+ * (nemesis, seed 13).
  */
 function seenAfter(
   seen: CausalContext,
+  before: Record,
   after: Record,
   actor: Actor,
   counter: number,
 ): CausalContext {
+  const knownMax = entryOf(before, actor)?.counterMax ?? 0;
+  if (counterOf(seen, actor) >= knownMax) return withVector(seen, actor, counter);
   const isAlone = entryOf(after, actor)!.values.length === 1;
-  return isAlone ? withVector(seen, actor, counter) : withDot(seen, actor, counter);
+  const isFull = seen.dots.length >= SINGLE_DOTS_MAX;
+  return isAlone && isFull ? withVector(seen, actor, counter) : withDot(seen, actor, counter);
 }
 
 /** In lww: values that the writer had not seen, or, of a blind write, all but the newest. */

@@ -56,6 +56,28 @@ test("R13: what a sealed context covers is replaced, also what the minter has ne
   expect(valueCount(merge(late, after))).toBe(1);
 });
 
+test("R8: the token of a write claims no version of its minter that the writer has not seen, replaced or not (nemesis, seed 13)", () => {
+  const held: Record = [{ actor: ME, counterMax: 50, values: [] }, ...before];
+  const tokenAfter = (entries: { actor: typeof ME; counter: number }[], dots = entries.slice(1)) =>
+    decideWrite(held, PUT, {
+      ...setting,
+      context: { entries: entries.slice(0, 1), dots, hlc: 0 },
+    }).seen;
+  // Somebody has replaced 50 here, and who wrote up to 40 knows nothing of that.
+  const behind = tokenAfter([{ actor: ME, counter: 40 }]);
+  expect([behind.entries, behind.dots]).toEqual([
+    [{ actor: ME, counter: 40 }],
+    [{ actor: ME, counter: 100 }],
+  ]);
+  // Who has seen all of them goes on with a vector, which stays short.
+  const whole = tokenAfter([{ actor: ME, counter: 50 }]);
+  expect([whole.entries, whole.dots]).toEqual([[{ actor: ME, counter: 100 }], []]);
+  // A token is bounded all the same.
+  const dots = Array.from({ length: 32 }, (_, i) => ({ actor: ME, counter: 11 + i }));
+  const full = tokenAfter([{ actor: ME, counter: 10 }], dots);
+  expect([full.entries, full.dots]).toEqual([[{ actor: ME, counter: 100 }], []]);
+});
+
 test("R10: in a lww bucket a client's context does not decide what is replaced", () => {
   const properties = { ...DEFAULT_BUCKET_PROPERTIES, conflicts: "lww" as const };
   const context = { entries: [], dots: [], hlc: 0 };
