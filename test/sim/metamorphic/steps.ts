@@ -59,7 +59,9 @@ export interface TimedStep {
 
 export const CLIENTS = 3;
 /** Longer than any operation takes in any variant, so that one has ended before the next begins. */
-const STEP_MS = 100;
+const STEP_MS = 200;
+const MORTAL_MS_MIN = 25;
+const MORTAL_SPREAD = 45;
 const KEYS = ["a", "a/b", "a/c", "b", "c/d/e", "\u00e9", "z".repeat(40)];
 /** Small ones, and now and then one that fills a memtable by itself. */
 const LARGE_BYTES = 3000;
@@ -69,11 +71,21 @@ export function drawSteps(prng: Prng, count: number): TimedStep[] {
   let atMs = 0;
   for (let i = 0; i < count; i++) {
     const step = drawStep(prng, i);
-    steps.push({ atMs, client: prng.below(CLIENTS), step });
+    steps.push({ atMs: atMs + offsetMs(step, i), client: prng.below(CLIENTS), step });
     // Half a second beside the whole ones, so that no lifetime ends while somebody looks.
     atMs += step.kind === "pass" ? step.seconds * 1000 : STEP_MS;
   }
   return steps;
+}
+
+/** Lifetimes are whole seconds: what has one begins, and so ends, between the instants at which others look (seed 149405445). */
+function offsetMs(step: Step, index: number): number {
+  const isMortal =
+    ("bucket" in step && step.bucket === "short") ||
+    (step.kind === "put" && step.ttlSeconds > 0) ||
+    (step.kind === "batch" && step.operations.some(({ bucket }) => bucket === "short"));
+  const isWrite = step.kind !== "get" && step.kind !== "list";
+  return isMortal && isWrite ? MORTAL_MS_MIN + (index % MORTAL_SPREAD) : 0;
 }
 
 function drawStep(prng: Prng, index: number): Step {
