@@ -91,7 +91,7 @@ function checkGone(cluster: SimCluster): Violation[] {
     .map((i) => ({ invariant: "R51", message: `${cluster.names[i]} is gone and runs`, key: "" }));
 }
 
-/** One owner that does not know yet that it is one is enough for a 504 of such a write (docs/limitations.md; seed 63987488). */
+/** One old owner that has let go before the coordinator has is enough for a 504 of such a write (docs/limitations.md; seed 63987488). */
 const wantsEverybody = (level: string): boolean => level === "ALL" || level.includes("w=3");
 
 /** Where nothing goes wrong nobody is refused; a change of the ring alone costs nobody a request, unless disks go with it. */
